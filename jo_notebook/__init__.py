@@ -1,0 +1,1 @@
+"""Turn a Jupyter notebook into a pipeline that remembers."""

@@ -1,0 +1,35 @@
+"""The values a run emits; listeners turn them into pictures, lines and logs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class EventKind(StrEnum):
+    """What happened to a step, or (with an empty step) to the run or the pipeline."""
+
+    CHANGED = "changed"  # definitions or results changed outside a run
+    QUEUED = "queued"
+    STARTED = "started"
+    OUTPUT = "output"
+    LOADED = "loaded"
+    KEPT = "kept"  # its inputs came out the same: nothing to run after all
+    FINISHED = "finished"
+    UNSAVED = "unsaved"  # finished, but kept in memory only; text says why
+    FAILED = "failed"
+    BLOCKED = "blocked"  # something it needs failed
+    CANCELLED = "cancelled"
+    WARNING = "warning"  # the user should know; text says what
+    ENDED = "ended"  # the run is over
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened. `seconds` is the wall time of a step that ended."""
+
+    kind: EventKind
+    step: str = ""
+    run_id: str = ""
+    text: str = ""
+    seconds: float = 0.0

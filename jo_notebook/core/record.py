@@ -1,0 +1,82 @@
+"""What is remembered of a result, and of a failure, without the value itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from jo_notebook.core.fingerprint import Fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is remembered of one result.
+
+    `version` is the data version of the value; `exact` is False where two equal values might get
+    different versions (which can only cause extra runs). `when` is seconds since the epoch, `seconds`
+    the wall time of the run, `size` the bytes on disk. `unsaved` is empty for a stored result and
+    otherwise says why the value could not be stored.
+    """
+
+    step: str
+    fingerprint: Fingerprint
+    version: str
+    exact: bool = True
+    when: float = 0.0
+    seconds: float = 0.0
+    size: int = 0
+    format: str = ""
+    unsaved: str = ""
+    executor: str = "inline"
+    run_id: str = ""
+    python: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, for a file."""
+        data = {name: getattr(self, name) for name in self.__slots__ if name != "fingerprint"}
+        return {**data, "fingerprint": self.fingerprint.to_json()}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Record:
+        """The reverse of `to_json`; keys from a newer release are ignored."""
+        known = {name: data[name] for name in cls.__slots__ if name in data}
+        return cls(**{**known, "fingerprint": Fingerprint.from_json(data["fingerprint"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What is remembered of a run that raised. `error` is one line, `traceback` the whole text."""
+
+    step: str
+    fingerprint: Fingerprint
+    error: str
+    traceback: str = ""
+    when: float = 0.0
+    seconds: float = 0.0
+    run_id: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, for a file."""
+        data = {name: getattr(self, name) for name in self.__slots__ if name != "fingerprint"}
+        return {**data, "fingerprint": self.fingerprint.to_json()}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Failure:
+        """The reverse of `to_json`; keys from a newer release are ignored."""
+        known = {name: data[name] for name in cls.__slots__ if name in data}
+        return cls(**{**known, "fingerprint": Fingerprint.from_json(data["fingerprint"])})
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One piece of a step's output: `kind` is stdout, stderr, display or error.
+
+    `text` is what a terminal would show; `data` is the display's MIME bundle where there is one
+    (text only: no value is ever unpickled to show a log).
+    """
+
+    kind: str
+    text: str = ""
+    data: tuple[tuple[str, str], ...] = ()
+
+

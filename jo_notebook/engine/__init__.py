@@ -1,0 +1,1 @@
+"""Hands: carries out a plan."""

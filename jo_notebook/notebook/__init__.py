@@ -1,0 +1,1 @@
+"""The IPython front: cells, magics, messages."""
