@@ -78,5 +78,3 @@ class LogEntry:
     kind: str
     text: str = ""
     data: tuple[tuple[str, str], ...] = ()
-
-

@@ -1,1 +1,5 @@
 """Where results live."""
+
+from jo_notebook.store.context import Context
+
+__all__ = ["Context"]

@@ -1,0 +1,142 @@
+"""The frozen value that is a step, and the rules for a name."""
+
+from __future__ import annotations
+
+import keyword
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from jo_notebook.core.needs import Need
+from jo_notebook.core.source import Source, parse_source
+from jo_notebook.errors import StepNameError, UsageError
+
+NAME_LIMIT = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a step was written. `cell_id` is empty where the front end does not tell it.
+
+    `label` is what a message calls the cell, for instance "cell [3]". `remembered` marks a step that
+    was read from a context and whose cell has not run in this kernel.
+    """
+
+    notebook: str = ""
+    cell_id: str = ""
+    label: str = ""
+    remembered: bool = False
+
+    def __str__(self) -> str:
+        return self.label or (f"cell {self.cell_id[:8]}" if self.cell_id else "a cell")
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """One input of a step: the step it comes from and the name the body knows it by."""
+
+    step: str
+    parameter: str
+
+    def __str__(self) -> str:
+        return self.step if self.step == self.parameter else f"{self.parameter}={self.step}"
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A step. `depends_on` is None where the dependencies are inferred from what the body reads.
+
+    `params` are plain values handed to the body by name. `needs` is what the body wants from the
+    notebook, as far as it was known when the step was last looked at. `trusted` is False for a
+    definition that was read from somebody else's context: it can be looked at, not run.
+    """
+
+    name: str
+    source: Source
+    depends_on: tuple[Dependency, ...] | None = None
+    params: tuple[tuple[str, Any], ...] = ()
+    origin: Origin = Origin()
+    needs: tuple[Need, ...] = ()
+    trusted: bool = True
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, for a file; enough to show, load and run the step in a fresh kernel."""
+        deps = None if self.depends_on is None else [[d.step, d.parameter] for d in self.depends_on]
+        return {
+            "name": self.name,
+            "text": self.source.text,
+            "python": self.source.python,
+            "header": self.source.header,
+            "depends_on": deps,
+            "params": [[name, repr(value)] for name, value in self.params],
+            "notebook": self.origin.notebook,
+            "cell_id": self.origin.cell_id,
+            "needs": [need.to_json() for need in self.needs],
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any], *, trusted: bool) -> Definition:
+        """The reverse of `to_json`, marked as remembered. Runs nothing.
+
+        Raises SourceError or StepNameError where the text is no longer understood.
+        """
+        import ast
+
+        deps = data["depends_on"]
+        return cls(
+            name=check_name(data["name"]),
+            source=parse_source(data["text"], python=data["python"], header=data["header"]),
+            depends_on=None if deps is None else tuple(Dependency(*pair) for pair in deps),
+            params=tuple((name, ast.literal_eval(value)) for name, value in data["params"]),
+            origin=Origin(data["notebook"], data["cell_id"], remembered=True),
+            needs=tuple(Need.from_json(row) for row in data["needs"]),
+            trusted=trusted,
+        )
+
+    def under(self, name: str, origin: Origin) -> Definition:
+        """The same code under another name."""
+        return replace(self, name=name, origin=origin)
+
+
+def check_name(name: str) -> str:
+    """The name in the form Python would give it, or StepNameError with what is wrong and an example."""
+    normal = unicodedata.normalize("NFKC", name)
+    if not normal.isidentifier():
+        hint = "".join(c if c.isalnum() or c == "_" else "_" for c in normal).strip("_")
+        hint = hint if hint.isidentifier() and not keyword.iskeyword(hint) else "MyStep"
+        raise StepNameError(
+            f"{name!r} cannot name a step: a step's name is also a variable, so it needs letters, "
+            f"digits and underscores only, for instance {hint}."
+        )
+    if keyword.iskeyword(normal):
+        raise StepNameError(f"{name!r} cannot name a step: it is a word of Python. Try {name.title()}Step.")
+    if normal.startswith("_jo_") or (normal.startswith("__") and normal.endswith("__")):
+        raise StepNameError(f"{name!r} cannot name a step: such names are reserved. Try {normal.strip('_')}.")
+    if len(normal) > NAME_LIMIT:
+        raise StepNameError(f"A step's name has at most {NAME_LIMIT} characters; this one has {len(normal)}.")
+    return normal
+
+
+def parse_dependencies(words: Iterable[str]) -> tuple[Dependency, ...] | None:
+    """What `--depends-on` was given, as dependencies.
+
+    `["A,B", "x=Load"]` gives A, B and Load under the name x; `["none"]` gives no dependencies. Empty
+    pieces (a comma at the end) are ignored, a dependency given twice counts once.
+    Raises StepNameError for a name no step can have and UsageError for one parameter used twice.
+    """
+    pieces = [piece.strip() for word in words for piece in word.split(",")]
+    pieces = [piece for piece in pieces if piece]
+    if [piece.lower() for piece in pieces] == ["none"]:
+        return ()
+    found: dict[str, Dependency] = {}
+    for piece in pieces:
+        parameter, equals, step = piece.partition("=")
+        dependency = Dependency(check_name((step if equals else piece).strip()), check_name(parameter.strip()))
+        if found.setdefault(dependency.parameter, dependency) != dependency:
+            raise UsageError(
+                f"Two dependencies are called {dependency.parameter}: {found[dependency.parameter].step} and "
+                f"{dependency.step}. Give one of them another name, for instance "
+                f"--depends-on other={dependency.step}."
+            )
+    return tuple(found.values())

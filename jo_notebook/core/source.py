@@ -1,0 +1,190 @@
+"""A cell's source becomes a function: dependency names are its parameters, its last expression its result."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+import symtable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from jo_notebook.errors import SourceError
+
+Scope = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
+MENTION = re.compile(r"[{$]\s*\{?\s*([^\W\d]\w*)")
+Node = TypeVar("Node", bound=ast.AST)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a step's body says.
+
+    `text` is the body as typed, `python` the same after the shell has replaced `!cmd` and `%magic`,
+    `header` the lines of the cell above the body (so that tracebacks count the cell's own lines).
+    `canonical` has no layout, no comments and no docstrings: it is what decides whether the code
+    changed. `reads` are the names the body reads and does not bind itself.
+    """
+
+    text: str
+    python: str
+    header: str
+    canonical: str
+    reads: frozenset[str]
+    has_result: bool
+
+
+def parse_source(text: str, *, python: str | None = None, header: str = "", where: str = "") -> Source:
+    """The body as a `Source`.
+
+    Raises SourceError, with the line and a caret, where Python does not understand it; `where` names the
+    step and the cell in that message.
+    """
+    python = text if python is None else python
+    tree = _function_tree(python, "_jo_step_", (), header=header, where=where)
+    shown = tree.body[0]
+    assert isinstance(shown, ast.FunctionDef | ast.AsyncFunctionDef)
+    body = [s for s in shown.body if not _is_bare_constant(s)] or [ast.Pass()]
+    canonical = canonical_text(body)
+    reads = free_names(ast.unparse(tree)) | frozenset(_mentioned(tree))
+    return Source(text, python, header, canonical, reads, _has_result(shown))
+
+
+def compile_step(
+    source: Source, name: str, parameters: Iterable[str], namespace: dict[str, Any], filename: str
+) -> Callable[..., Any]:
+    """The function of a step: its parameters by name, over `namespace` as its globals.
+
+    `filename` is what tracebacks show; lines count from the top of the cell.
+    """
+    tree = _function_tree(source.python, name, tuple(parameters), header=source.header, where=name)
+    code = compile(tree, filename, "exec", dont_inherit=True)
+    local: dict[str, Any] = {}
+    exec(code, namespace, local)  # defines the function, runs nothing of it
+    function: Callable[..., Any] = local[name]
+    return function
+
+
+def canonical_text(body: Sequence[ast.stmt]) -> str:
+    """Statements without layout, comments and docstrings that nothing can read."""
+    module = ast.Module(body=list(body), type_ignores=[])
+    return ast.unparse(_DropDocstrings().visit(ast.parse(ast.unparse(module))))
+
+
+def free_names(text: str) -> frozenset[str]:
+    """The names that Python source reads and does not bind at its top level.
+
+    Nested functions, classes and comprehensions are included.
+    """
+    found: set[str] = set()
+    module = symtable.symtable(text, "<step>", "exec")
+    tables = [module]
+    while tables:
+        table = tables.pop()
+        tables += table.get_children()
+        for symbol in table.get_symbols():
+            if symbol.is_referenced() and (symbol.is_global() or table is module):
+                found.add(symbol.get_name())
+    return frozenset(found).difference(s.get_name() for s in module.get_symbols() if s.is_assigned())
+
+
+def is_builtin(name: str) -> bool:
+    """Whether Python knows the name without the notebook."""
+    return hasattr(builtins, name)
+
+
+def _function_tree(python: str, name: str, parameters: Sequence[str], *, header: str, where: str) -> ast.Module:
+    offset = header.count("\n")
+    try:
+        body = ast.parse(python).body
+        if not body:
+            raise SourceError(f"{where or name} has no body: write what it computes below its first line.")
+        last = body[-1]
+        is_async = any(_scope_nodes(body, (ast.Await, ast.AsyncFor, ast.AsyncWith))) or any(
+            node.is_async for node in _scope_nodes(body, (ast.comprehension,))
+        )
+        yields = any(_scope_nodes(body, (ast.Yield, ast.YieldFrom)))
+        if isinstance(last, ast.Expr) and not (is_async and yields):
+            body[-1] = ast.copy_location(ast.Return(value=last.value), last)
+        kind = "async def" if is_async else "def"
+        tree = ast.parse(f"{kind} {name}({', '.join(parameters)}): pass")
+        function = tree.body[0]
+        assert isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        function.body = body
+        for statement in body:
+            ast.increment_lineno(statement, offset)
+        compile(tree, "<step>", "exec", dont_inherit=True)
+    except SyntaxError as error:
+        raise SourceError(_syntax_message(error, python, offset, where or name)) from error
+    except (RecursionError, MemoryError, ValueError) as error:
+        raise SourceError(f"{where or name}: Python cannot read this body ({error}).") from error
+    return tree
+
+
+def _syntax_message(error: SyntaxError, python: str, offset: int, where: str) -> str:
+    line = error.lineno or 1
+    lines = python.splitlines()
+    in_body = line if error.filename != "<step>" else line - offset
+    shown = lines[in_body - 1] if 0 < in_body <= len(lines) else ""
+    caret = f"\n    {shown}\n    {' ' * ((error.offset or 1) - 1)}^" if shown.strip() else ""
+    return f"{where}, line {in_body + offset}: {error.msg}.{caret}"
+
+
+def _scope_nodes(body: Sequence[ast.AST], kinds: tuple[type[Node], ...]) -> Iterator[Node]:
+    """Nodes of the given kinds in this scope: functions and classes inside are not entered."""
+    queue: list[ast.AST] = list(body)
+    while queue:
+        node = queue.pop()
+        if isinstance(node, kinds):
+            yield node
+        if isinstance(node, ast.GeneratorExp):
+            queue.append(node.generators[0].iter)
+        elif not isinstance(node, Scope):
+            queue.extend(ast.iter_child_nodes(node))
+
+
+def _has_result(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    if any(node.value is not None for node in _scope_nodes(function.body, (ast.Return,))):
+        return True
+    return any(_scope_nodes(function.body, (ast.Yield, ast.YieldFrom)))
+
+
+def _is_bare_constant(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+def _mentioned(tree: ast.AST) -> Iterator[str]:
+    """Names inside `!cmd {name}`, `%magic $name` and the Python text of a nested `%%magic`."""
+    for call in ast.walk(tree):
+        if not (isinstance(call, ast.Call) and _is_shell_method(call.func)):
+            continue
+        for argument in call.args:
+            if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+                yield from MENTION.findall(argument.value)
+                yield from _names_of_text(argument.value)
+
+
+def _is_shell_method(node: ast.expr) -> bool:
+    inner = node.value if isinstance(node, ast.Attribute) else None
+    return isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name) and inner.func.id == "get_ipython"
+
+
+def _names_of_text(text: str) -> frozenset[str]:
+    try:
+        return free_names(text)
+    except (SyntaxError, ValueError, RecursionError):
+        return frozenset()
+
+
+class _DropDocstrings(ast.NodeTransformer):
+    """Drops a docstring where nothing can read it: in a function without decorators."""
+
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
+        self.generic_visit(node)
+        if not node.decorator_list and _is_bare_constant(node.body[0]) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+        return node
+
+    visit_FunctionDef = _function
+    visit_AsyncFunctionDef = _function

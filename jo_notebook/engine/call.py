@@ -1,0 +1,74 @@
+"""Calls one step's function: plain, asynchronous or generating."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import threading
+from collections.abc import Callable, Coroutine, Mapping
+from types import AsyncGeneratorType, GeneratorType, TracebackType
+from typing import Any
+
+PACKAGE = __name__.partition(".")[0]
+
+
+def call_step(function: Callable[..., Any], inputs: Mapping[str, Any]) -> Any:
+    """The step's result. Whatever the step raises comes out as it is.
+
+    A coroutine runs to its end on a loop of its own, so it works whether or not this thread's loop is
+    running (a notebook's is). A generator can be read only once, so its items are kept, as a list.
+    """
+    result = function(**inputs)
+    if inspect.iscoroutine(result):
+        result = _run_coroutine(result)
+    if isinstance(result, AsyncGeneratorType):
+        return _run_coroutine(_drain(result))
+    if isinstance(result, GeneratorType):
+        return list(result)
+    return result
+
+
+async def _drain(generator: Any) -> list[Any]:
+    return [item async for item in generator]
+
+
+def _run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Runs on a helper thread; an interrupt of this thread cancels it."""
+    outcome: dict[str, Any] = {}
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(coroutine)
+
+    def work() -> None:
+        try:
+            outcome["result"] = loop.run_until_complete(task)
+        except BaseException as error:  # noqa: BLE001 - handed to the caller below
+            outcome["error"] = error
+        finally:
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), name="jo step", daemon=True)
+    thread.start()
+    try:
+        thread.join()
+    except KeyboardInterrupt:
+        loop.call_soon_threadsafe(task.cancel)
+        thread.join()
+        raise
+    if "error" in outcome:
+        raise outcome["error"]
+    return outcome["result"]
+
+
+def users_traceback(error: BaseException) -> TracebackType | None:
+    """The error's traceback without the frames above the step's own code."""
+    trace = error.__traceback__
+    while trace is not None and _is_plumbing(trace):
+        trace = trace.tb_next
+    return trace if trace is not None else error.__traceback__
+
+
+def _is_plumbing(trace: TracebackType) -> bool:
+    module = str(trace.tb_frame.f_globals.get("__name__", ""))
+    return module.partition(".")[0] in (PACKAGE, "asyncio", "threading", "contextvars", "concurrent")

@@ -1,0 +1,98 @@
+"""What a step prints, as its log: also when steps run on several threads.
+
+`sys.stdout` and `sys.stderr` are replaced for the time of a run by a router that looks up, in a context
+variable, the recorder of the step that is writing; everybody else's output passes through untouched.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TextIO
+
+from jo_notebook.core.record import LogEntry
+
+LIMIT = 1_000_000  # characters of log kept for one step
+
+_recorder: ContextVar[Recorder | None] = ContextVar("jo_notebook_recorder", default=None)
+
+
+class Recorder:
+    """The log of one step while it runs. With `echo`, text is also shown where it would have been."""
+
+    def __init__(self, *, echo: bool = True, on_entry: Callable[[LogEntry], None] | None = None) -> None:
+        self.echo = echo
+        self._entries: list[LogEntry] = []
+        self._size = 0
+        self._on_entry = on_entry
+
+    @property
+    def entries(self) -> tuple[LogEntry, ...]:
+        """The log so far; neighbouring text of one kind is one entry."""
+        return tuple(self._entries)
+
+    def write(self, kind: str, text: str) -> None:
+        """Adds printed text."""
+        self.add(LogEntry(kind, text))
+
+    def add(self, entry: LogEntry) -> None:
+        """Adds an entry, until the log is full; then one line says so."""
+        if self._size > LIMIT:
+            return
+        self._size += len(entry.text) + sum(len(value) for _, value in entry.data)
+        if self._size > LIMIT:
+            entry = LogEntry("stderr", "\n[the log is cut here: it is longer than 1,000,000 characters]\n")
+        last = self._entries[-1] if self._entries else None
+        if last is not None and last.kind == entry.kind and not entry.data and not last.data:
+            self._entries[-1] = LogEntry(entry.kind, last.text + entry.text)
+        else:
+            self._entries.append(entry)
+        if self._on_entry is not None:
+            self._on_entry(entry)
+
+
+@contextmanager
+def recording(recorder: Recorder) -> Iterator[None]:
+    """Inside, what this thread (and what it starts with its context) prints goes to the recorder."""
+    token = _recorder.set(recorder)
+    try:
+        yield
+    finally:
+        _recorder.reset(token)
+
+
+@contextmanager
+def routed_output() -> Iterator[None]:
+    """Inside, `sys.stdout` and `sys.stderr` look for a recorder first."""
+    routers = [_Router("stdout", sys.stdout), _Router("stderr", sys.stderr)]
+    sys.stdout, sys.stderr = routers
+    try:
+        yield
+    finally:
+        for router in routers:
+            if getattr(sys, router.jo_kind) is router:
+                setattr(sys, router.jo_kind, router.jo_stream)
+
+
+class _Router:
+    """A text stream that hands what is written to the recorder of the writer, if there is one."""
+
+    def __init__(self, kind: str, stream: TextIO) -> None:
+        self.jo_kind = kind
+        self.jo_stream = stream
+
+    def write(self, text: str) -> int:
+        recorder = _recorder.get()
+        if recorder is None:
+            return self.jo_stream.write(text)
+        recorder.write(self.jo_kind, text)
+        return self.jo_stream.write(text) if recorder.echo else len(text)
+
+    def writelines(self, lines: Any) -> None:
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.jo_stream, name)

@@ -1,0 +1,240 @@
+"""Carries out a plan: the ready loop, its failure and interruption rules, its events."""
+
+from __future__ import annotations
+
+import time
+import traceback
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from jo_notebook.core.events import Event, EventKind
+from jo_notebook.core.fingerprint import Fingerprint
+from jo_notebook.core.graph import Graph
+from jo_notebook.core.plan import Action, Decision, Known, Plan, input_parts, reasons_to_run
+from jo_notebook.core.record import Failure, LogEntry, Record
+from jo_notebook.core.version import version_of
+from jo_notebook.engine.call import call_step, users_traceback
+from jo_notebook.engine.capture import Recorder, recording, routed_output
+from jo_notebook.errors import JoError, StoreError
+from jo_notebook.store.context import Context
+
+Around = Callable[[Recorder], AbstractContextManager[None]]
+
+
+@contextmanager
+def nothing_around(recorder: Recorder) -> Iterator[None]:
+    """The default for `Surroundings.around`: captures no displays."""
+    yield
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a run needs from outside: how to call a step, and where things go.
+
+    `prepare` gives the function and the parameters of a step; `around` is entered around each call (a
+    front end captures displays there); `echo` shows printed text at once as well as keeping it.
+    """
+
+    graph: Graph
+    known: Known
+    context: Context
+    prepare: Callable[[str], tuple[Callable[..., Any], Mapping[str, Any]]]
+    emit: Callable[[Event], None]
+    around: Around = nothing_around
+    echo: bool = True
+    fail_fast: bool = False
+    clock: Callable[[], float] = time.time
+
+
+@dataclass
+class Outcome:
+    """What a run did, step by step, in order."""
+
+    run_id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    finished: list[str] = field(default_factory=list)
+    loaded: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    unsaved: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, BaseException] = field(default_factory=dict)
+    blocked: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def execute(plan: Plan, outside: Surroundings) -> Outcome:
+    """Runs what the plan says, dependencies first, and stores each result as it is finished.
+
+    A step whose inputs came out the same after all is kept, not run. A failed step blocks what needs it and
+    nothing else, unless `fail_fast`. KeyboardInterrupt passes through after everything finished is stored.
+    """
+    run = _Run(plan, outside)
+    for name in plan.to_run:
+        run.emit(EventKind.QUEUED, name)
+    started = time.perf_counter()
+    waiting = list(plan)
+    try:
+        with routed_output():
+            while waiting and not (outside.fail_fast and run.outcome.failed):
+                run.turn(waiting[0])
+                waiting.pop(0)
+    finally:
+        for decision in waiting:
+            if decision.action is Action.RUN:
+                run.emit(EventKind.CANCELLED, decision.step)
+        run.outcome.seconds = time.perf_counter() - started
+        run.emit(EventKind.ENDED, seconds=run.outcome.seconds)
+    return run.outcome
+
+
+class _Run:
+    """The state of one execution: versions known so far, and what became of each step."""
+
+    def __init__(self, plan: Plan, outside: Surroundings) -> None:
+        self.outside = outside
+        self.outcome = Outcome()
+        self.versions: dict[str, str | None] = {}
+        self.changed: set[str] = set()
+        self.needed = {*plan.heads, *(p for name in plan.to_run for p in plan.parents[name])}
+
+    def emit(self, kind: EventKind, step: str = "", text: str = "", seconds: float = 0.0) -> None:
+        self.outside.emit(Event(kind, step, self.outcome.run_id, text, seconds))
+
+    def turn(self, decision: Decision) -> None:
+        """One step's turn: run it, keep it, load it or leave it, by the versions that are known by now."""
+        name = decision.step
+        blocker = self._blocker(name, decision)
+        if blocker:
+            self.outcome.blocked[name] = blocker
+            self.emit(EventKind.BLOCKED, name, f"{blocker} failed")
+        elif self._must_run(name, decision):
+            self._run(name)
+        else:
+            self._leave(name, decision)
+
+    def _blocker(self, name: str, decision: Decision) -> str:
+        stopped = {**dict.fromkeys(self.outcome.failed, ""), **self.outcome.blocked}
+        for parent in self.outside.graph.parents(name):
+            if parent in stopped and decision.action is Action.RUN:
+                return stopped[parent] or parent
+        return ""
+
+    def _must_run(self, name: str, decision: Decision) -> bool:
+        """Decides again where something upstream ran in this run."""
+        affected = self.changed.intersection(self.outside.graph.parents(name))
+        if not affected:
+            return decision.action is Action.RUN
+        if name not in self.needed:
+            return False
+        reasons = reasons_to_run(self.outside.graph, self.outside.known, name, self.versions)
+        return bool(reasons) or not self.outside.known.held(name)
+
+    def _leave(self, name: str, decision: Decision) -> None:
+        record = self.outside.known.records.get(name)
+        self.versions[name] = None if record is None else record.version
+        if decision.action is Action.RUN:
+            self.outcome.kept.append(name)
+            self.emit(EventKind.KEPT, name, "its inputs came out the same")
+
+    def _run(self, name: str) -> None:
+        outside = self.outside
+        started, when = time.perf_counter(), outside.clock()
+        recorder = Recorder(echo=outside.echo, on_entry=lambda entry: self.emit(EventKind.OUTPUT, name, entry.text))
+        parts = outside.known.parts(name)
+        fingerprint = Fingerprint.of(parts)
+        self.changed.add(name)
+        self.emit(EventKind.STARTED, name)
+        try:
+            inputs = {d.parameter: self._input(d.step) for d in outside.graph.dependencies[name]}
+            fingerprint = Fingerprint.of([*parts, *input_parts(outside.graph, name, self.versions)])
+            function, params = outside.prepare(name)
+            with recording(recorder), outside.around(recorder):
+                value = call_step(function, {**inputs, **params})
+        except KeyboardInterrupt:
+            self.emit(EventKind.CANCELLED, name, seconds=time.perf_counter() - started)
+            raise
+        except BaseException as error:  # noqa: BLE001 - SystemExit in a step is a failure of that step too
+            self._failed(name, error, fingerprint, recorder, when, time.perf_counter() - started)
+            return
+        seconds = time.perf_counter() - started
+        version = version_of(value)
+        record = Record(
+            step=name,
+            fingerprint=fingerprint,
+            version=version.digest,
+            exact=version.exact,
+            when=when,
+            seconds=seconds,
+            run_id=self.outcome.run_id,
+        )
+        record = outside.context.put(record, value, recorder.entries)
+        self.versions[name] = record.version
+        self.outcome.finished.append(name)
+        self.emit(EventKind.FINISHED, name, seconds=seconds)
+        if record.unsaved:
+            self.outcome.unsaved[name] = record.unsaved
+            self.emit(EventKind.UNSAVED, name, record.unsaved)
+
+    def _input(self, name: str) -> Any:
+        """The upstream value, certainly the one its step returned: a changed one is read again."""
+        context = self.outside.context
+        from_disk = context.held(name) == "disk"
+        try:
+            value = context[name]
+        except StoreError as error:
+            raise _as_input(name, error) from error
+        record = context.records.get(name)
+        if from_disk:
+            self.outcome.loaded.append(name)
+            self.emit(EventKind.LOADED, name)
+        elif record is not None and record.exact and version_of(value).digest != record.version:
+            value = self._restored(name)
+        if record is not None:
+            self.versions[name] = record.version
+        return value
+
+    def _restored(self, name: str) -> Any:
+        """After something changed a value in memory: the stored one, or a new run of its step."""
+        context = self.outside.context
+        context.drop_memory(name)
+        if context.held(name):
+            what = "the stored result is used instead"
+            self.emit(EventKind.WARNING, name, f"{name} was changed after its step returned it; {what}")
+            return context[name]
+        self.emit(EventKind.WARNING, name, f"{name} was changed after its step returned it; it runs again")
+        self._run(name)
+        if name in self.outcome.failed:
+            raise self.outcome.failed[name]
+        return context[name]
+
+    def _failed(
+        self,
+        name: str,
+        error: BaseException,
+        fingerprint: Fingerprint,
+        recorder: Recorder,
+        when: float,
+        seconds: float,
+    ) -> None:
+        error.__traceback__ = users_traceback(error)
+        text = "".join(traceback.format_exception(error))
+        line = _one_line(error)
+        failure = Failure(name, fingerprint, line, text, when, seconds, self.outcome.run_id)
+        recorder.add(LogEntry("error", text))
+        self.outcome.failed[name] = error
+        try:
+            self.outside.context.fail(failure, recorder.entries)
+        except StoreError as trouble:
+            self.emit(EventKind.WARNING, name, f"the failure of {name} could not be written down: {trouble}")
+        self.emit(EventKind.FAILED, name, line, seconds)
+
+
+def _as_input(name: str, error: StoreError) -> JoError:
+    return type(error)(f"the input {name} cannot be read: {error}")
+
+
+def _one_line(error: BaseException) -> str:
+    first = str(error).strip().splitlines()
+    text = f"{type(error).__name__}: {first[0]}" if first else type(error).__name__
+    return text if len(text) <= 300 else text[:299] + "…"

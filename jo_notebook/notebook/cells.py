@@ -1,0 +1,105 @@
+"""Which cell is running, which step it defines, and what its statements bind."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+BINDING = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign)
+
+
+@dataclass
+class Cell:
+    """The outermost cell of the request that is being answered. `id` is empty where nobody tells it."""
+
+    id: str = ""
+    text: str = ""
+    defined: set[str] = field(default_factory=set)
+
+
+class Cells:
+    """Follows the shell's cells: the running one, the deleted ones, and the latest text behind each name."""
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+        self.current = Cell()
+        self.deleted: set[str] = set()
+        self._statements: dict[str, str] = {}
+        for text in getattr(shell.history_manager, "input_hist_parsed", [])[1:]:
+            self._read(text)
+
+    def enter(self, info: Any) -> Cell:
+        """A cell begins. Notes its id and the cells that were deleted since the last one."""
+        metadata = self._metadata()
+        cell_id = getattr(info, "cell_id", None) or metadata.get("cellId") or ""
+        self.deleted.update(str(gone) for gone in metadata.get("deletedCells") or ())
+        self.deleted.discard(cell_id)
+        self.current = Cell(str(cell_id), str(getattr(info, "raw_cell", "") or ""))
+        return self.current
+
+    def leave(self, result: Any) -> Cell:
+        """A cell ends. Remembers the statements of an ordinary cell."""
+        cell, self.current = self.current, Cell()
+        text = str(getattr(result.info, "transformed_cell", "") or cell.text)
+        self._read(text)
+        return cell
+
+    def statement(self, name: str) -> str | None:
+        """The text of the latest statement at the top level of a cell that bound the name."""
+        return self._statements.get(name)
+
+    def label(self) -> str:
+        """What a message calls the running cell: its number, as the user sees it beside the cell."""
+        number = getattr(self._shell, "execution_count", 0)
+        short = f" ({self.current.id[:8]})" if self.current.id else ""
+        return f"cell [{number}]{short}" if number else f"a cell{short}"
+
+    def has_front_end(self) -> bool:
+        """Whether a notebook front end with widgets is there: only those tell the cell's id."""
+        return bool(self.current.id) or "__vsc_ipynb_file__" in self._shell.user_ns
+
+    def _metadata(self) -> dict[str, Any]:
+        parent: dict[str, Any] = getattr(self._shell, "get_parent", dict)() or {}
+        metadata = parent.get("metadata")
+        return metadata if isinstance(metadata, dict) else {}
+
+    def _read(self, text: str) -> None:
+        try:
+            body = ast.parse(text).body
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return
+        lines = text.splitlines(keepends=True)
+        for statement in _statements(body):
+            for name in _bound_by(statement):
+                self._statements[name] = _text_of(statement, lines)
+
+
+def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Statements that bind at the top level, also under `if`, `try` and `with`."""
+    for statement in body:
+        if isinstance(statement, BINDING):
+            yield statement
+        elif isinstance(statement, ast.If | ast.Try | ast.With):
+            for inner in ("body", "handlers", "orelse", "finalbody"):
+                blocks = getattr(statement, inner, [])
+                for block in blocks:
+                    yield from _statements(block.body if isinstance(block, ast.ExceptHandler) else [block])
+
+
+def _bound_by(statement: ast.stmt) -> list[str]:
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return [statement.name]
+    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+    return [target.id for target in targets if isinstance(target, ast.Name)]
+
+
+def _text_of(statement: ast.stmt, lines: list[str]) -> str:
+    """The statement's own lines, decorators included, moved to the left margin."""
+    decorators = getattr(statement, "decorator_list", [])
+    first = min([statement.lineno, *(d.lineno for d in decorators)]) - 1
+    indent = statement.col_offset
+    if not indent:
+        return "".join(lines[first : statement.end_lineno])
+    return ast.unparse(statement)

@@ -1,0 +1,52 @@
+"""What a step displays (figures, tables, widgets) goes into its log, and on to its cell where one is shown."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from jo_notebook.core.record import LogEntry
+from jo_notebook.engine.capture import Recorder
+
+
+def capture_displays(shell: Any) -> Callable[[Recorder], AbstractContextManager[None]]:
+    """What the engine enters around each call of a step in this shell."""
+
+    @contextmanager
+    def around(recorder: Recorder) -> Iterator[None]:
+        publisher = shell.display_pub
+
+        def hook(message: dict[str, Any]) -> dict[str, Any] | None:
+            if message.get("header", {}).get("msg_type") in ("display_data", "execute_result"):
+                recorder.add(_entry(message.get("content", {}).get("data", {})))
+            return message if recorder.echo else None
+
+        hooked = hasattr(publisher, "register_hook")
+        if hooked:
+            publisher.register_hook(hook)
+        try:
+            yield
+            _flush_figures()
+        finally:
+            if hooked:
+                publisher.unregister_hook(hook)
+
+    return around
+
+
+def _entry(bundle: dict[str, Any]) -> LogEntry:
+    data = tuple(
+        (mime, content if isinstance(content, str) else json.dumps(content)) for mime, content in bundle.items()
+    )
+    return LogEntry("display", str(bundle.get("text/plain", "")) + "\n", data)
+
+
+def _flush_figures() -> None:
+    """Figures of the inline back end are drawn when a cell ends; a step ends here."""
+    backend = sys.modules.get("matplotlib_inline.backend_inline")
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if backend is not None and pyplot is not None and pyplot.get_fignums():
+        backend.flush_figures()

@@ -1,0 +1,255 @@
+"""`%load_ext jo_notebook` and `%unload_ext jo_notebook`: every registration here has its undo."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from jo_notebook.core.definition import Definition, Origin
+from jo_notebook.core.plan import Availability
+from jo_notebook.core.source import free_names, parse_source
+from jo_notebook.errors import JoError, StepFailed, UsageError
+from jo_notebook.notebook.answers import StepAnswer, mismatches
+from jo_notebook.notebook.cells import Cells
+from jo_notebook.notebook.comment import comment_to_magic
+from jo_notebook.notebook.displays import capture_displays
+from jo_notebook.notebook.location import find_location, start_directory
+from jo_notebook.notebook.magics import perform_and_show, register_magics
+from jo_notebook.notebook.mainloop import MainLoop
+from jo_notebook.notebook.messages import Messages
+from jo_notebook.notebook.settings import JoNotebook
+from jo_notebook.notebook.stepline import StepLine
+from jo_notebook.pipeline import Pipeline
+from jo_notebook.store.context import Context
+from jo_notebook.verbs import find, found_text
+
+_loaded: WeakKeyDictionary[Any, Extension] = WeakKeyDictionary()
+
+
+def load(shell: Any) -> None:
+    """Registers everything, and says what was found beside the notebook. Loading twice is loading once."""
+    if shell not in _loaded:
+        _loaded[shell] = Extension(shell)
+
+
+def unload(shell: Any) -> None:
+    """Leaves the shell as it was; names bound to results keep their values."""
+    extension = _loaded.pop(shell, None)
+    if extension is not None:
+        extension.close()
+
+
+class Extension:
+    """One shell's front: its pipeline, its cells, and what was registered for them."""
+
+    def __init__(self, shell: Any) -> None:
+        self.shell = shell
+        self.settings = JoNotebook(parent=shell)
+        self.cells = Cells(shell)
+        self.location = find_location(
+            shell.user_ns,
+            os.environ,
+            start_directory(shell),
+            asked=self.settings.context,
+            from_cell=self._comes_from_a_cell(),
+        )
+        self.pipeline = Pipeline(Context(self.location.place), namespace=shell.user_ns)
+        self.pipeline.statement = self.cells.statement
+        self.pipeline.filename = self._filename
+        self.pipeline.around = capture_displays(shell)
+        self.loop = MainLoop()
+        self.pipeline.send = Messages(self.pipeline, self.loop, lambda heads: self.bind_results()).handle
+        self._bound: dict[str, Any] = {}
+        self._files: dict[str, str] = {}
+        self._register()
+        if os.environ.get("JO_RESUME", "on") != "off":
+            self.pipeline.resume()
+            print(found_text(self.pipeline))  # noqa: T201 - what %load_ext says
+
+    # -- registrations and their undo ------------------------------------------------------------------
+
+    def _register(self) -> None:
+        shell = self.shell
+        self._shadowed = {
+            (kind, name): function
+            for kind, table in shell.magics_manager.magics.items()
+            for name, function in table.items()
+        }
+        self._magics = register_magics(self)
+        shell.configurables.append(self.settings)
+        shell.input_transformers_cleanup.append(comment_to_magic)
+        shell.events.register("pre_run_cell", self._before_cell)
+        shell.events.register("post_run_cell", self._after_cell)
+        self._matcher = None
+        if getattr(shell, "Completer", None) is not None:
+            from jo_notebook.notebook.completion import step_matcher
+
+            self._matcher = step_matcher(self.pipeline)
+            shell.Completer.custom_matchers.append(self._matcher)
+        self.cells.enter(None)
+
+    def close(self) -> None:
+        """Undoes every registration."""
+        shell = self.shell
+        for kind, name in self._magics:
+            before = self._shadowed.get((kind, name))
+            if before is None:
+                shell.magics_manager.magics[kind].pop(name, None)
+            else:
+                shell.magics_manager.magics[kind][name] = before
+        shell.configurables.remove(self.settings)
+        shell.input_transformers_cleanup.remove(comment_to_magic)
+        shell.events.unregister("pre_run_cell", self._before_cell)
+        shell.events.unregister("post_run_cell", self._after_cell)
+        if self._matcher is not None:
+            shell.Completer.custom_matchers.remove(self._matcher)
+        self.loop.close()
+
+    # -- cells -----------------------------------------------------------------------------------------
+
+    def _before_cell(self, info: Any) -> None:
+        cell = self.cells.enter(info)
+        self.pipeline.gone_cells = frozenset(self.cells.deleted)
+        self.pipeline.touch()
+        self._bind_what_is_read(cell.text)
+
+    def _after_cell(self, result: Any) -> None:
+        cell = self.cells.leave(result)
+        self.pipeline.touch()
+        error = result.error_in_exec
+        if isinstance(error, NameError) and error.name in self.pipeline.dag:
+            print(self._name_hint(str(error.name)))  # noqa: T201 - shown below the cell's own traceback
+        if cell.id and cell.text and result.success:
+            self._drop_left_over(cell.id, cell.defined)
+
+    def _drop_left_over(self, cell_id: str, defined: set[str]) -> None:
+        """A cell that no longer defines a step: the step goes, its results stay on disk."""
+        mine = [name for name, d in self.pipeline.dag.definitions.items() if d.origin.cell_id == cell_id]
+        left = [name for name in mine if name not in defined]
+        if left:
+            self.pipeline.remove(*left)
+
+    def _name_hint(self, name: str) -> str:
+        return (
+            f"{name} is a step that is not materialized yet: click it in %graph, or run %materialize {name}."
+            if self.pipeline.explain(name).availability is not Availability.STALE
+            else f"{name} is a step whose result is stale: see %explain {name}, or run %materialize {name}."
+        )
+
+    def _bind_what_is_read(self, text: str) -> None:
+        """A step's name is its value: names that the cell reads, that nobody bound, and whose result is there."""
+        dag, namespace = self.pipeline.dag, self.shell.user_ns
+        if not len(dag) or text.lstrip().startswith(("%%", "#| step")):
+            return
+        try:
+            names = free_names(self.shell.transform_cell(text)) & set(dag)
+        except (SyntaxError, ValueError, RecursionError):
+            return
+        for name in sorted(name for name in names if name not in namespace):
+            if self.pipeline.explain(name).availability is Availability.AVAILABLE:
+                try:
+                    self._bind(name, self.pipeline.context[name])
+                except JoError as error:
+                    print(f"{name} cannot be loaded: {error}")  # noqa: T201 - shown above the cell's output
+
+    # -- steps -----------------------------------------------------------------------------------------
+
+    def define(self, line: StepLine, body: str) -> Any:
+        """Registers the running cell as a step, shows its line, and materializes it where that is asked."""
+        if line.like:
+            raise UsageError("--like is for a line of its own: %step NAME --like STEP. This cell has its own code.")
+        origin = Origin(Path(self.location.notebook).name, self.cells.current.id, self.cells.label())
+        header = self._header(line, body)
+        blank = len(body) - len(body.lstrip("\n"))
+        python = "\n" * blank + self.shell.transform_cell(body)
+        source = parse_source(body, python=python, header=header, where=f"{line.name}, {origin}")
+        definition = Definition(line.name, source, line.depends_on, line.params, origin)
+        return self._add(definition, run=line.run, replacing=self._of_this_cell())
+
+    def define_like(self, line: StepLine) -> Any:
+        """Registers a step with the code of another one."""
+        if not line.like:
+            raise UsageError(
+                "%step as a line needs --like: %step SaltTomatoes --like Salt --depends-on water=PourTomatoes. "
+                "To make a cell a step, use %%step on its first line."
+            )
+        dag = self.pipeline.dag
+        dag.check([line.like])
+        model = dag[line.like]
+        origin = Origin(Path(self.location.notebook).name, self.cells.current.id, self.cells.label())
+        definition = replace(
+            model.under(line.name, origin),
+            depends_on=model.depends_on if line.depends_on is None else line.depends_on,
+            params=tuple({**dict(model.params), **dict(line.params)}.items()),
+        )
+        return self._add(definition, run=line.run, replacing=())
+
+    def _add(self, definition: Definition, *, run: bool, replacing: tuple[str, ...]) -> Any:
+        name = definition.name
+        self.pipeline.add(definition, replacing=replacing)
+        self.cells.current.defined.add(name)
+        self._files[name] = self._register_text(definition)
+        plan = self.pipeline.plan(name)
+        notes = mismatches(self.pipeline, name, plan)
+        materialize = run or self.settings.on_step == "materialize"
+        button = self.settings.button and not materialize and self.cells.has_front_end()
+        StepAnswer(self.pipeline, name, notes, button=button).show()
+        if not materialize:
+            return None
+        return perform_and_show(self, find("materialize"), [name], "%materialize")
+
+    def _of_this_cell(self) -> tuple[str, ...]:
+        """Steps that this very cell defined when it ran before."""
+        cell = self.cells.current
+        if not cell.id:
+            return ()
+        mine = (n for n, d in self.pipeline.dag.definitions.items() if d.origin.cell_id == cell.id)
+        return tuple(name for name in mine if name not in cell.defined)
+
+    def _header(self, line: StepLine, body: str) -> str:
+        """What stands above the body in the cell, so that line numbers are the cell's own."""
+        whole, part = self.cells.current.text.rstrip("\n"), body.rstrip("\n")
+        above = whole[: len(whole) - len(part)] if whole.endswith(part) else ""
+        return above if above.endswith("\n") else f"%%step {line.name}\n"
+
+    def _register_text(self, definition: Definition) -> str:
+        """A file name under which tracebacks and the debugger find the cell's own lines."""
+        header = "".join(f"# {row}" for row in definition.source.header.splitlines(keepends=True))
+        text = header + definition.source.python
+        compiler = self.shell.compile
+        return str(compiler.cache(text, self.shell.execution_count, raw_code=self.cells.current.text or text))
+
+    def _filename(self, definition: Definition) -> str | None:
+        return None if definition.origin.remembered else self._files.get(definition.name)
+
+    # -- results ---------------------------------------------------------------------------------------
+
+    def bind_results(self) -> None:
+        """Binds the names of what the last run made or loaded; results that are only on disk come when read."""
+        outcome, context = self.pipeline.outcome, self.pipeline.context
+        if outcome is None:
+            return
+        for name in dict.fromkeys([*outcome.finished, *outcome.loaded]):
+            if context.held(name) == "memory":
+                self._bind(name, context[name])
+
+    def _bind(self, name: str, value: Any) -> None:
+        self.shell.user_ns[name] = value
+        self._bound[name] = value
+
+    def render_failure(self, error: StepFailed) -> list[str]:
+        """The user's own traceback, in the shell's style, with the step named above it."""
+        cause = error.__cause__
+        assert cause is not None
+        lines = self.shell.InteractiveTB.structured_traceback(type(cause), cause, cause.__traceback__)
+        return [f"StepFailed: {error}", *lines]
+
+    def _comes_from_a_cell(self) -> bool:
+        """False where a request is being answered that did not come from a notebook's cell."""
+        parent: dict[str, Any] = getattr(self.shell, "get_parent", dict)() or {}
+        if parent.get("msg_type", parent.get("header", {}).get("msg_type")) != "execute_request":
+            return True
+        return bool(parent.get("metadata", {}).get("cellId"))

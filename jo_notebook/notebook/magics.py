@@ -1,0 +1,111 @@
+"""The magics: each parses, calls one verb, shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from jo_notebook.errors import StepFailed, UsageError
+from jo_notebook.notebook.stepline import Help, parse_step_line, step_help
+from jo_notebook.verbs import VERBS, Answer, Verb, find, listing, outcome_text, perform, split
+
+if TYPE_CHECKING:
+    from jo_notebook.notebook.extension import Extension
+
+
+def register_magics(extension: Extension) -> list[tuple[str, str]]:
+    """Registers `%%step`, `%step`, `%jo`, `%pipeline` and one magic for each verb; returns (kind, name) pairs."""
+    magics: list[tuple[str, str, Callable[..., Any]]] = [
+        ("cell", "step", _cell_step(extension)),
+        ("line", "step", _line_step(extension)),
+        ("line", "jo", _jo(extension)),
+        ("line", "pipeline", _pipeline(extension)),
+    ]
+    magics += [("line", verb.name, _verb(extension, verb)) for verb in VERBS]
+    for kind, name, function in magics:
+        extension.shell.register_magic_function(function, magic_kind=kind, magic_name=name)
+    return [(kind, name) for kind, name, _ in magics]
+
+
+def _magic(function: Callable[..., Any], doc: str) -> Callable[..., Any]:
+    """Names and documents a magic, and keeps `{x}` and `$x` in its line as they are."""
+    from IPython.core.magic import no_var_expand
+
+    function.__doc__ = doc
+    hidden: Callable[..., Any] = no_var_expand(function)
+    return hidden
+
+
+def _cell_step(extension: Extension) -> Callable[..., Any]:
+    def step(line: str, cell: str) -> Any:
+        try:
+            return extension.define(parse_step_line(line), cell)
+        except Help:
+            print(step_help())  # noqa: T201 - a magic's help goes to its cell
+
+    return _magic(step, f"Make this cell a step of the pipeline.\n\n{step_help()}")
+
+
+def _line_step(extension: Extension) -> Callable[..., Any]:
+    def step(line: str) -> Any:
+        try:
+            return extension.define_like(parse_step_line(line))
+        except Help:
+            print(step_help())  # noqa: T201 - a magic's help goes to its cell
+
+    return _magic(step, f"A step with the code of another one: %step NAME --like STEP.\n\n{step_help()}")
+
+
+def _verb(extension: Extension, verb: Verb) -> Callable[..., Any]:
+    def magic(line: str) -> Any:
+        return perform_and_show(extension, verb, line, f"%{verb.name}")
+
+    return _magic(magic, f"{verb.summary}\n\nThe same as `pipeline.{verb.name}(…)`; see %{verb.name} --help.")
+
+
+def _jo(extension: Extension) -> Callable[..., Any]:
+    def jo(line: str) -> Any:
+        words = split(line)
+        if not words or words[0] in ("--help", "-h"):
+            print(listing())  # noqa: T201 - a magic's answer goes to its cell
+            return None
+        verb = find(words[0])
+        return perform_and_show(extension, verb, words[1:], f"%jo {verb.name}")
+
+    return _magic(jo, f"The long form of every verb: %jo VERB ….\n\n{listing()}")
+
+
+def _pipeline(extension: Extension) -> Callable[..., Any]:
+    def pipeline(line: str) -> Any:
+        if line.strip():
+            raise UsageError("%pipeline takes no arguments; it gives the Pipeline object of this kernel.")
+        return extension.pipeline
+
+    return _magic(pipeline, "The Pipeline object of this kernel, for use from Python.")
+
+
+def perform_and_show(extension: Extension, verb: Verb, line: str | Sequence[str], prog: str) -> Any:
+    """Calls the verb and shows its answer; a failed step shows the user's own traceback, once."""
+    try:
+        answer = perform(extension.pipeline, verb, line, prog)
+    except StepFailed as error:
+        print(outcome_text(extension.pipeline))  # noqa: T201 - what was done before the failure stands
+        extension.bind_results()
+        error.render = extension.render_failure
+        raise
+    except KeyboardInterrupt:
+        print("Interrupted. What was finished is kept.")  # noqa: T201 - a magic's answer goes to its cell
+        extension.bind_results()
+        raise
+    return _show(extension, verb, answer)
+
+
+def _show(extension: Extension, verb: Verb, answer: Answer) -> Any:
+    """Text as text, a picture as a picture, a value as the cell's value with its name bound."""
+    if answer.picture is not None:
+        return answer.picture()
+    if answer.text:
+        print(answer.text)  # noqa: T201 - a magic's answer goes to its cell
+    if verb.name == "materialize":
+        extension.bind_results()
+    return answer.value if answer.has_value else None

@@ -1,0 +1,91 @@
+"""What stands behind `%%step`: one parser for the magic and for the comment form."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import Any
+
+from jo_notebook.core.definition import Dependency, check_name, parse_dependencies
+from jo_notebook.errors import StepNameError, UsageError
+from jo_notebook.verbs import Help, Parser, split
+
+EXAMPLE = "%%step Clean --depends-on Load"
+STEP_OPTIONS = ("--depends-on", "--name-alias", "--params", "--run", "--like", "--help")
+
+
+@dataclass(frozen=True, slots=True)
+class StepLine:
+    """A parsed line. `depends_on` is None where dependencies are to be inferred; `like` names another step."""
+
+    name: str
+    depends_on: tuple[Dependency, ...] | None
+    params: tuple[tuple[str, Any], ...]
+    run: bool
+    like: str
+
+
+def parse_step_line(line: str) -> StepLine:
+    """The line as data.
+
+    Raises UsageError or StepNameError with an example, and Help for `--help`.
+    """
+    args = _parser().parse_args(split(line))
+    if not args.name:
+        raise StepNameError(f"A step needs a name, for instance: {EXAMPLE}")
+    if len(args.name) > 1:
+        raise StepNameError(
+            f"A step has one name, and this line has {len(args.name)}: {' '.join(args.name)}. "
+            f"Dependencies come behind --depends-on: %%step {args.name[0]} --depends-on {','.join(args.name[1:])}"
+        )
+    own = check_name(args.name[0])
+    return StepLine(
+        name=check_name(args.name_alias) if args.name_alias else own,
+        depends_on=None if args.depends_on is None else parse_dependencies(args.depends_on),
+        params=_params(args.params),
+        run=args.run,
+        like=check_name(args.like) if args.like else "",
+    )
+
+
+def step_help() -> str:
+    """The help of `%%step`."""
+    return _parser().format_help()
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="%%step", add_help=True, allow_abbrev=False, description="Make this cell a step.")
+    parser.add_argument("name", nargs="*", metavar="NAME", help="the step's name, also the name of its value")
+    parser.add_argument(
+        "--depends-on",
+        nargs="+",
+        action="extend",
+        metavar="STEP",
+        help="the steps whose values the body reads: A,B or other=A; none for none; without it they are inferred",
+    )
+    parser.add_argument("--name-alias", metavar="N", help="register under this name instead of NAME")
+    parser.add_argument("--params", nargs="+", metavar="P=V", help='values for the body: --params "alpha=0.1, n=3"')
+    parser.add_argument("--run", action="store_true", help="materialize at once")
+    parser.add_argument("--like", metavar="STEP", help="%%step only as a line: reuse the code of another step")
+    return parser
+
+
+def _params(words: list[str] | None) -> tuple[tuple[str, Any], ...]:
+    """`alpha=0.1, n=3` as names and plain values."""
+    if not words:
+        return ()
+    text = " ".join(words)
+    try:
+        call = ast.parse(f"f({text})", mode="eval").body
+        assert isinstance(call, ast.Call)
+        if call.args or any(keyword.arg is None for keyword in call.keywords):
+            raise ValueError("each needs a name")
+        return tuple((check_name(str(k.arg)), ast.literal_eval(k.value)) for k in call.keywords)
+    except (SyntaxError, ValueError) as error:
+        raise UsageError(
+            f"The parameters {text!r} are not understood ({error}). Write plain values by name, for instance "
+            "--params \"alpha=0.1, kind='linear'\""
+        ) from error
+
+
+__all__ = ["STEP_OPTIONS", "Help", "StepLine", "parse_step_line", "step_help"]

@@ -1,0 +1,441 @@
+"""The one object a user holds: steps, their results, and the verbs over both."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from jo_notebook.core.definition import Definition
+from jo_notebook.core.events import Event, EventKind
+from jo_notebook.core.fingerprint import Part, digest_of
+from jo_notebook.core.graph import Graph
+from jo_notebook.core.needs import Need, resolve
+from jo_notebook.core.plan import Decision, Known, Plan, make_plan
+from jo_notebook.core.record import LogEntry
+from jo_notebook.core.source import compile_step
+from jo_notebook.core.version import Version, version_of
+from jo_notebook.engine.call import users_traceback
+from jo_notebook.engine.restore import restore
+from jo_notebook.engine.run import Around, Outcome, Surroundings, execute, nothing_around
+from jo_notebook.errors import (
+    DuplicateStepError,
+    JoError,
+    RunInProgress,
+    StepFailed,
+    UnknownStepError,
+    UntrustedError,
+    UsageError,
+    did_you_mean,
+)
+from jo_notebook.store.context import Context
+
+Listener = Callable[[Event], None]
+
+
+class Pipeline:
+    """Holds graph, context and listeners; every verb is a few lines over the layers below.
+
+    `namespace` is what step bodies have as their globals. A front end sets `statement` (the text of the
+    notebook's statement that bound a name), `filename` (what tracebacks call a step), `around` (entered
+    around each call of a step) and `send` (where a request from a picture goes).
+    """
+
+    def __init__(self, context: Context | None = None, *, namespace: dict[str, Any] | None = None) -> None:
+        self.dag = Graph()
+        self.context = Context() if context is None else context
+        self.namespace: dict[str, Any] = {} if namespace is None else namespace
+        self.statement: Callable[[str], str | None] = lambda name: None
+        self.filename: Callable[[Definition], str | None] = lambda definition: None
+        self.around: Around = nothing_around
+        self.send: Callable[[dict[str, Any]], None] = self._answer
+        self.gone_cells: frozenset[str] = frozenset()
+        self.problems: list[str] = []
+        self.outcome: Outcome | None = None
+        self.running: frozenset[str] = frozenset()
+        self.queued: frozenset[str] = frozenset()
+        self._listeners: list[Listener] = []
+        self._lock = threading.RLock()
+        self._run_lock = threading.Lock()
+        self._parts: dict[str, tuple[Part, ...]] = {}
+        self._versions: dict[int, tuple[object, Version]] = {}
+        self._brought_back: dict[str, str] = {}
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Pipeline:
+        """The pipeline that a `.jo` directory remembers. Runs nothing and unpickles nothing.
+
+        Raises UsageError where there is no such directory.
+        """
+        place = Path(path)
+        if place.suffix == ".ipynb":
+            place = place.with_suffix(".jo")
+        if not place.is_dir():
+            raise UsageError(f"There is no context at {place}. Name a directory such as analysis.jo.")
+        pipeline = cls(Context(place))
+        pipeline.resume()
+        return pipeline
+
+    # -- steps ---------------------------------------------------------------------------------------
+
+    def add(self, definition: Definition, *, replacing: Iterable[str] = ()) -> Definition:
+        """Registers a step, in the place of its older self and of the steps it replaces.
+
+        Raises CycleError or DuplicateStepError; then nothing changed.
+        """
+        with self._lock:
+            self._refuse_second_claim(definition)
+            known = self._definition_needs(definition.name)
+            if known and not definition.needs:
+                definition = replace(definition, needs=known)
+            self.dag = self.dag.add(definition, replacing=replacing)
+            for name in set(replacing) - {definition.name}:
+                self.context.drop_definition(name)
+            self.touch()
+            self._remember([definition.name])
+        self.tell(Event(EventKind.CHANGED, definition.name))
+        return definition
+
+    def remove(self, *names: str) -> None:
+        """Takes steps out of the graph; their results stay in the context."""
+        with self._lock:
+            self.dag = self.dag.remove(*names)
+            for name in names:
+                self.context.drop_definition(name)
+            self.touch()
+        self.tell(Event(EventKind.CHANGED))
+
+    def resume(self) -> list[str]:
+        """Takes in the steps that the context remembers and no cell has defined; returns their names.
+
+        Runs nothing and unpickles nothing. What cannot be understood is listed in `problems`.
+        """
+        with self._lock:
+            self.context.refresh()
+            self.problems = list(self.context.problems)
+            found = sorted(self.context.definitions().items(), key=lambda item: item[1][0].get("order", 0))
+            new = [self._remembered(name, data, trusted) for name, (data, trusted) in found]
+            fresh = [d for d in new if d is not None and d.name not in self.dag]
+            try:
+                self.dag = Graph([*self.dag.definitions.values(), *fresh])
+            except JoError as error:
+                self.problems.append(str(error))
+                fresh = []
+            self.touch()
+        if fresh:
+            self.tell(Event(EventKind.CHANGED))
+        return [definition.name for definition in fresh]
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a run is going on."""
+        return self._run_lock.locked()
+
+    @property
+    def orphans(self) -> frozenset[str]:
+        """Steps whose cell is gone from the notebook."""
+        return frozenset(n for n, d in self.dag.definitions.items() if d.origin.cell_id in self.gone_cells)
+
+    # -- verbs ---------------------------------------------------------------------------------------
+
+    def plan(self, *heads: str, force: bool = False, only: bool = False) -> Plan:
+        """What materializing the heads would do, and why. Without heads, the whole graph."""
+        with self._lock:
+            return make_plan(self.dag, self._known(heads, force=force, only=only), heads)
+
+    def materialize(
+        self, *heads: str, force: bool = False, only: bool = False, fail_fast: bool = False, echo: bool = True
+    ) -> Any:
+        """Makes the heads' results exist, running only what is needed, and returns them.
+
+        One head gives its value; several (or none: every step nobody depends on) give a dict of values.
+        With `force` the heads run whatever is known; with `only` what they depend on is taken as it is.
+        Raises UnknownStepError, StepFailed (its cause is the user's exception) or RunInProgress.
+        """
+        if not self._run_lock.acquire(blocking=False):
+            raise RunInProgress("A run is going on in this kernel: wait for it, or interrupt it first.")
+        try:
+            self.touch()
+            plan = self.plan(*heads, force=force, only=only)
+            self._refuse_the_impossible(plan)
+            self._remember(plan.to_run)
+            known = self._known(heads, force=force, only=only)
+            self.outcome = execute(plan, self._surroundings(known, fail_fast=fail_fast, echo=echo))
+            self.touch()
+            self._remember(self.outcome.finished)
+            values = {head: self._value(head) for head in plan.heads if self._came_out(head)}
+        finally:
+            self.running = self.queued = frozenset()
+            self._run_lock.release()
+            self.tell(Event(EventKind.CHANGED))
+        self._raise_failure(plan)
+        return values[heads[0]] if len(heads) == 1 else values
+
+    def graph(self, *heads: str) -> Any:
+        """The live picture of the pipeline; a click on a step materializes it."""
+        face = next(iter(entry_points(group="jo_notebook.graph", name="widget")), None)
+        if face is None:
+            raise UsageError("No picture is installed for the graph: reinstall jo_notebook.")
+        self.dag.check(heads)
+        return face.load()(self, heads)
+
+    def explain(self, name: str) -> Decision:
+        """Why a step must run, as a decision whose reasons are empty when it need not."""
+        return self.plan(name)[name]
+
+    def steps(self) -> Plan:
+        """All steps and their states."""
+        return self.plan()
+
+    def log(self, name: str) -> tuple[LogEntry, ...]:
+        """What the step's last run printed, displayed and raised."""
+        self.dag.check([name])
+        return self.context.log(name)
+
+    def forget(self, *names: str) -> None:
+        """Drops the results of these steps, in memory and on disk; the steps stay."""
+        if not names:
+            raise UsageError("Say which steps to forget, for instance: forget Clean")
+        self.dag.check([name for name in names if name not in self.context.records])
+        self.context.forget(*names)
+        self.tell(Event(EventKind.CHANGED))
+
+    def trust(self) -> list[str]:
+        """Accepts what the context holds from elsewhere: from now on it may be loaded, and its code run."""
+        names = self.context.trust()
+        with self._lock:
+            for name, (data, trusted) in self.context.definitions().items():
+                mine = self.dag.definitions.get(name)
+                if mine is not None and not mine.trusted and trusted:
+                    self.dag = self.dag.add(Definition.from_json(data, trusted=True))
+            self.touch()
+        self.tell(Event(EventKind.CHANGED))
+        return names
+
+    def move_to(self, place: Path) -> None:
+        """From now on results live in this directory; what is in it is taken in, what was before stays there."""
+        context = Context(place)
+        with self._lock:
+            self.context = context
+            self.resume()
+            self._remember(self.dag)
+        self.tell(Event(EventKind.CHANGED))
+
+    # -- what views and fronts use -------------------------------------------------------------------
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Calls the listener with every event; the returned function ends that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener) if listener in self._listeners else None
+
+    def tell(self, event: Event) -> None:
+        """Gives an event to all listeners; one that raises does not stop the others."""
+        with self._lock:
+            self._follow(event)
+        for listener in list(self._listeners):
+            try:
+                listener(event)
+            except Exception as error:  # noqa: BLE001 - a broken picture must not break a run
+                self.problems.append(f"{type(error).__name__} in a listener: {error}")
+
+    def request(self, message: dict[str, Any]) -> None:
+        """A picture asks for a verb; the front end decides where and when it runs."""
+        self.send(message)
+
+    def message(self) -> str:
+        """One line on the state of things."""
+        plan = self.plan()
+        available = sum(d.availability == "available" for d in plan)
+        return f"{available} of {len(plan)} available"
+
+    def touch(self) -> None:
+        """Forgets what was worked out about the notebook's names: call it when a cell may have changed them."""
+        self._parts.clear()
+        self._versions.clear()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other threads from changing the graph."""
+        with self._lock:
+            yield
+
+    # -- inside --------------------------------------------------------------------------------------
+
+    def _known(self, heads: Iterable[str], *, force: bool, only: bool) -> Known:
+        context = self.context
+        return Known(
+            parts=self._parts_of,
+            records=context.records,
+            failures=context.failures,
+            held=context.held,
+            problems=context.damaged,
+            force=frozenset(heads or self.dag.leaves) if force else frozenset(),
+            orphans=self.orphans,
+            only=only,
+        )
+
+    def _parts_of(self, name: str) -> tuple[Part, ...]:
+        """What the step's code looks like today: its text, its parameters, what it needs."""
+        parts = self._parts.get(name)
+        if parts is None:
+            definition = self.dag[name]
+            code = definition.source.canonical
+            params = [Part("param", n, self._version(v).digest, repr(v)) for n, v in definition.params]
+            needs = [need.part for need in self._needs_of(name)]
+            parts = (Part("code", "", digest_of(code), code), *params, *needs)
+            self._parts[name] = parts
+        return parts
+
+    def _needs_of(self, name: str) -> tuple[Need, ...]:
+        definition = self.dag[name]
+        own = {d.parameter for d in self.dag.dependencies[name]} | {n for n, _ in definition.params}
+        return resolve(
+            definition.source.reads - own,
+            self.namespace,
+            steps=own,
+            remembered=definition.needs,
+            statement=lambda n: self.statement(n) or self._brought_back.get(n),
+            versions=self._version,
+        )
+
+    def _definition_needs(self, name: str) -> tuple[Need, ...]:
+        return self.dag[name].needs if name in self.dag else ()
+
+    def _version(self, value: object) -> Version:
+        """The data version of a value the notebook holds, worked out once between two cells."""
+        known = self._versions.get(id(value))
+        if known is None or known[0] is not value:
+            known = self._versions[id(value)] = (value, version_of(value))
+        return known[1]
+
+    def _surroundings(self, known: Known, *, fail_fast: bool, echo: bool) -> Surroundings:
+        return Surroundings(
+            graph=self.dag,
+            known=known,
+            context=self.context,
+            prepare=self._prepare,
+            emit=self.tell,
+            around=self.around,
+            echo=echo,
+            fail_fast=fail_fast,
+        )
+
+    def _prepare(self, name: str) -> tuple[Callable[..., Any], Mapping[str, Any]]:
+        """The step's function, with everything it needs brought back first."""
+        definition = self.dag[name]
+        needs = self._needs_of(name)
+        for back in restore(name, needs, self.namespace):
+            self._brought_back[back] = next(need.code for need in needs if need.name == back)
+        params = dict(definition.params)
+        inputs = [d.parameter for d in self.dag.dependencies[name]]
+        filename = self.filename(definition) or _remembered_file(definition)
+        function = compile_step(definition.source, name, [*inputs, *params], self.namespace, filename)
+        return function, params
+
+    def _remember(self, names: Iterable[str]) -> None:
+        """Writes definitions down, with what they need, once the context has a directory."""
+        place = self.context.place
+        if place is None:
+            return
+        names = set(names)
+        if names and not place.is_dir():
+            return
+        for order, (name, definition) in enumerate(self.dag.definitions.items()):
+            if name in names:
+                data = replace(definition, needs=self._needs_of(name)).to_json()
+                try:
+                    self.context.save_definition(name, {**data, "order": order})
+                except JoError as error:
+                    self.problems.append(str(error))
+
+    def _remembered(self, name: str, data: dict[str, Any], trusted: bool) -> Definition | None:
+        try:
+            return Definition.from_json(data, trusted=trusted)
+        except (JoError, KeyError, TypeError, ValueError) as error:
+            self.problems.append(f"the step {name} is not understood: {error}")
+            return None
+
+    def _refuse_second_claim(self, definition: Definition) -> None:
+        old = self.dag.definitions.get(definition.name)
+        if old is None or old.origin.remembered or definition.name in self.orphans:
+            return
+        mine, theirs = definition.origin.cell_id, old.origin.cell_id
+        if mine and theirs and mine != theirs:
+            raise DuplicateStepError(
+                f"Two cells define a step called {definition.name}: {old.origin} has it, and {definition.origin} "
+                "claims it too. The first stays in force; give one of them another name."
+            )
+
+    def _refuse_the_impossible(self, plan: Plan) -> None:
+        """Before anything runs: every step to run must have its dependencies and be ours to run."""
+        for name in plan.to_run:
+            for step in self.dag.parents(name):
+                if step not in self.dag:
+                    hint = did_you_mean(step, self.dag) or " Run the cell that defines it first."
+                    raise UnknownStepError(f"{name} depends on {step}, which is not registered.{hint}", step)
+            if not self.dag[name].trusted:
+                raise UntrustedError(
+                    f"{name} was defined elsewhere and read from {self.context.place}: running it would run "
+                    "somebody else's code. Run its cell, or say %context trust."
+                )
+
+    def _came_out(self, head: str) -> bool:
+        outcome = self.outcome
+        return outcome is None or head not in {*outcome.failed, *outcome.blocked}
+
+    def _value(self, head: str) -> Any:
+        """The head's value, read from disk where it is not in memory."""
+        from_disk = self.context.held(head) == "disk"
+        value = self.context[head]
+        if from_disk and self.outcome is not None:
+            self.outcome.loaded.append(head)
+            self.tell(Event(EventKind.LOADED, head, self.outcome.run_id))
+        return value
+
+    def _raise_failure(self, plan: Plan) -> None:
+        failed = self.outcome.failed if self.outcome is not None else {}
+        if not failed:
+            return
+        name, cause = next(iter(failed.items()))
+        cause.__traceback__ = users_traceback(cause)
+        others = f" So did {', '.join(list(failed)[1:])}." if len(failed) > 1 else ""
+        needed = f", which {', '.join(plan.heads)} needs," if plan.heads != (name,) else ""
+        where = self.dag[name].origin if name in self.dag else "a cell"
+        raise StepFailed(f"{name}{needed} failed in {where}: {type(cause).__name__}: {cause}.{others}", name) from cause
+
+    def _follow(self, event: Event) -> None:
+        kind, step = event.kind, {event.step}
+        if kind is EventKind.QUEUED:
+            self.queued |= step
+        elif kind is EventKind.STARTED:
+            self.running |= step
+            self.queued -= step
+        elif kind is EventKind.ENDED:
+            self.running = self.queued = frozenset()
+        elif kind in ENDINGS:
+            self.running -= step
+            self.queued -= step
+
+    def _answer(self, message: dict[str, Any]) -> None:
+        """Where no front end takes requests: the one that makes sense is done at once."""
+        if message.get("verb") != "materialize":
+            raise UsageError(f"Without the notebook extension a picture can only materialize, not {message!r}.")
+        self.materialize(*filter(None, [str(message.get("step", ""))]))
+
+
+ENDINGS = frozenset({EventKind.FINISHED, EventKind.FAILED, EventKind.BLOCKED, EventKind.CANCELLED, EventKind.KEPT})
+
+
+def _remembered_file(definition: Definition) -> str:
+    """A name for tracebacks of a step that no cell of this kernel holds, with its text behind it."""
+    filename = f"<step {definition.name}>"
+    header = "".join(f"# {row}" for row in definition.source.header.splitlines(keepends=True))
+    text = header + definition.source.python
+    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+    return filename

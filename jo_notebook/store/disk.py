@@ -1,0 +1,188 @@
+"""A store's directory: who it is, its shelves, and every way in and out of it.
+
+    <notebook>.jo/  FORMAT  steps/  errors/  definitions/  tmp/
+
+No absolute path is written, so the directory can be moved, copied, zipped and deleted at will.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from jo_notebook.core.record import Failure, LogEntry, Record
+from jo_notebook.errors import ResultDamaged, ResultNotSaved, StoreError, UntrustedError
+from jo_notebook.store.formats import decode, runs_code
+from jo_notebook.store.generation import Footer, canonical, read_section
+from jo_notebook.store.identity import ensure_identity, read_identity
+from jo_notebook.store.names import stem_of
+from jo_notebook.store.publish import make_folder, sync_folder
+from jo_notebook.store.scratch import Scratch
+from jo_notebook.store.shelf import Found, Shelf
+from jo_notebook.store.trust import Key
+
+T = TypeVar("T", Record, Failure)
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """What is on disk: the newest result and failure of every step."""
+
+    results: Mapping[str, Found[Record]]
+    failures: Mapping[str, Found[Failure]]
+
+
+class Disk:
+    """The directory of one store. Nothing is made before the first write."""
+
+    def __init__(self, place: str, key: Key, keep: int) -> None:
+        self.place = place
+        self.name = os.path.basename(place)
+        self.scratch = Scratch(os.path.join(place, "tmp"))
+        self.results = Shelf(self._in("steps"), "result", key, self.scratch, Record.from_json, max(keep, 1))
+        self.failures = Shelf(self._in("errors"), "failure", key, self.scratch, Failure.from_json)
+        self.key = key
+        self.store_id = ""
+        self.newer = ""
+        self.scratch.sweep()
+
+    def scan(self, known: Index) -> Index:
+        """What is on disk now; files that `known` tells of are not read again."""
+        identity = read_identity(self.place)
+        self.newer = _newer(identity.format) if identity and identity.newer else ""
+        if self.newer:
+            return Index({n: Found(n, 0, "", damage=self.newer) for n in self.results.names()}, {})
+        results, failures = self.results.scan(known.results), self.failures.scan(known.failures)
+        self.store_id = identity.store_id if identity else self._recovered(results)
+        return Index(
+            {name: self._checked(found) for name, found in results.items()},
+            {name: self._checked(found) for name, found in failures.items()},
+        )
+
+    def look(self, step: str) -> Found[Record] | None:
+        """The newest result of one step now."""
+        found = self.results.look(stem_of(step))
+        return found if found is None else self._checked(found)
+
+    def save(self, shelf: Shelf[T], footer: Footer, payloads: Mapping[str, bytes]) -> Found[T]:
+        """Add a file, durable when this returns. Raises ResultNotSaved; then the disk is as it was."""
+        with self.writing():
+            return shelf.commit(replace(footer, store_id=self.store_id), payloads)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Make the directory ready, and turn an OSError of the block into ResultNotSaved."""
+        try:
+            if not os.path.isdir(self.place) and make_folder(self.place):
+                sync_folder(os.path.dirname(self.place))
+            identity = ensure_identity(self.place, self.scratch, self.store_id)
+            if identity.newer:
+                raise ResultNotSaved(f"cannot write to {self.name}: {_newer(identity.format)}")
+            self.store_id = identity.store_id
+            yield
+        except OSError as error:
+            raise ResultNotSaved(f"cannot write to {self.name}: {error.strerror or error}") from error
+
+    def check_writable(self) -> None:
+        """Raises StoreError for a store of a newer format, of which nothing may be changed."""
+        if self.newer:
+            raise StoreError(f"Cannot change {self.name}: {self.newer}.")
+
+    def load(self, found: Found[Record]) -> object:
+        """The value of a result, decoded from the very bytes that were checked.
+
+        Raises ResultDamaged, UntrustedError, StoreError, and FileNotFoundError where the file is another.
+        """
+        footer, ours, payload = self._section(self.results, found, "value")
+        if not ours and runs_code(footer.codec):
+            raise UntrustedError(
+                f"{found.step}'s result was made elsewhere, and loading it would run code from there. "
+                "Run the step again, or trust the results of this notebook."
+            )
+        return decode(footer.codec, payload, python=footer.python, step=found.step)
+
+    def log(self, shelf: Shelf[T], found: Found[T]) -> tuple[LogEntry, ...]:
+        """What the run printed; plain data, also from a stranger. Raises as `load` does."""
+        _, _, payload = self._section(shelf, found, "log")
+        return log_from_bytes(payload)
+
+    def forget(self, step: str) -> None:
+        """Remove a step's results and failures. Raises StoreError where the disk or the format refuses."""
+        self.check_writable()
+        try:
+            self.results.forget(step)
+            self.failures.forget(step)
+        except OSError as error:
+            raise StoreError(f"Cannot remove {step} from {self.name}: {error.strerror or error}.") from error
+
+    def resign(self) -> list[str]:
+        """Sign with our key every whole file made elsewhere; the steps concerned. Raises ResultNotSaved."""
+        with self.writing():
+            return sorted({*self._resign(self.results), *self._resign(self.failures)})
+
+    def size(self) -> int:
+        """Bytes on disk."""
+        total = 0
+        for folder, _, names in os.walk(self.place):
+            for name in names:
+                with contextlib.suppress(FileNotFoundError):
+                    total += os.lstat(os.path.join(folder, name)).st_size
+        return total
+
+    def _in(self, name: str) -> str:
+        return os.path.join(self.place, name)
+
+    def _recovered(self, results: Mapping[str, Found[Record]]) -> str:
+        """Which store this is, by its own signed results, where FORMAT cannot tell."""
+        told = Counter(f.footer.store_id for f in results.values() if f.footer and f.ours)
+        return told.most_common(1)[0][0] if told else self.store_id
+
+    def _checked(self, found: Found[T]) -> Found[T]:
+        """A signed file that somebody carried here from another store is damage."""
+        if found.footer is None or not found.ours or found.footer.store_id == self.store_id:
+            return found
+        return Found(found.step, found.seq, found.path, damage=f"generation {found.seq}: it is of another store")
+
+    def _section(self, shelf: Shelf[T], found: Found[T], name: str) -> tuple[Footer, bool, bytes]:
+        handle, footer, ours = shelf.open(stem_of(found.step), found.seq, found.path)
+        with handle:
+            if footer.id != found.id:
+                raise FileNotFoundError(found.path)
+            try:
+                return footer, ours, read_section(handle, footer, name)
+            except OSError as error:
+                raise ResultDamaged(f"it cannot be read: {error.strerror}") from error
+
+    def _resign(self, shelf: Shelf[Any]) -> Iterator[str]:
+        for stem, seq, path in shelf.generations():
+            with contextlib.suppress(ResultDamaged, FileNotFoundError):
+                handle, footer, ours = shelf.open(stem, seq, path)
+                with handle:
+                    if ours:
+                        continue
+                    payloads = {name: read_section(handle, footer, name) for name in footer.sections}
+                shelf.rewrite(path, replace(footer, store_id=self.store_id), payloads)
+                yield footer.step
+
+
+def _newer(version: int) -> str:
+    return f"a newer jo_notebook made it (format {version}); update to use it"
+
+
+def log_to_bytes(log: tuple[LogEntry, ...]) -> bytes:
+    """A log as JSON."""
+    return canonical([[entry.kind, entry.text, entry.data] for entry in log])
+
+
+def log_from_bytes(payload: bytes) -> tuple[LogEntry, ...]:
+    """The reverse of `log_to_bytes`; nothing is unpickled. Raises ResultDamaged for anything else."""
+    try:
+        rows = json.loads(payload or b"[]")
+        return tuple(LogEntry(str(k), str(t), tuple((str(m), str(d)) for m, d in data)) for k, t, data in rows)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ResultDamaged("its log makes no sense") from error

@@ -1,0 +1,156 @@
+"""One file of the store: what a step's run left, written once and never changed.
+
+    MAGIC  section …  body  sha256(body)  mac(body)  length of body  MAGIC
+
+The body is JSON: whose result this is, its number, where each section lies and what it hashes to. It
+is read from the end, so a file's story is known without touching the value. The checksum tells damage
+from a file made elsewhere; only the mac, HMAC-SHA256 with the user's key over the body's very bytes,
+tells that loading the value runs nobody else's code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, BinaryIO
+
+from jo_notebook.errors import ResultDamaged, StepNameError
+from jo_notebook.store.names import check_stored_name
+from jo_notebook.store.trust import Key
+
+VERSION = 1
+MAGIC = b"JO\x00GEN1\n"
+_TAIL = struct.Struct("<32s32sQ8s")
+_GUESS = 1 << 14  # most footers fit: one read
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A stretch of the file with a hash of its own."""
+
+    offset: int
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Footer:
+    """What a file says of itself. `kind` is result or failure, `id` is new for each run, `after` (of a
+    failure) the number of the newest result at that time, `versions` what the value was written with.
+    """
+
+    kind: str
+    step: str
+    seq: int
+    id: str
+    record: Mapping[str, Any]
+    store_id: str = ""
+    key: str = ""
+    codec: str = ""
+    after: int = 0
+    python: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    sections: Mapping[str, Section] = field(default_factory=dict)
+    v: int = VERSION
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON."""
+        return canonical(asdict(self))
+
+    @classmethod
+    def from_bytes(cls, body: bytes) -> Footer:
+        """The reverse of `to_bytes`. Raises ResultDamaged for anything that is not a footer."""
+        try:
+            data = json.loads(body)
+            if data["v"] > VERSION:
+                raise ResultDamaged("a newer jo_notebook wrote it; update to read it")
+            known = {name: data[name] for name in cls.__slots__ if name in data}
+            sections = {name: Section(**row) for name, row in known["sections"].items()}
+            check_stored_name(data["step"])
+            _check_types(known, sections)
+            return cls(**{**known, "sections": sections})
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, StepNameError) as error:
+            raise ResultDamaged("its footer makes no sense") from error
+
+
+def _check_types(data: Mapping[str, Any], sections: Mapping[str, Section]) -> None:
+    """Raises TypeError for what a stranger may have put into a footer."""
+    numbers = [data["seq"], data["after"], *(n for s in sections.values() for n in (s.offset, s.size))]
+    words = [data[name] for name in ("kind", "id", "store_id", "key", "codec", "python")]
+    if not all(type(n) is int and n >= 0 for n in numbers) or not all(type(w) is str for w in words):
+        raise TypeError("a footer's fields have the wrong types")
+
+
+def canonical(data: object) -> bytes:
+    """The one spelling of plain data as JSON."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":")).encode("ascii")
+
+
+def write_sections(out: BinaryIO, payloads: Mapping[str, bytes]) -> dict[str, Section]:
+    """Begin a file. Raises OSError."""
+    out.write(MAGIC)
+    sections = {}
+    for name, payload in payloads.items():
+        sections[name] = Section(out.tell(), len(payload), hashlib.sha256(payload).hexdigest())
+        out.write(payload)
+    return sections
+
+
+def write_footer(out: BinaryIO, footer: Footer, key: Key) -> None:
+    """End a file at the present position. Raises OSError."""
+    body = footer.to_bytes()
+    out.write(body + _TAIL.pack(hashlib.sha256(body).digest(), key.sign(body), len(body), MAGIC))
+
+
+def read_footer(handle: BinaryIO, key: Key) -> tuple[Footer, bool]:
+    """The footer, and whether this key signed it. Raises ResultDamaged, and OSError of the disk."""
+    size = os.fstat(handle.fileno()).st_size
+    end = _read_end(handle, size, min(size, _GUESS))
+    if len(end) < _TAIL.size:
+        raise ResultDamaged("it is cut short")
+    digest, mac, length, magic = _TAIL.unpack(end[-_TAIL.size :])
+    needed = length + _TAIL.size
+    if magic != MAGIC or needed + len(MAGIC) > size:
+        raise ResultDamaged("its end is not where it was")
+    if needed > len(end):
+        end = _read_end(handle, size, needed)
+    body = end[-needed : -_TAIL.size]
+    if hashlib.sha256(body).digest() != digest:
+        raise ResultDamaged("its footer does not fit its checksum")
+    footer = Footer.from_bytes(body)
+    _check_layout(handle, footer, size - needed)
+    ours = key.verify(body, mac)
+    if footer.key == key.id and not ours:
+        raise ResultDamaged("its signature does not fit")
+    return footer, ours
+
+
+def read_section(handle: BinaryIO, footer: Footer, name: str) -> bytes:
+    """A section's bytes, empty where there is none. Raises ResultDamaged where the hash differs."""
+    section = footer.sections.get(name)
+    if section is None:
+        return b""
+    handle.seek(section.offset)
+    payload = handle.read(section.size)
+    if len(payload) != section.size or hashlib.sha256(payload).hexdigest() != section.sha256:
+        raise ResultDamaged(f"its {name} does not fit its checksum")
+    return payload
+
+
+def _read_end(handle: BinaryIO, size: int, count: int) -> bytes:
+    handle.seek(size - count)
+    return handle.read(count)
+
+
+def _check_layout(handle: BinaryIO, footer: Footer, end: int) -> None:
+    """No byte of the file may lie outside of what is hashed."""
+    handle.seek(0)
+    position = len(MAGIC) if handle.read(len(MAGIC)) == MAGIC else -1
+    for section in sorted(footer.sections.values(), key=lambda s: (s.offset, s.size)):
+        position = position + section.size if section.offset == position else -1
+    if position != end:
+        raise ResultDamaged("its sections are not where they were")

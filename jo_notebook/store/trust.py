@@ -1,0 +1,109 @@
+"""The key that says "made by me": 32 random bytes in Jupyter's data directory, never inside a project."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import os
+import secrets
+import stat
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+KEY_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Key:
+    """A secret to sign with. `problem` is not empty where it will be gone after this session."""
+
+    secret: bytes = field(repr=False)
+    problem: str = ""
+
+    @property
+    def id(self) -> str:
+        """What names the key without telling it."""
+        return hashlib.sha256(b"jo_notebook key id\0" + self.secret).hexdigest()[:16]
+
+    def sign(self, body: bytes) -> bytes:
+        """32 bytes only the owner of the key can make for this body."""
+        return hmac.digest(self.secret, body, "sha256")
+
+    def verify(self, body: bytes, mac: bytes) -> bool:
+        """Whether `mac` was made for this body with this key."""
+        return hmac.compare_digest(self.sign(body), mac)
+
+
+def open_key() -> Key:
+    """This user's key, made at the first call; a key for this session alone where the disk refuses."""
+    path = data_dir() / "jo_notebook" / "secret"
+    try:
+        if not path.exists():
+            _make_secret(path)
+        return Key(_read_secret(path))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        return Key(_session_secret(), f"No lasting key ({reason}): results saved now will count as made elsewhere.")
+
+
+def data_dir() -> Path:
+    """Jupyter's data directory, as Jupyter itself finds it."""
+    if place := os.environ.get("JUPYTER_DATA_DIR"):
+        return Path(place)
+    try:
+        from jupyter_core.paths import jupyter_data_dir
+    except ImportError:
+        return _platform_data_dir()
+    return Path(str(jupyter_data_dir()))
+
+
+def _platform_data_dir() -> Path:
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Jupyter"
+    if os.name == "nt":
+        return Path(os.environ.get("APPDATA", str(Path.home()))) / "jupyter"
+    return Path(os.environ.get("XDG_DATA_HOME", str(Path.home() / ".local" / "share"))) / "jupyter"
+
+
+@cache
+def _session_secret() -> bytes:
+    return secrets.token_bytes(KEY_BYTES)
+
+
+def _make_secret(path: Path) -> None:
+    """Put a whole key at `path` unless somebody was first; of two processes at once, one wins."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fd, draft = tempfile.mkstemp(dir=path.parent, prefix=".secret-")  # mode 0600
+    try:
+        with os.fdopen(fd, "wb") as out:
+            out.write(secrets.token_bytes(KEY_BYTES))
+            out.flush()
+            os.fsync(out.fileno())
+        _put_in_place(draft, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(draft)
+
+
+def _put_in_place(draft: str, path: Path) -> None:
+    from jo_notebook.store.publish import publish
+
+    with contextlib.suppress(FileExistsError):
+        publish(draft, str(path))
+
+
+def _read_secret(path: Path) -> bytes:
+    """The key's bytes. Raises OSError where the file is not a plain, whole key file."""
+    fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(fd, "rb") as handle:
+        info = os.fstat(fd)
+        secret = handle.read(KEY_BYTES + 1) if stat.S_ISREG(info.st_mode) else b""
+        if len(secret) != KEY_BYTES:
+            raise OSError(f"{path.name} in {path.parent.name} is not a key; delete it to get a new one")
+        if os.name == "posix" and info.st_mode & 0o077:
+            os.fchmod(fd, 0o600)
+    return secret

@@ -1,0 +1,273 @@
+"""One table of verbs: the magics, the command line and the messages of a picture all read it.
+
+A verb is a name, a sentence, arguments and a function `(pipeline, arguments) → Answer`. Nothing that can
+be done by typing cannot be done by calling the `Pipeline` method of the same name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from jo_notebook.core.definition import check_name
+from jo_notebook.errors import UsageError, did_you_mean
+from jo_notebook.pipeline import Pipeline
+from jo_notebook.views.diagram import mermaid, svg
+from jo_notebook.views.state import graph_state
+from jo_notebook.views.text import explain_text, file_size, plan_text, run_line, steps_text
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a verb gives back: text for everybody, and a value or a picture for those who can show it."""
+
+    text: str = ""
+    value: Any = None
+    has_value: bool = False
+    picture: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument: flags as argparse takes them, a sentence, and argparse's other settings."""
+
+    flags: tuple[str, ...]
+    help: str
+    settings: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One row of the table. `command` is what the command line calls it."""
+
+    name: str
+    summary: str
+    call: Callable[[Pipeline, argparse.Namespace], Answer]
+    arguments: tuple[Argument, ...] = ()
+    command: str = ""
+
+
+class Help(Exception):
+    """`--help` was asked for."""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse that raises UsageError with near options, and never exits."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises UsageError."""
+        known = [flag for action in self._actions for flag in action.option_strings]
+        wrong = message.rpartition(": ")[2].split() if message.startswith("unrecognized") else []
+        hint = next((h for w in wrong if (h := did_you_mean(w, known))), "")
+        raise UsageError(f"{self.prog}: {message}.{hint} Try {self.prog} --help.")
+
+    def print_help(self, file: Any = None) -> NoReturn:
+        """Raises Help with the text."""
+        raise Help(self.format_help())
+
+
+def parser_of(verb: Verb, prog: str) -> Parser:
+    """The parser of one verb's arguments."""
+    parser = Parser(prog=prog, description=verb.summary, allow_abbrev=False)
+    for argument in verb.arguments:
+        parser.add_argument(*argument.flags, help=argument.help, **dict(argument.settings))
+    return parser
+
+
+def perform(pipeline: Pipeline, verb: Verb, line: str | Sequence[str], prog: str) -> Answer:
+    """Parses the words of a line and calls the verb. Raises UsageError for words it does not understand."""
+    try:
+        return verb.call(pipeline, parser_of(verb, prog).parse_args(split(line)))
+    except Help as shown:
+        return Answer(str(shown))
+
+
+def find(name: str) -> Verb:
+    """The verb of this name, as the notebook or as the command line calls it."""
+    for verb in VERBS:
+        if name in (verb.name, verb.command):
+            return verb
+    known = [verb.name for verb in VERBS]
+    raise UsageError(f"There is no verb {name!r}.{did_you_mean(name, known)} Verbs: {', '.join(known)}.")
+
+
+def listing() -> str:
+    """All verbs, one a line."""
+    width = max(len(verb.name) for verb in VERBS)
+    return "\n".join(f"%jo {verb.name:<{width}}  {verb.summary}" for verb in VERBS)
+
+
+def split(line: str | Sequence[str]) -> list[str]:
+    """The words of a magic line, quotes respected. A comment at the end is left out."""
+    if not isinstance(line, str):
+        return list(line)
+    try:
+        return shlex.split(line, comments=True)
+    except ValueError as error:
+        raise UsageError(f"The line {line!r} cannot be read: {error}.") from error
+
+
+def _heads(words: Sequence[str]) -> list[str]:
+    """Step names out of words; commas between them are welcome."""
+    return [check_name(name) for word in words for name in word.split(",") if name]
+
+
+def _plan(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
+    plan = pipeline.plan(*_heads(args.heads), force=args.force, only=args.only)
+    return Answer(plan_text(plan), value=plan)
+
+
+def _materialize(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
+    heads = _heads(args.heads)
+    value = pipeline.materialize(*heads, force=args.force, only=args.only, fail_fast=args.fail_fast)
+    return Answer(outcome_text(pipeline), value, has_value=len(heads) == 1)
+
+
+def outcome_text(pipeline: Pipeline) -> str:
+    """What the last run did, in a line, and a line for each result that could not be stored."""
+    outcome = pipeline.outcome
+    if outcome is None:
+        return ""
+    lines = [
+        run_line(
+            finished=outcome.finished,
+            loaded=outcome.loaded,
+            kept=outcome.kept,
+            failed=list(outcome.failed),
+            blocked=list(outcome.blocked),
+            seconds=outcome.seconds,
+        )
+    ]
+    lines += [f"{name} is kept in memory only: {why}" for name, why in outcome.unsaved.items()]
+    return "\n".join(lines)
+
+
+def _explain(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
+    (name,) = _heads([args.name]) or [""]
+    decision = pipeline.explain(name)
+    return Answer(explain_text(decision), value=decision)
+
+
+def _graph(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
+    heads = _heads(args.heads)
+    plan = pipeline.plan(*heads)
+    if not args.output:
+        return Answer(plan_text(plan), picture=lambda: pipeline.graph(*heads))
+    path = Path(args.output)
+    drawers = {".svg": svg, ".mmd": mermaid}
+    if path.suffix not in drawers:
+        raise UsageError(f"A graph is written as .svg or .mmd, not as {path.suffix or path.name!r}.")
+    try:
+        path.write_text(drawers[path.suffix](graph_state(plan)), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"The graph cannot be written to {path}: {error.strerror}.") from error
+    return Answer(f"The graph is in {path}.")
+
+
+def _steps(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
+    plan = pipeline.steps()
+    if not plan.decisions:
+        return Answer("No step is registered yet. A cell becomes one with %%step NAME on its first line.")
+    return Answer(steps_text(plan, pipeline.context.records), value=plan)
+
+
+def _log(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
+    (name,) = _heads([args.name]) or [""]
+    entries = pipeline.log(name)
+    text = "".join(entry.text if entry.text.endswith("\n") else entry.text + "\n" for entry in entries)
+    return Answer(text.rstrip("\n") or f"{name} has printed nothing.", value=entries)
+
+
+def _forget(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
+    names = _heads(args.names)
+    pipeline.forget(*names)
+    return Answer(f"Forgotten: {', '.join(names)}.")
+
+
+def _resume(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
+    pipeline.resume()
+    return Answer(found_text(pipeline))
+
+
+def found_text(pipeline: Pipeline) -> str:
+    """What the context holds, in a line, and a line for each thing that is wrong with it."""
+    context = pipeline.context
+    where = context.place.name if context.place is not None else "memory"
+    plan = pipeline.steps()
+    if not plan.decisions:
+        lines = [f"jo_notebook: nothing in {where} yet. A cell becomes a step with %%step NAME on its first line."]
+    else:
+        states = [str(decision.availability) for decision in plan]
+        counts = ", ".join(f"{states.count(s)} {s}" for s in dict.fromkeys(states))
+        lines = [f"jo_notebook: {len(plan)} steps in {where}: {counts}. Nothing was run or loaded; %graph shows them."]
+    foreign = sorted(context.untrusted.union(n for n, d in pipeline.dag.definitions.items() if not d.trusted))
+    if foreign:
+        lines.append(
+            f"Made elsewhere, and not loaded until you say %context trust: {', '.join(foreign)}. "
+            "Trusting lets their code run."
+        )
+    lines += [f"{name} is damaged on disk: {what}" for name, what in context.damaged.items()]
+    lines += [f"Note: {problem}" for problem in dict.fromkeys(pipeline.problems)]
+    return "\n".join(lines)
+
+
+def _context(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
+    if args.action == "trust":
+        names = pipeline.trust()
+        return Answer(f"Trusted: {', '.join(names)}." if names else "There is nothing from elsewhere here.")
+    if args.action == "at":
+        if not args.path:
+            raise UsageError("Say where results should live, for instance: %context at results.jo")
+        pipeline.move_to(Path(args.path).expanduser().resolve())
+        return Answer(found_text(pipeline))
+    context = pipeline.context
+    kept = [record for record in context.records.values() if not record.unsaved]
+    where = context.place if context.place is not None else "memory only"
+    return Answer(f"Results live in {where}: {len(kept)} on disk, {file_size(context.size())}.", value=context)
+
+
+HEADS = Argument(("heads",), "steps; without any, every step nobody depends on", (("nargs", "*"), ("metavar", "HEAD")))
+NAME = Argument(("name",), "a step", (("metavar", "NAME"),))
+FORCE = Argument(("--force",), "run the heads whatever is known", (("action", "store_true"),))
+ONLY = Argument(("--only",), "take what the heads depend on as it is", (("action", "store_true"),))
+FAIL_FAST = Argument(("--fail-fast",), "stop at the first failure", (("action", "store_true"),))
+
+VERBS: tuple[Verb, ...] = (
+    Verb("plan", "What would run, and why. Runs nothing.", _plan, (HEADS, FORCE, ONLY)),
+    Verb(
+        "materialize",
+        "Make results exist, running only what is needed.",
+        _materialize,
+        (HEADS, FORCE, ONLY, FAIL_FAST),
+        command="run",
+    ),
+    Verb(
+        "graph",
+        "The live picture; a click on a step materializes it.",
+        _graph,
+        (HEADS, Argument(("-o", "--output"), "write the picture to a .svg or .mmd file instead")),
+    ),
+    Verb("explain", "Why a step is stale, with the difference.", _explain, (NAME,)),
+    Verb("steps", "All steps and their states.", _steps, command="status"),
+    Verb("log", "What a step's last run printed.", _log, (NAME,)),
+    Verb(
+        "forget",
+        "Drop the results of steps; the steps stay.",
+        _forget,
+        (Argument(("names",), "steps", (("nargs", "+"), ("metavar", "NAME"))),),
+    ),
+    Verb("resume", "Take in what the context remembers; runs nothing.", _resume),
+    Verb(
+        "context",
+        "Where results live; `at PATH` moves there, `trust` accepts what was made elsewhere.",
+        _context,
+        (
+            Argument(("action",), "at, trust or nothing", (("nargs", "?"), ("choices", ("at", "trust")))),
+            Argument(("path",), "a directory", (("nargs", "?"),)),
+        ),
+    ),
+)

@@ -1,0 +1,145 @@
+"""Keeps a drawing in step with a pipeline, through the few calls it needs and no more."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Protocol
+
+from jo_notebook.core.events import Event, EventKind
+from jo_notebook.core.plan import Action, Availability, Decision, Plan
+from jo_notebook.core.reasons import Reason
+from jo_notebook.views.state import GraphState, graph_state
+from jo_notebook.views.text import plan_text
+
+PAUSE = 0.05
+LARGE, LARGE_PAUSE = 300, 0.5
+REPLANNING = frozenset({EventKind.CHANGED, EventKind.ENDED})
+OUTCOMES: Mapping[EventKind, Availability] = {
+    EventKind.FINISHED: Availability.AVAILABLE,
+    EventKind.UNSAVED: Availability.AVAILABLE,
+    EventKind.KEPT: Availability.AVAILABLE,
+    EventKind.LOADED: Availability.AVAILABLE,
+    EventKind.FAILED: Availability.FAILED,
+}
+SILENT = frozenset({EventKind.OUTPUT, EventKind.WARNING})
+
+
+class GraphSource(Protocol):
+    """What a drawing asks of a pipeline. Every call may come from any thread and returns at once."""
+
+    @property
+    def running(self) -> frozenset[str]:
+        """The steps whose functions are being called now."""
+
+    @property
+    def queued(self) -> frozenset[str]:
+        """The steps that wait for their turn."""
+
+    def plan(self, *heads: str) -> Plan:
+        """What a materialize would do; without heads, for every step nobody depends on."""
+
+    def message(self) -> str:
+        """One line above the graph, or an empty string for the usual one."""
+
+    def request(self, message: dict[str, str]) -> None:
+        """Asks for a verb on a step: only enqueues."""
+
+    def listen(self, callback: Callable[[Event], None]) -> Callable[[], None]:
+        """Calls back at every event, until the function it returns is called."""
+
+
+class Drawing(Protocol):
+    """Something that shows a state."""
+
+    text: str
+
+    def set_state(self, state: GraphState) -> None:
+        """Shows it."""
+
+    def show_error(self, error: BaseException) -> None:
+        """Shows what went wrong."""
+
+
+class Follower:
+    """Redraws after events: a burst of events is one drawing.
+
+    A plan is made anew when definitions or results changed and when a run is over; while a run goes on,
+    its events say all there is to say.
+    """
+
+    def __init__(self, source: GraphSource, drawing: Drawing, heads: tuple[str, ...] = ()) -> None:
+        self._source, self._drawing, self._heads = source, drawing, heads
+        self._lock = threading.Lock()  # held for bookkeeping only: events come while a pipeline holds its own
+        self._turn = threading.Lock()  # one drawing at a time
+        self._outcomes: dict[str, Event] = {}
+        self._timer: threading.Timer | None = None
+        self._is_old = self._is_closed = False
+        self._plan = Plan()
+        self._unsubscribe = source.listen(self._heard)
+        try:
+            self._plan = source.plan(*heads)
+            self._draw()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Stops listening."""
+        self._is_closed = True
+        self._unsubscribe()
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+
+    def _heard(self, event: Event) -> None:
+        if event.kind in SILENT or self._is_closed:
+            return
+        with self._lock:
+            self._is_old = self._is_old or event.kind in REPLANNING
+            if event.kind in OUTCOMES:
+                self._outcomes[event.step] = event
+            if self._timer is None:
+                pause = PAUSE if len(self._plan) <= LARGE else LARGE_PAUSE
+                self._timer = threading.Timer(pause, self._refresh)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _refresh(self) -> None:
+        with self._turn:
+            with self._lock:
+                self._timer = None
+                is_old, self._is_old = self._is_old, False
+                outcomes, self._outcomes = self._outcomes, {}
+            try:
+                self._plan = self._source.plan(*self._heads) if is_old else _after(self._plan, outcomes)
+                self._draw()
+            except Exception as error:  # noqa: BLE001 - on a timer's thread nobody else would see it
+                self._drawing.show_error(error)
+
+    def _draw(self) -> None:
+        if self._is_closed:
+            return
+        self._drawing.text = plan_text(self._plan)
+        self._drawing.set_state(
+            graph_state(
+                self._plan,
+                running=self._source.running,
+                queued=self._source.queued,
+                message=self._source.message(),
+            )
+        )
+
+
+def _after(plan: Plan, outcomes: Mapping[str, Event]) -> Plan:
+    """The plan with what the events of a run say about its steps."""
+    return replace(plan, decisions=tuple(_outcome(d, outcomes.get(d.step)) for d in plan.decisions))
+
+
+def _outcome(decision: Decision, event: Event | None) -> Decision:
+    if event is None:
+        return decision
+    failed = event.kind is EventKind.FAILED
+    reasons = (Reason("failed", f"last run failed: {event.text}", event.step),) if failed else ()
+    return replace(decision, availability=OUTCOMES[event.kind], action=Action.NOTHING, reasons=reasons)

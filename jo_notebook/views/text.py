@@ -1,0 +1,162 @@
+"""Plans and steps as text, for a cell's answer, a terminal and a log."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from datetime import datetime, tzinfo
+
+from jo_notebook.core.plan import Action, Availability, Decision, Plan
+from jo_notebook.core.reasons import Reason
+from jo_notebook.core.record import Record
+from jo_notebook.views.words import about, columns, count, duration, file_size, one_line, pad, table
+
+__all__ = ["duration", "explain_text", "file_size", "plan_text", "run_line", "step_line", "steps_text"]
+
+LEGEND = (
+    "Execution plan. Result availability: [*] available - [~] stale - [ ] n/a - [x] no context. "
+    "Scheduled execution: (H) head - (>) scheduled run on materialize - ( ) no run required."
+)
+MARKS = {Availability.AVAILABLE: "*", Availability.STALE: "~"}
+PLAIN = frozenset({"missing", "upstream"})  # what a step that never ran always has
+REASON_WIDTH = 40
+NAMES_SHOWN = 8
+
+
+def plan_text(plan: Plan, *, no_context: bool = False) -> str:
+    """The plan, one line a step. `no_context` is for steps whose results nobody keeps."""
+    names = [one_line(d.step) for d in plan]
+    notes = [_note(d) for d in plan]
+    name_width = max(map(columns, names), default=0) + 4
+    note_width = max([REASON_WIDTH, *map(columns, notes)]) + 4
+    lines = [LEGEND]
+    for decision, name, note in zip(plan, names, notes, strict=True):
+        mark = "x" if no_context else MARKS.get(decision.availability, " ")
+        row = f" [{mark}] ({_schedule(decision)}) {pad(name, name_width)}{pad(note, note_width)}{_expected(decision)}"
+        lines.append(row.rstrip())
+    return "\n".join(lines)
+
+
+def steps_text(plan: Plan, records: Mapping[str, Record], *, zone: tzinfo | None = None) -> str:
+    """A table of all steps; times of day are local unless a zone is given."""
+    rows = [("step", "state", "time", "size", "when", "")]
+    for d in plan:
+        record = records.get(d.step)
+        when = datetime.fromtimestamp(record.when, zone).strftime("%Y-%m-%d %H:%M") if record else ""
+        took = duration(record.seconds) if record else ""
+        size = file_size(d.size) if d.size else ""
+        rows.append((one_line(d.step), str(d.availability), took, size, when, _why(d)))
+    return table(rows)
+
+
+def explain_text(decision: Decision) -> str:
+    """Why a step is in the state it is in: reasons with what they were and are, root cause first."""
+    lines = [f"{one_line(decision.step)} is {decision.availability}.{_held_sentence(decision)}"]
+    for reason in decision.reasons:
+        lines += [f"  - {one_line(reason.text)}", *_difference(reason)]
+    if decision.action is Action.RUN:
+        lines.append(f"A materialize would run it{_comma(_expected(decision))}.")
+    if decision.is_orphan:
+        lines.append("Its cell was deleted; %forget drops its result, running a cell with its name brings it back.")
+    if decision.untracked:
+        lines.append(f"Not tracked (changes here are not noticed): {', '.join(map(one_line, decision.untracked))}.")
+    return "\n".join(lines)
+
+
+def step_line(decision: Decision, dependencies: Sequence[str], *, inferred: bool = False) -> str:
+    """What a cell answers when it registers a step."""
+    head = one_line(decision.step)
+    if dependencies:
+        head += f" ← {', '.join(map(one_line, dependencies))}{' (inferred)' if inferred else ''}"
+    why = _reasons(decision).removeprefix("last run failed: ")
+    is_plain = decision.availability is Availability.MISSING and all(r.kind in PLAIN for r in decision.reasons)
+    state = f"{decision.availability}: {why}" if why and not is_plain else str(decision.availability)
+    return " · ".join(filter(None, (head, state, _held(decision), _expected(decision))))
+
+
+def run_line(
+    finished: Sequence[str] = (),
+    loaded: Sequence[str] = (),
+    kept: Sequence[str] = (),
+    failed: Sequence[str] = (),
+    blocked: Sequence[str] = (),
+    seconds: float = 0.0,
+) -> str:
+    """What a run did, in one line."""
+    said = [
+        f"Ran {count(len(finished), 'step')} in {duration(seconds)}: {_names(finished)}." if finished else "",
+        f"{len(loaded)} loaded from disk." if loaded else "",
+        f"{_names(kept)} kept: nothing {'it' if len(kept) == 1 else 'they'} read has changed." if kept else "",
+        f"{_names(failed)} failed." if failed else "",
+        f"{_names(blocked)} not run, waiting for what failed." if blocked else "",
+    ]
+    return " ".join(filter(None, said)) or "Nothing to run: everything is available."
+
+
+def _schedule(decision: Decision) -> str:
+    if decision.is_head:
+        return "H"
+    return ">" if decision.action is Action.RUN else " "
+
+
+def _note(decision: Decision) -> str:
+    orphan = "cell deleted" if decision.is_orphan else ""
+    return "; ".join(filter(None, (_why(decision), orphan)))
+
+
+def _why(decision: Decision) -> str:
+    return _reasons(decision) or _held(decision)
+
+
+def _reasons(decision: Decision) -> str:
+    """The root cause, and how many more. That a result is missing is told only where nothing else is."""
+    failures = [r for r in decision.reasons if r.kind == "failed"]
+    told = failures[:1] or [r for r in decision.reasons if r.kind != "missing"] or decision.reasons[:1]
+    if not told:
+        return ""
+    more = f" (+{len(told) - 1} more)" if len(told) > 1 else ""
+    return one_line(told[0].text) + more
+
+
+def _held(decision: Decision) -> str:
+    if decision.availability is not Availability.AVAILABLE:
+        return ""
+    if decision.held == "memory":
+        return "in memory"
+    if decision.held == "disk":
+        return f"from disk, {file_size(decision.size)}" if decision.size else "from disk"
+    return ""
+
+
+def _held_sentence(decision: Decision) -> str:
+    places = {"memory": " Its value is in memory.", "disk": f" Its value is on disk, {file_size(decision.size)}."}
+    return places.get(decision.held, "")
+
+
+def _expected(decision: Decision) -> str:
+    if decision.action is not Action.RUN or decision.seconds is None:
+        return ""
+    return about(decision.seconds)
+
+
+def _comma(text: str) -> str:
+    return f", {text}" if text else ""
+
+
+def _names(names: Sequence[str]) -> str:
+    shown = ", ".join(map(one_line, names[:NAMES_SHOWN]))
+    return shown if len(names) <= NAMES_SHOWN else f"{shown} and {len(names) - NAMES_SHOWN} more"
+
+
+def _difference(reason: Reason) -> list[str]:
+    old, new = reason.old.splitlines(), reason.new.splitlines()
+    if len(old) > 1 or len(new) > 1:
+        rows = difflib.unified_diff(old, new, "before", "now", n=2, lineterm="")
+        return [f"      {one_line(row)}" for row in rows]
+    if old or new:
+        return [f"      {_value(old)} -> {_value(new)}"]
+    return []
+
+
+def _value(lines: list[str]) -> str:
+    return one_line(lines[0]) if lines else "(nothing)"

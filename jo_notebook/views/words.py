@@ -1,0 +1,99 @@
+"""Small pieces of text: times, sizes, one safe line, columns that line up."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+BIDI = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+UNSAFE = frozenset({"Cc", "Cs", "Zl", "Zp"})
+SIZES = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+def one_line(text: str) -> str:
+    """The text with everything escaped that could break, recolour or reverse a line."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_escape(c) if c in BIDI or unicodedata.category(c) in UNSAFE else c for c in text)
+
+
+def shorten(text: str, limit: int) -> str:
+    """The text in at most `limit` columns, with an ellipsis where something was cut."""
+    if columns(text) <= limit:
+        return text
+    kept, used = "", 1
+    for c in text:
+        used += columns(c)
+        if used > limit:
+            break
+        kept += c
+    return kept.rstrip() + "…"
+
+
+def columns(text: str) -> int:
+    """How many columns a terminal needs: East-Asian wide characters take two, combining marks none."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def pad(text: str, width: int) -> str:
+    """The text with spaces up to `width` columns."""
+    return text + " " * (width - columns(text))
+
+
+def table(rows: Iterable[Sequence[str]], gap: int = 3) -> str:
+    """Rows as lines with aligned columns and no trailing spaces."""
+    cells = list(rows)
+    widths = [max(map(columns, column)) for column in zip(*cells, strict=True)]
+    lines = ((" " * gap).join(map(pad, row, widths)).rstrip() for row in cells)
+    return "\n".join(lines)
+
+
+def duration(seconds: float) -> str:
+    """A measured time: 45 ms, 4.2 s, 42 s, 4 min 5 s, 1 h 20 min."""
+    if seconds < 0.9995:
+        return f"{max(0.0, seconds) * 1000:.0f} ms"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return _two(whole, 60, "min", "s")
+    return _two(round(seconds / 60), 60, "h", "min")
+
+
+def about(seconds: float) -> str:
+    """An expected time, no more exact than it deserves: about 3 s, about 4 min, about 1 h 20 min."""
+    whole = round(seconds)
+    if whole < 1:
+        return "less than 1 s"
+    if whole < 60:
+        return f"about {whole} s"
+    minutes = round(seconds / 60)
+    return f"about {minutes} min" if minutes < 60 else f"about {_two(minutes, 60, 'h', 'min')}"
+
+
+def file_size(size: float) -> str:
+    """Bytes for people: 512 B, 1.2 MB, 34 GB."""
+    unit = 0
+    while round(size) >= 1000 and unit < len(SIZES) - 1:
+        size /= 1000
+        unit += 1
+    text = f"{size:.1f}" if unit and size < 9.95 else f"{size:.0f}"
+    return f"{text.removesuffix('.0')} {SIZES[unit]}"
+
+
+def count(number: int, noun: str) -> str:
+    """1 step, 2 steps."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _escape(c: str) -> str:
+    return c.encode("unicode_escape").decode("ascii")
+
+
+def _two(value: int, base: int, large: str, small: str) -> str:
+    whole, rest = divmod(value, base)
+    return f"{whole} {large} {rest} {small}" if rest else f"{whole} {large}"
