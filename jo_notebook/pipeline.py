@@ -57,6 +57,7 @@ class Pipeline:
         self.send: Callable[[dict[str, Any]], None] = self._answer
         self.gone_cells: frozenset[str] = frozenset()
         self.problems: list[str] = []
+        self.notice = ""
         self.outcome: Outcome | None = None
         self.running: frozenset[str] = frozenset()
         self.queued: frozenset[str] = frozenset()
@@ -249,10 +250,8 @@ class Pipeline:
         self.send(message)
 
     def message(self) -> str:
-        """One line on the state of things."""
-        plan = self.plan()
-        available = sum(d.availability == "available" for d in plan)
-        return f"{available} of {len(plan)} available"
+        """What pictures should say above themselves; empty where their own words will do."""
+        return self.notice
 
     def touch(self) -> None:
         """Forgets what was worked out about the notebook's names: call it when a cell may have changed them."""

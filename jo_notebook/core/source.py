@@ -63,6 +63,8 @@ def compile_step(
     local: dict[str, Any] = {}
     exec(code, namespace, local)  # defines the function, runs nothing of it
     function: Callable[..., Any] = local[name]
+    # the text behind `filename` is a cell, not a `def`: tools that look for one would cut it short
+    function.__code__ = function.__code__.replace(co_name="<module>")
     return function
 
 

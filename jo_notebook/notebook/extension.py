@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,7 @@ class Extension:
         self.pipeline.send = Messages(self.pipeline, self.loop, lambda heads: self.bind_results()).handle
         self._bound: dict[str, Any] = {}
         self._files: dict[str, str] = {}
+        self._pictures: dict[str, Any] = {}
         self._register()
         if os.environ.get("JO_RESUME", "on") != "off":
             self.pipeline.resume()
@@ -106,6 +108,8 @@ class Extension:
         shell.events.unregister("post_run_cell", self._after_cell)
         if self._matcher is not None:
             shell.Completer.custom_matchers.remove(self._matcher)
+        for picture in self._pictures.values():
+            picture.close()
         self.loop.close()
 
     # -- cells -----------------------------------------------------------------------------------------
@@ -240,10 +244,23 @@ class Extension:
         self.shell.user_ns[name] = value
         self._bound[name] = value
 
+    def keep_picture(self, picture: Any) -> Any:
+        """A cell shows one picture: the one it showed before is let go."""
+        cell = self.cells.current.id or self.cells.current.text
+        older = self._pictures.pop(cell, None)
+        if older is not None:
+            older.close()
+        self._pictures[cell] = picture
+        return picture
+
     def render_failure(self, error: StepFailed) -> list[str]:
         """The user's own traceback, in the shell's style, with the step named above it."""
         cause = error.__cause__
         assert cause is not None
+        # `%debug` looks here: it opens in the step's own frame
+        sys.last_type, sys.last_value, sys.last_traceback = type(cause), cause, cause.__traceback__
+        if sys.version_info >= (3, 12):
+            sys.last_exc = cause
         lines = self.shell.InteractiveTB.structured_traceback(type(cause), cause, cause.__traceback__)
         return [f"StepFailed: {error}", *lines]
 

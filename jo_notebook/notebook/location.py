@@ -34,7 +34,7 @@ def find_location(
     for path, known_by in (
         (str(namespace.get("__vsc_ipynb_file__", "")), "VS Code"),
         (_session(environ) if from_cell else "", "Jupyter session"),
-        (environ.get("PAPERMILL_INPUT_PATH", ""), "papermill"),
+        (str(namespace.get("PAPERMILL_INPUT_PATH", "")), "papermill"),
     ):
         notebook = _absolute(Path(path), start) if path else None
         if notebook is not None and notebook.suffix == ".ipynb" and notebook.is_file():

@@ -103,7 +103,7 @@ def perform_and_show(extension: Extension, verb: Verb, line: str | Sequence[str]
 def _show(extension: Extension, verb: Verb, answer: Answer) -> Any:
     """Text as text, a picture as a picture, a value as the cell's value with its name bound."""
     if answer.picture is not None:
-        return answer.picture()
+        return extension.keep_picture(answer.picture())
     if answer.text:
         print(answer.text)  # noqa: T201 - a magic's answer goes to its cell
     if verb.name == "materialize":

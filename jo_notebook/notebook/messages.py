@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jo_notebook.core.events import Event, EventKind
-from jo_notebook.errors import UsageError
+from jo_notebook.errors import StepFailed, UsageError
 from jo_notebook.notebook.mainloop import MainLoop
 from jo_notebook.pipeline import Pipeline
 
@@ -38,6 +38,10 @@ class Messages:
         else:
             raise UsageError(f"A picture asked for {verb!r}, which is no verb for pictures.")
 
+    def _say(self, notice: str) -> None:
+        self._pipeline.notice = notice
+        self._pipeline.tell(Event(EventKind.ENDED))
+
     def _queue(self, heads: list[str]) -> None:
         for name in self._pipeline.plan(*heads).to_run:
             self._pipeline.tell(Event(EventKind.QUEUED, name))
@@ -46,17 +50,20 @@ class Messages:
     def _materialize(self, heads: list[str]) -> None:
         """On the main thread: what goes wrong is told by events and stands in the log; no cell shows it."""
         pipeline = self._pipeline
+        pipeline.notice = ""
         try:
             pipeline.materialize(*heads, echo=False)
             self._done(heads)
         except KeyboardInterrupt:
-            pipeline.tell(Event(EventKind.ENDED, text="interrupted"))
+            self._say("Interrupted. What was finished is kept.")
+        except StepFailed:
+            self._done(heads)  # the step itself shows that it failed, and its log why
         except Exception as error:  # noqa: BLE001 - nobody above would show it
-            pipeline.tell(Event(EventKind.ENDED, text=f"{type(error).__name__}: {error}"))
+            self._say(f"{type(error).__name__}: {error}")
 
     def _cancel(self) -> None:
         self._loop.drop_queued()
         if self._pipeline.is_running:
             self._loop.interrupt()
         else:
-            self._pipeline.tell(Event(EventKind.ENDED, text="cancelled"))
+            self._say("Cancelled.")

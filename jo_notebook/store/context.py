@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -14,13 +13,13 @@ from typing import Any
 from jo_notebook.core.record import Failure, LogEntry, Record
 from jo_notebook.errors import ResultDamaged, ResultMissing, ResultNotSaved
 from jo_notebook.store.definitions import Definitions
-from jo_notebook.store.disk import Disk, log_to_bytes
-from jo_notebook.store.formats import encode, python_minor, python_version
-from jo_notebook.store.generation import Footer
+from jo_notebook.store.disk import Disk
+from jo_notebook.store.formats import python_version
 from jo_notebook.store.held import Held
 from jo_notebook.store.known import Known
 from jo_notebook.store.names import check_stored_name
-from jo_notebook.store.shelf import Found
+from jo_notebook.store.reading import Found
+from jo_notebook.store.saving import save_failure, save_result
 from jo_notebook.store.trust import open_key
 
 ATTEMPTS = 5
@@ -133,7 +132,7 @@ class Context(Mapping[str, Any]):
         record = replace(record, python=python_version(), size=0, format="", unsaved="")
         self._hold(replace(record, unsaved=INTERRUPTED), value, log)
         try:
-            found = self._save(record, value, log) if self._disk else None
+            found = save_result(self._disk, record, value, log) if self._disk else None
         except ResultNotSaved as refusal:
             return self._hold(replace(record, unsaved=str(refusal)), value, log)
         if self._disk is None or found is None or found.record is None:
@@ -154,10 +153,8 @@ class Context(Mapping[str, Any]):
             after = self._known.seq(name)
         if self._disk is None:
             return
-        with contextlib.suppress(ResultNotSaved, OSError):
-            after = max(after, self._disk.results.newest(name))
-            footer = Footer("", name, 0, secrets.token_hex(8), failure.to_json(), after=after, python=python_minor())
-            found = self._disk.save(self._disk.failures, footer, {"log": log_to_bytes(log)})
+        with contextlib.suppress(ResultNotSaved):
+            found = save_failure(self._disk, failure, log, after=after)
             with self._lock:
                 self._known.disk_failures[name] = found
                 self._known.failed.pop(name, None)
@@ -239,22 +236,6 @@ class Context(Mapping[str, Any]):
         with self._lock:
             self._known.hold(record.step, value, record, log)
         return record
-
-    def _save(self, record: Record, value: object, log: Log) -> Found[Record]:
-        """Commit a result, or only its story where the value refuses. Raises ResultNotSaved."""
-        assert self._disk is not None
-        footer = Footer("", record.step, 0, secrets.token_hex(8), {}, python=python_minor())
-        payloads = {"log": log_to_bytes(log)}
-        try:
-            encoded = encode(value)
-        except ResultNotSaved as refusal:
-            story = replace(footer, record=replace(record, unsaved=str(refusal)).to_json())
-            with contextlib.suppress(ResultNotSaved):
-                return self._disk.save(self._disk.results, story, payloads)
-            raise
-        record = replace(record, size=len(encoded.payload), format=encoded.format)
-        footer = replace(footer, record=record.to_json(), codec=encoded.format, versions=encoded.versions)
-        return self._disk.save(self._disk.results, footer, {"value": encoded.payload, **payloads})
 
     def _load(self, found: Found[Record]) -> Any:
         """Read a value into memory. Raises as reading does, and FileNotFoundError for a file that left."""

@@ -8,7 +8,6 @@ No absolute path is written, so the directory can be moved, copied, zipped and d
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -18,12 +17,14 @@ from typing import Any, TypeVar
 from jo_notebook.core.record import Failure, LogEntry, Record
 from jo_notebook.errors import ResultDamaged, ResultNotSaved, StoreError, UntrustedError
 from jo_notebook.store.formats import decode, runs_code
-from jo_notebook.store.generation import Footer, canonical, read_section
+from jo_notebook.store.generation import Footer, read_section
 from jo_notebook.store.identity import ensure_identity, read_identity
+from jo_notebook.store.logs import log_from_bytes
 from jo_notebook.store.names import stem_of
 from jo_notebook.store.publish import make_folder, sync_folder
+from jo_notebook.store.reading import Found
 from jo_notebook.store.scratch import Scratch
-from jo_notebook.store.shelf import Found, Shelf
+from jo_notebook.store.shelf import Shelf
 from jo_notebook.store.trust import Key
 
 T = TypeVar("T", Record, Failure)
@@ -44,8 +45,8 @@ class Disk:
         self.place = place
         self.name = os.path.basename(place)
         self.scratch = Scratch(os.path.join(place, "tmp"))
-        self.results = Shelf(self._in("steps"), "result", key, self.scratch, Record.from_json, max(keep, 1))
-        self.failures = Shelf(self._in("errors"), "failure", key, self.scratch, Failure.from_json)
+        self.results = Shelf(self._in("steps"), "result", key, Record.from_json, self.scratch, max(keep, 1))
+        self.failures = Shelf(self._in("errors"), "failure", key, Failure.from_json, self.scratch)
         self.key = key
         self.store_id = ""
         self.newer = ""
@@ -172,17 +173,3 @@ class Disk:
 
 def _newer(version: int) -> str:
     return f"a newer jo_notebook made it (format {version}); update to use it"
-
-
-def log_to_bytes(log: tuple[LogEntry, ...]) -> bytes:
-    """A log as JSON."""
-    return canonical([[entry.kind, entry.text, entry.data] for entry in log])
-
-
-def log_from_bytes(payload: bytes) -> tuple[LogEntry, ...]:
-    """The reverse of `log_to_bytes`; nothing is unpickled. Raises ResultDamaged for anything else."""
-    try:
-        rows = json.loads(payload or b"[]")
-        return tuple(LogEntry(str(k), str(t), tuple((str(m), str(d)) for m, d in data)) for k, t, data in rows)
-    except (ValueError, TypeError, RecursionError) as error:
-        raise ResultDamaged("its log makes no sense") from error

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from jo_notebook.core.record import LogEntry, Record
-from jo_notebook.store.shelf import Found
+from jo_notebook.store.reading import Found
 
 
 @dataclass(frozen=True, slots=True)

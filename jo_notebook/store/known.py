@@ -10,7 +10,7 @@ from jo_notebook.core.record import Failure, LogEntry, Record
 from jo_notebook.errors import ResultDamaged, ResultMissing, did_you_mean
 from jo_notebook.store.disk import Index
 from jo_notebook.store.held import Held
-from jo_notebook.store.shelf import Found
+from jo_notebook.store.reading import Found
 
 
 class Known:

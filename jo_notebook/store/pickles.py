@@ -29,6 +29,10 @@ class Refused(Exception):
     """A value that cannot be written; the message is the path to the culprit and what it is."""
 
 
+class Unfit(Refused):
+    """A value that holds what no format may write."""
+
+
 class NotDefined(Exception):
     """A class or function of the notebook that this kernel does not have; the message is its name."""
 
@@ -50,7 +54,7 @@ def encode_plain(value: object) -> tuple[bytes, Mapping[str, str]]:
     class Plain(pickle.Pickler):
         def reducer_override(self, obj: Any) -> Any:
             if what := culprit(obj):
-                raise Refused(what)
+                raise Unfit(what)
             if isinstance(obj, types.FunctionType) and obj.__module__ in ("__main__", None):
                 raise Refused("a function of the notebook")  # by name it would be lost with the kernel
             return NotImplemented
@@ -70,6 +74,8 @@ def encode_dill(value: object) -> tuple[bytes, Mapping[str, str]]:
 
     try:
         return _dill(value, byref=True), {"dill": dill.__version__, "classes": "by name"}
+    except Unfit:
+        raise
     except Refused:
         return _dill(value, byref=False), {"dill": dill.__version__, "classes": "by value"}
 
@@ -89,9 +95,12 @@ def _dill(value: object, *, byref: bool) -> bytes:
     class Walked(dill.Pickler):  # type: ignore[misc]
         def save(self, obj: object, save_persistent_id: bool = True) -> None:
             trail.append(obj)
-            if (what := culprit(obj)) and not any(isinstance(o, functools.cached_property) for o in trail[-4:]):
-                raise Refused(what)
-            super().save(obj, save_persistent_id)
+            if not (what := culprit(obj)):
+                super().save(obj, save_persistent_id)
+            elif what == "thread lock" and any(isinstance(o, functools.cached_property) for o in trail[-4:]):
+                self.save_reduce(threading.RLock, (), obj=obj)  # Python 3.11's; dill would make it locked for ever
+            else:
+                raise Unfit(what)
             trail.pop()
 
     out = io.BytesIO()
@@ -106,7 +115,7 @@ def _written(dump: Any, out: io.BytesIO, load: Any, trail: list[object] | None =
     try:
         dump()
     except Refused as refusal:
-        raise Refused(f"{path_of(trail or [])}: {refusal}") from None
+        raise type(refusal)(f"{path_of(trail or [])}: {refusal}") from None
     except Exception as error:  # a value's own code runs here and may raise anything
         text = "nested too deeply" if isinstance(error, RecursionError) else str(error) or type(error).__name__
         raise Refused(f"{path_of(trail or [])}: {text}") from error

@@ -10,67 +10,23 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, BinaryIO, Generic, TypeVar
 
-from jo_notebook.errors import ResultDamaged
-from jo_notebook.store.generation import Footer, read_footer, write_footer, write_sections
+from jo_notebook.store.generation import Footer, write_footer, write_sections
 from jo_notebook.store.names import STEM, stem_of
-from jo_notebook.store.numbering import HEAD, hint_bytes, is_number, listing, mark_of, newest_number, numbers, read_hint
-from jo_notebook.store.publish import is_folder, make_folder, open_plain, publish, sync_folder
+from jo_notebook.store.numbering import HEAD, hint_bytes, is_number, listing, mark_of, newest_number, numbers
+from jo_notebook.store.publish import is_folder, make_folder, publish, sync_folder
+from jo_notebook.store.reading import ATTEMPTS, Found, Reader, T
 from jo_notebook.store.scratch import Scratch
-from jo_notebook.store.trust import Key
-
-ATTEMPTS = 100
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Found(Generic[T]):
-    """The newest file of one step. `footer` and `record` are None where `damage` says what is wrong.
-
-    `mark` changes whenever the newest file is another one.
-    """
-
-    step: str
-    seq: int
-    path: str
-    mark: tuple[int, ...] = ()
-    footer: Footer | None = None
-    record: T | None = None
-    ours: bool = False
-    damage: str = ""
-
-    @property
-    def id(self) -> str:
-        """What tells this run's file from every other; empty for a damaged one."""
-        return self.footer.id if self.footer else ""
 
 
 @dataclass(frozen=True)
-class Shelf(Generic[T]):
-    """The files of one kind. `parse` makes a record of a footer's plain data; `keep` generations stay."""
+class Shelf(Reader[T]):
+    """The files of one kind, to read and to add to; `keep` generations of each step stay."""
 
-    root: str
-    kind: str
-    key: Key
     scratch: Scratch = field(repr=False)
-    parse: Callable[[dict[str, Any]], T] = field(repr=False)
     keep: int = 1
-
-    def scan(self, known: Mapping[str, Found[T]]) -> dict[str, Found[T]]:
-        """The newest file of every step by name; what `known` tells and still holds is not read again."""
-        before = {os.path.dirname(found.path): found for found in known.values()}
-        found = (self.look(stem, before.get(os.path.join(self.root, stem))) for stem in self._stems())
-        return {f.step: f for f in found if f is not None}
-
-    def look(self, stem: str, known: Found[T] | None = None) -> Found[T] | None:
-        """The newest file of the step of this directory, None where there is none. Damage is told, not raised."""
-        try:
-            return self._look(stem, known)
-        except OSError as error:
-            return Found(stem, 0, os.path.join(self.root, stem), damage=f"it cannot be read: {error.strerror}")
 
     def commit(self, footer: Footer, payloads: Mapping[str, bytes]) -> Found[T]:
         """Add a file, durable when this returns, and prune. Raises OSError; then nothing has changed."""
@@ -120,69 +76,6 @@ class Shelf(Generic[T]):
             os.rmdir(folder)
         sync_folder(self.root)
 
-    def generations(self) -> list[tuple[str, int, str]]:
-        """Directory, number and path of every file."""
-        rows = ((stem, n, os.path.join(self.root, stem)) for stem in self._stems() for n in self._all(stem))
-        return [(stem, n, os.path.join(folder, str(n))) for stem, n, folder in rows]
-
-    def names(self) -> list[str]:
-        """The steps' names without reading a footer."""
-        return [read_hint(os.path.join(self.root, stem), stem)[1] or stem for stem in self._stems()]
-
-    def open(self, stem: str, seq: int, path: str) -> tuple[BinaryIO, Footer, bool]:
-        """A file, its footer and whether it is ours, all checked but for the sections' hashes.
-
-        Raises ResultDamaged, and FileNotFoundError where it has been pruned.
-        """
-        handle = _open(path)
-        try:
-            footer, ours = read_footer(handle, self.key)
-            if (stem_of(footer.step), footer.seq, footer.kind) != (stem, seq, self.kind):
-                raise ResultDamaged(f"it was written as generation {footer.seq} of {footer.step}")
-        except OSError as error:
-            handle.close()
-            raise ResultDamaged(f"it cannot be read: {error.strerror}") from error
-        except BaseException:
-            handle.close()
-            raise
-        return handle, footer, ours
-
-    def _look(self, stem: str, known: Found[T] | None) -> Found[T] | None:
-        folder = os.path.join(self.root, stem)
-        for _ in range(ATTEMPTS):
-            head = read_hint(folder, stem)  # before the listing: what it names was there by now
-            newest = max(numbers(folder), default=0)
-            path = os.path.join(folder, str(newest))
-            if max(newest, head[0]) == 0:
-                return None
-            if newest < head[0]:
-                lost = os.path.join(folder, str(head[0]))
-                return Found(self._name(stem, head[1]), head[0], lost, damage=f"generation {head[0]} is gone")
-            with contextlib.suppress(FileNotFoundError):  # pruned since the listing: look again
-                mark = mark_of(newest, path)
-                if known is not None and known.mark == mark:
-                    return known
-                return self._read(stem, newest, path, mark, head[1])
-        return None
-
-    def _read(self, stem: str, seq: int, path: str, mark: tuple[int, ...], hint: str) -> Found[T]:
-        try:
-            handle, footer, ours = self.open(stem, seq, path)
-            handle.close()
-            record = self._parse(footer)
-        except ResultDamaged as damage:
-            return Found(self._name(stem, hint), seq, path, mark, damage=f"generation {seq}: {damage}")
-        return Found(footer.step, seq, path, mark, footer, record, ours)
-
-    def _parse(self, footer: Footer) -> T:
-        try:
-            record = self.parse(dict(footer.record))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ResultDamaged("its record makes no sense") from error
-        if getattr(record, "step", None) != footer.step:
-            raise ResultDamaged("its record is another step's")
-        return record
-
     def _publish(self, draft: str, end: int, footer: Footer) -> Found[T] | None:
         """Try for the footer's number; None where somebody else took it or removed the directory."""
         path = os.path.join(self.root, stem_of(footer.step), str(footer.seq))
@@ -213,33 +106,3 @@ class Shelf(Generic[T]):
             self.scratch.replace(os.path.join(folder, HEAD), hint_bytes(footer.seq, footer.step), durable=False)
             for number in sorted(numbers(folder))[: -self.keep]:
                 os.unlink(os.path.join(folder, str(number)))
-
-    def _name(self, stem: str, hint: str) -> str:
-        """The step of a directory whose newest file cannot tell: by its hint or an older generation."""
-        if hint:
-            return hint
-        for number in self._all(stem):
-            with contextlib.suppress(ResultDamaged, FileNotFoundError):
-                path = os.path.join(self.root, stem, str(number))
-                handle, footer, _ = self.open(stem, number, path)
-                handle.close()
-                return footer.step
-        return stem
-
-    def _stems(self) -> list[str]:
-        if not is_folder(self.root):
-            return []
-        with os.scandir(self.root) as entries:
-            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
-
-    def _all(self, stem: str) -> list[int]:
-        return sorted(numbers(os.path.join(self.root, stem)), reverse=True)
-
-
-def _open(path: str) -> BinaryIO:
-    try:
-        return open_plain(path)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise ResultDamaged(f"it cannot be read: {error.strerror}") from error

@@ -21,6 +21,7 @@ from jo_notebook.views.diagram import describe, svg
 from jo_notebook.views.live import Follower, GraphSource
 from jo_notebook.views.page import (
     CSS,
+    DRAWN_LIMIT,
     LEGIBLE_ZOOM,
     MAX_ZOOM,
     fit_zoom,

@@ -201,5 +201,3 @@ def test_a_large_array_comes_back(place: Path):
     array = numpy.arange(50_000_000 // 8)
     assert Context(place).put(record(), array).size >= array.nbytes
     assert (Context(place)["Load"] == array).all()
-
-

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import re
 
-from conftest import plan_of
-
 from jo_notebook.core.plan import Plan
 from jo_notebook.views.cytoscape import edge_data, node_data, style_sheet
 from jo_notebook.views.look import LOOKS
 from jo_notebook.views.state import graph_state
+from tests.views.plans import plan_of
 
 
 def test_every_node_has_exactly_one_look(penguins: Plan) -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from xml.etree import ElementTree
-
-from conftest import check_golden, plan_of
 
 from jo_notebook.core.plan import Plan
 from jo_notebook.views.diagram import describe, mermaid, svg
 from jo_notebook.views.state import GraphState, graph_state
+from tests.views.plans import check_golden, plan_of
 
-UPDATE = bool(os.environ.get("JO_UPDATE_GOLDEN"))
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = ("<img onerror=alert(1)>", "</script>", '"];evil[', "]]>", "a\nb", "end", "%%{init}", "#quot;")
 
@@ -25,8 +22,8 @@ def hostile_state() -> GraphState:
 
 def test_golden_pictures(penguins: Plan) -> None:
     state = graph_state(penguins, running={"Features"}, queued={"Forest"})
-    check_golden("graph.svg", svg(state) + "\n", update=UPDATE)
-    check_golden("graph.mmd", mermaid(state), update=UPDATE)
+    check_golden("graph.svg", svg(state) + "\n")
+    check_golden("graph.mmd", mermaid(state))
 
 
 def test_svg_says_everything_without_a_pointer(penguins: Plan) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections import defaultdict
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -35,7 +36,7 @@ def overlaps(drawn: Layout) -> list[tuple[str, str]]:
     for name, (x, y) in drawn.positions.items():
         columns[x].append((y, name))
     rows = [sorted(column) for column in columns.values()]
-    return [(a, b) for row in rows for (y, a), (z, b) in zip(row, row[1:], strict=False) if z - y < NODE_HEIGHT + 4]
+    return [(a, b) for row in rows for (y, a), (z, b) in pairwise(row) if z - y < NODE_HEIGHT + 4]
 
 
 @given(

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import time
-
-from conftest import check_golden, plan_of
 
 from jo_notebook.core.plan import Plan
 from jo_notebook.views.state import GraphState, graph_state
-
-UPDATE = bool(os.environ.get("JO_UPDATE_GOLDEN"))
+from tests.views.plans import check_golden, plan_of
 
 
 def test_golden_file(penguins: Plan) -> None:
     state = graph_state(penguins, running={"Features"}, queued={"Forest"}, message="running Features · 1 of 4")
     text = json.dumps(state.to_json(), indent=1, ensure_ascii=False) + "\n"
-    check_golden("graph_state.json", text, update=UPDATE)
+    check_golden("graph_state.json", text)
 
 
 def test_running_and_queued_go_over_availability(penguins: Plan) -> None:

@@ -8,16 +8,16 @@ from typing import Any
 
 import comm
 import pytest
-from conftest import plan_of
 from ipywidgets import Widget
 from ipywidgets.widgets.widget import _instances as living
-from test_live import Source, wait_for
 
 from jo_notebook.core.events import EventKind
 from jo_notebook.core.plan import Plan
 from jo_notebook.views.page import DRAWN_LIMIT, height_class
 from jo_notebook.views.state import graph_state
 from jo_notebook.views.widget import GraphWidget, open_graph
+from tests.views.plans import plan_of
+from tests.views.test_live import Source, wait_for
 
 Message = tuple[str, dict[str, Any]]
 
@@ -144,8 +144,9 @@ def test_traps_of_ipycytoscape(penguins: Plan, sent: list[Message]) -> None:
 def test_nodes_and_edges_are_sent_once(penguins: Plan, sent: list[Message]) -> None:
     widget_of(penguins)
     names = [data["state"].get("_model_name") for kind, data in sent if kind == "comm_open"]
-    assert (names.count("NodeModel"), names.count("EdgeModel")) == (7, 9)
-    assert not [1 for kind, data in sent if kind == "comm_msg" and "nodes" in data.get("state", {})]
+    assert (names.count("NodeModel"), names.count("EdgeModel")) == (7, 8)
+    lists = [key for kind, data in sent if kind == "comm_msg" for key in data["state"] if key in ("nodes", "edges")]
+    assert sorted(lists) == ["edges", "nodes"]
 
 
 def test_above_the_limit_there_is_a_picture() -> None:
@@ -202,7 +203,7 @@ def test_a_front_end_without_widgets_shows_a_picture_and_text(penguins: Plan) ->
 def test_states_may_come_from_many_threads(penguins: Plan) -> None:
     widget, _ = widget_of(penguins)
     small = Plan(penguins.decisions[:3], (), penguins.parents)
-    errors: list[BaseException] = []
+    errors: list[Exception] = []
 
     def work(i: int) -> None:
         try:
@@ -210,7 +211,7 @@ def test_states_may_come_from_many_threads(penguins: Plan) -> None:
                 widget.set_state(
                     graph_state(small if (i + k) % 3 == 0 else penguins, running={"Load"} if k % 2 else ())
                 )
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001 - told below
             errors.append(error)
 
     threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]

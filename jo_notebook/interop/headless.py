@@ -1,0 +1,97 @@
+"""A notebook's pipeline in a kernel of its own, without a front end: what every `jo` command stands on."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from jo_notebook.errors import JoError
+from jo_notebook.interop.notebook_file import CellKind, NotebookCell, read_notebook
+
+ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+Write = Callable[[str, str], None]
+
+
+class CellFailed(JoError):
+    """A cell that the pipeline needs raised; the message holds the user's traceback."""
+
+
+class Session:
+    """One kernel that has run the cells a notebook's steps need. `write` receives (stream, text) as it comes."""
+
+    def __init__(self, client: Any, write: Write) -> None:
+        self._client = client
+        self._write = write
+        self.is_quiet = True
+        client.jo_heard = self._heard
+
+    def run(self, code: str, where: str) -> None:
+        """Executes code; raises CellFailed with the traceback where it raises."""
+        from nbclient.exceptions import CellExecutionError
+        from nbformat.v4 import new_code_cell
+
+        cell = new_code_cell(code)
+        self._client.nb.cells = [cell]
+        try:
+            self._client.execute_cell(cell, 0)
+        except CellExecutionError as error:
+            raise CellFailed(self._explain(cell, where, error)) from error
+
+    def _explain(self, cell: Any, where: str, error: Any) -> str:
+        for output in cell.outputs:
+            if output.output_type == "error":
+                return f"{where} failed.\n" + "\n".join(output.traceback)
+        return f"{where} failed: {error.ename}: {error.evalue}"
+
+    def _heard(self, message: dict[str, Any]) -> None:
+        if message["msg_type"] == "stream" and not self.is_quiet:
+            self._write(message["content"]["name"], message["content"]["text"])
+
+
+@contextmanager
+def session(path: str | os.PathLike[str], write: Write) -> Iterator[Session]:
+    """A kernel beside the notebook, with its steps registered and its setup cells run; no step is run.
+
+    Raises UsageError for a file that is no notebook, CellFailed for a setup cell that raises.
+    """
+    path = Path(path).absolute()
+    cells = read_notebook(path)
+    client = _client(path)
+    environ = {**os.environ, "JO_RESUME": "off", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    environ.setdefault("JO_CONTEXT", str(path.with_suffix(".jo")))
+    with client.setup_kernel(cwd=str(path.parent), env=environ):
+        ready = Session(client, write)
+        ready.run("%load_ext jo_notebook", "%load_ext jo_notebook")
+        for cell in cells:
+            if cell.kind is not CellKind.USE:
+                ready.run(cell.text, _where(path, cell))
+        ready.is_quiet = False
+        yield ready
+
+
+def _where(path: Path, cell: NotebookCell) -> str:
+    return f"{path.name}, cell {cell.index + 1}" + (f" (step {cell.step})" if cell.step else "")
+
+
+def _client(path: Path) -> Any:
+    """nbclient's client, which also says what it hears while it hears it."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    class Client(NotebookClient):  # type: ignore[misc]
+        """Hands every message on before it becomes an output of a cell."""
+
+        jo_heard: Any = staticmethod(lambda message: None)
+
+        def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
+            self.jo_heard(msg)
+            return super().process_message(msg, cell, cell_index)
+
+    kernel = nbformat.read(path, as_version=4).metadata.get("kernelspec", {}).get("name") or "python3"
+    return Client(
+        nbformat.v4.new_notebook(), timeout=None, kernel_name=kernel, resources={"metadata": {"path": str(path.parent)}}
+    )

@@ -1,0 +1,117 @@
+"""Steps from an `.ipynb` file without a kernel: which cells a headless run needs, and in which order.
+
+A cell is a *step* (a `%%step` line or a `#| step:` comment), a *setup* cell (imports, helpers, constants: what
+steps may read) or a *use* (it reads a step's value, directly or through a name that another use defined, or it calls a
+verb). A headless run executes steps and setup; uses are for people.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from jo_notebook.core.source import free_names
+from jo_notebook.errors import UsageError
+
+STEP = re.compile(r"^(?:%%step\s+|#\|\s*step:\s*)(?P<name>[^\s<]+)(?P<rest>[^\n]*)")
+ALIAS = re.compile(r"--name-alias[ =](\S+)")
+LIKE = re.compile(r"^%step\s+(?P<name>\S+)", re.MULTILINE)
+VERB = re.compile(
+    r"^\s*(?:\w+\s*=\s*)?%(?:materialize|plan|graph|explain|steps|log|forget|resume|context|pipeline|jo|load_ext jo_notebook|"
+    r"unload_ext|reload_ext)\b",
+    re.MULTILINE,
+)
+MAGIC = re.compile(r"^(\s*)(?:\w+\s*=\s*)?[%!].*$", re.MULTILINE)
+
+
+class CellKind(StrEnum):
+    """What a cell is for."""
+
+    STEP = "step"
+    SETUP = "setup"
+    USE = "use"
+
+
+@dataclass(frozen=True, slots=True)
+class NotebookCell:
+    """One code cell: its place in the file (markdown cells counted), its text, what it is for."""
+
+    index: int
+    id: str
+    text: str
+    kind: CellKind
+    step: str = ""
+
+
+def read_notebook(path: str | os.PathLike[str]) -> tuple[NotebookCell, ...]:
+    """The code cells of a notebook file.
+
+    Raises UsageError for a file that is not there or is no notebook.
+    """
+    import nbformat
+
+    path = Path(path)
+    if not path.is_file():
+        raise UsageError(f"There is no notebook at {path}.")
+    try:
+        notebook = nbformat.read(path, as_version=4)
+    except Exception as error:  # nbformat raises whatever its JSON and schema raise
+        raise UsageError(f"{path} is not a notebook: {error}") from error
+    code = [(i, cell) for i, cell in enumerate(notebook.cells) if cell.cell_type == "code" and cell.source.strip()]
+    return _sorted_out([(i, str(cell.get("id", "")), cell.source) for i, cell in code])
+
+
+def _sorted_out(cells: Iterable[tuple[int, str, str]]) -> tuple[NotebookCell, ...]:
+    cells = list(cells)
+    steps = {name for _, _, text in cells for name in _steps_of(text)}
+    tainted = set(steps)
+    found = []
+    for index, cell_id, text in cells:
+        names = _steps_of(text)
+        if names:
+            kind = CellKind.STEP
+        elif VERB.search(text) or _reads(text) & tainted:
+            kind = CellKind.USE
+            tainted |= _bound(text)
+        else:
+            kind = CellKind.SETUP
+            tainted -= _bound(text) - steps
+        found.append(NotebookCell(index, cell_id, text, kind, names[0] if names else ""))
+    return tuple(found)
+
+
+def _steps_of(text: str) -> list[str]:
+    """The names of the steps a cell defines; one name for a step cell, several for `%step … --like` lines."""
+    match = STEP.match(text)
+    if match is None:
+        return [found["name"] for found in LIKE.finditer(text)]
+    alias = ALIAS.search(match["rest"])
+    return [alias[1] if alias else match["name"]]
+
+
+def _python(text: str) -> str:
+    """The cell without its magic lines, which are replaced by `pass`."""
+    return "" if text.startswith("%%") else MAGIC.sub(r"\1pass", text)
+
+
+def _reads(text: str) -> frozenset[str]:
+    try:
+        return free_names(_python(text))
+    except (SyntaxError, ValueError, RecursionError):
+        return frozenset()
+
+
+def _bound(text: str) -> set[str]:
+    """The names a cell binds at its top level."""
+    try:
+        tree = ast.parse(_python(text))
+    except (SyntaxError, ValueError, RecursionError):
+        return set()
+    stored = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    defined = {n.name for n in tree.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
+    return stored | defined

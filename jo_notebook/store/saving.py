@@ -1,0 +1,45 @@
+"""From a value in memory to a file on disk: one commit for a result, one for a failure."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from dataclasses import replace
+
+from jo_notebook.core.record import Failure, LogEntry, Record
+from jo_notebook.errors import ResultNotSaved
+from jo_notebook.store.disk import Disk
+from jo_notebook.store.formats import encode, python_minor
+from jo_notebook.store.generation import Footer
+from jo_notebook.store.logs import log_to_bytes
+from jo_notebook.store.reading import Found
+
+
+def save_result(disk: Disk, record: Record, value: object, log: tuple[LogEntry, ...]) -> Found[Record]:
+    """Commit a result, or its story alone where the value refuses: then the record says why.
+
+    Raises ResultNotSaved where the disk refuses; then the disk is as it was.
+    """
+    footer = Footer("result", record.step, 0, secrets.token_hex(8), {}, python=python_minor())
+    payloads = {"log": log_to_bytes(log)}
+    try:
+        encoded = encode(value)
+    except ResultNotSaved as refusal:
+        story = replace(record, unsaved=str(refusal))
+        with contextlib.suppress(ResultNotSaved):  # of two reasons the value's own is told
+            return disk.save(disk.results, replace(footer, record=story.to_json()), payloads)
+        raise
+    record = replace(record, size=len(encoded.payload), format=encoded.format)
+    footer = replace(footer, record=record.to_json(), codec=encoded.format, versions=encoded.versions)
+    return disk.save(disk.results, footer, {"value": encoded.payload, **payloads})
+
+
+def save_failure(disk: Disk, failure: Failure, log: tuple[LogEntry, ...], *, after: int) -> Found[Failure]:
+    """Commit a failure that happened when result number `after` was the newest. Raises ResultNotSaved."""
+    try:
+        after = max(after, disk.results.newest(failure.step))
+    except OSError as error:
+        raise ResultNotSaved(f"cannot read {disk.name}: {error.strerror or error}") from error
+    identity = secrets.token_hex(8)
+    footer = Footer("failure", failure.step, 0, identity, failure.to_json(), after=after, python=python_minor())
+    return disk.save(disk.failures, footer, {"log": log_to_bytes(log)})

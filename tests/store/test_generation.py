@@ -1,0 +1,141 @@
+"""Injuries: whatever happens to a file, the answer is the value that was saved, or a word of damage."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+
+from jo_notebook.core.record import LogEntry
+from jo_notebook.errors import ResultDamaged
+from jo_notebook.store import Context
+from tests.store.making import flip, generations, record
+
+OLD, NEW = "old " * 60, "new " * 60
+
+
+@pytest.fixture
+def store(place: Path) -> Path:
+    context = Context(place)
+    for version, value in (("v1", OLD), ("v2", NEW)):
+        context.put(record(version=version), value, (LogEntry("stdout", value),))
+    context.put(record("Other"), "other")
+    context.save_definition("Load", {"text": "x"})
+    return place
+
+
+def check(place: Path) -> str:
+    """Look at everything; what happened to the step, in a word. Fails for a wrong answer."""
+    context = Context(place)
+    assert context["Other"] == "other"
+    for row in context.definitions().values():
+        assert row == ({"text": "x"}, True)
+    try:
+        assert context["Load"] == NEW
+        assert context.log("Load") == (LogEntry("stdout", NEW),)
+    except ResultDamaged:
+        return "damaged"
+    assert context.damaged == {}
+    assert context.records["Load"].version == "v2"
+    return "problem" if context.problems else "whole"
+
+
+def heal(place: Path) -> None:
+    assert Context(place).put(record(version="v3"), "healed").unsaved == ""
+    assert Context(place)["Load"] == "healed"
+
+
+def test_flipped_bits(store: Path):
+    """Nearly every flip in the newest file is seen; none gives a wrong value."""
+    chance = random.Random(7)
+    path = generations(store)[-1]
+    whole = path.read_bytes()
+    for _ in range(300):
+        flip(path, chance.randrange(len(whole)), chance.randrange(8))
+        assert check(store) == "damaged"
+        path.write_bytes(whole)
+    flip(path, 30)
+    heal(store)
+
+
+@pytest.mark.parametrize("pattern", ["FORMAT", "steps/load-*/HEAD", "steps/load-*/1", "definitions/*"])
+def test_flipped_bits_beside_the_newest_file_cost_nothing(store: Path, pattern: str):
+    chance = random.Random(8)
+    (path,) = store.glob(pattern)
+    whole = path.read_bytes()
+    for _ in range(60):
+        flip(path, chance.randrange(len(whole)), chance.randrange(8))
+        assert check(store) in ("whole", "problem")
+        path.write_bytes(whole)
+
+
+def test_truncated_grown_and_emptied_files(store: Path):
+    path = generations(store)[-1]
+    whole = path.read_bytes()
+    cuts = [whole[:n] for n in range(0, len(whole), 37)]
+    others = [whole + b"\0", whole + whole, b"\0" + whole, b"\0" * len(whole), whole[:100] + whole[101:]]
+    for injured in [*cuts, *others]:
+        path.write_bytes(injured)
+        assert check(store) == "damaged"
+    heal(store)
+
+
+def test_a_deleted_newest_file_is_noticed(store: Path):
+    generations(store)[-1].unlink()
+    context = Context(store)
+    assert context.damaged == {"Load": "generation 2 is gone"}
+    assert "Load" not in context.records
+    heal(store)
+    assert [p.name for p in generations(store)] == ["1", "3"]
+
+
+def test_an_old_file_under_a_new_number_is_noticed(store: Path):
+    old, new = generations(store)
+    shutil.copy(old, new.with_name("3"))
+    assert "it was written as generation 1 of Load" in Context(store).damaged["Load"]
+    assert new.exists()
+    heal(store)
+
+
+@pytest.mark.parametrize("lost", ["FORMAT", "steps/load-*/HEAD", "definitions", "tmp"])
+def test_everything_but_the_results_can_be_lost(store: Path, lost: str):
+    (path,) = store.glob(lost)
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+    assert check(store) == "whole"
+    heal(store)
+
+
+def test_the_identity_is_recovered_from_signed_results(store: Path):
+    before = (store / "FORMAT").read_bytes()
+    (store / "FORMAT").write_bytes(b"\0" * 40)
+    heal(store)
+    assert (store / "FORMAT").read_bytes() == before
+    assert Context(store)["Other"] == "other"
+
+
+def test_a_step_whose_every_file_is_damaged_has_a_name(store: Path):
+    for path in generations(store):
+        path.write_bytes(b"")
+    assert "Load" in Context(store).damaged
+    (head,) = store.glob("steps/load-*/HEAD")
+    head.unlink()
+    (name,) = Context(store).damaged
+    assert name.startswith("load-")
+    context = Context(store)
+    context.forget(name)
+    assert Context(store).damaged == {}
+
+
+def test_large_footers_are_read(place: Path):
+    from jo_notebook.core.fingerprint import Fingerprint, Part
+    from jo_notebook.core.record import Record
+
+    parts = Fingerprint.of([Part("code", f"P{n}", "d" * 32, "text" * 20) for n in range(300)])
+    Context(place).put(Record("Load", parts, "v1"), 1)
+    assert Context(place).records["Load"].fingerprint == parts
+    assert Context(place)["Load"] == 1
