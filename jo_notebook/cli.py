@@ -8,11 +8,13 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 
 from jo_notebook.errors import JoError, UsageError, did_you_mean
 from jo_notebook.interop.headless import ANSI, session
 from jo_notebook.verbs import VERBS, Help, Verb, parser_of
 
+MISUSE = ("UsageError", "StepNameError", "UnknownStepError")
 COMMANDS = ("run", "plan", "status", "graph", "explain", "log", "forget")
 
 
@@ -27,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         return _complain(str(error), 2)
     except JoError as error:
-        return _complain(str(error), 1)
+        return _complain(str(error), 2 if getattr(error, "cause", "") in MISUSE else 1)
     except KeyboardInterrupt:
         return _complain("Interrupted. What was finished is kept.", 130)
 
@@ -37,9 +39,7 @@ def _perform(words: list[str]) -> int:
         print(_listing())
         return 0 if words else 2
     if words[0] == "--version":
-        from jo_notebook import __version__
-
-        print(f"jo_notebook {__version__}")
+        print(f"jo_notebook {version('jo_notebook')}")
         return 0
     verb = _find(words[0])
     rest = words[1:]

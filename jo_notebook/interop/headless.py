@@ -17,7 +17,14 @@ Write = Callable[[str, str], None]
 
 
 class CellFailed(JoError):
-    """A cell that the pipeline needs raised; the message holds the user's traceback."""
+    """A cell that the pipeline needs raised; the message holds the user's traceback, `cause` the error's name."""
+
+    def __init__(self, message: str, cause: str = "") -> None:
+        super().__init__(message, cause)
+        self.cause = cause
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class Session:
@@ -39,12 +46,13 @@ class Session:
         try:
             self._client.execute_cell(cell, 0)
         except CellExecutionError as error:
-            raise CellFailed(self._explain(cell, where, error)) from error
+            raise CellFailed(self._explain(cell, where, error), error.ename) from error
 
     def _explain(self, cell: Any, where: str, error: Any) -> str:
         for output in cell.outputs:
             if output.output_type == "error":
-                return f"{where} failed.\n" + "\n".join(output.traceback)
+                is_line = len(output.traceback) == 1
+                return output.traceback[0] if is_line else f"{where} failed.\n" + "\n".join(output.traceback)
         return f"{where} failed: {error.ename}: {error.evalue}"
 
     def _heard(self, message: dict[str, Any]) -> None:

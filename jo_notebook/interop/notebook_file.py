@@ -22,8 +22,8 @@ STEP = re.compile(r"^(?:%%step\s+|#\|\s*step:\s*)(?P<name>[^\s<]+)(?P<rest>[^\n]
 ALIAS = re.compile(r"--name-alias[ =](\S+)")
 LIKE = re.compile(r"^%step\s+(?P<name>\S+)", re.MULTILINE)
 VERB = re.compile(
-    r"^\s*(?:\w+\s*=\s*)?%(?:materialize|plan|graph|explain|steps|log|forget|resume|context|pipeline|jo|load_ext jo_notebook|"
-    r"unload_ext|reload_ext)\b",
+    r"^\s*(?:\w+\s*=\s*)?%(?:materialize|plan|graph|explain|steps|log|forget|resume|context|pipeline|jo|"
+    r"load_ext jo_notebook|unload_ext|reload_ext)\b",
     re.MULTILINE,
 )
 MAGIC = re.compile(r"^(\s*)(?:\w+\s*=\s*)?[%!].*$", re.MULTILINE)
@@ -53,11 +53,11 @@ def read_notebook(path: str | os.PathLike[str]) -> tuple[NotebookCell, ...]:
 
     Raises UsageError for a file that is not there or is no notebook.
     """
-    import nbformat
-
     path = Path(path)
     if not path.is_file():
         raise UsageError(f"There is no notebook at {path}.")
+    import nbformat
+
     try:
         notebook = nbformat.read(path, as_version=4)
     except Exception as error:  # nbformat raises whatever its JSON and schema raise

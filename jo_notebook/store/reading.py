@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, fields
 from typing import Any, BinaryIO, Generic, TypeVar
 
 from jo_notebook.errors import ResultDamaged
@@ -16,6 +16,7 @@ from jo_notebook.store.publish import is_folder, open_plain
 from jo_notebook.store.trust import Key
 
 ATTEMPTS = 100
+_PLAIN = {"str": str, "bool": bool, "int": int, "float": (int, float)}
 T = TypeVar("T")
 
 
@@ -112,14 +113,16 @@ class Reader(Generic[T]):
         try:
             handle, footer, ours = self.open(stem, seq, path)
             handle.close()
-            record = self._parse(footer)
+            record = self._parse(footer, ours=ours)
         except ResultDamaged as damage:
             return Found(self._name(stem, hint), seq, path, mark, damage=f"generation {seq}: {damage}")
         return Found(footer.step, seq, path, mark, footer, record, ours)
 
-    def _parse(self, footer: Footer) -> T:
+    def _parse(self, footer: Footer, *, ours: bool) -> T:
         try:
             record = self.parse(dict(footer.record))
+            if not ours:
+                _check_types(record)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ResultDamaged("its record makes no sense") from error
         if getattr(record, "step", None) != footer.step:
@@ -146,6 +149,15 @@ class Reader(Generic[T]):
 
     def _all(self, stem: str) -> list[int]:
         return sorted(numbers(os.path.join(self.root, stem)), reverse=True)
+
+
+def _check_types(record: Any) -> None:
+    """Raises TypeError for what a stranger may have put into a record."""
+    words = [word for part in record.fingerprint.parts for word in astuple(part)]
+    rows = [(getattr(record, each.name), _PLAIN.get(str(each.type), object)) for each in fields(record)]
+    rows += [(record.fingerprint.schema, int), *((word, str) for word in words)]
+    if not all(isinstance(value, kind) for value, kind in rows):
+        raise TypeError("a record's fields have the wrong types")
 
 
 def _open(path: str) -> BinaryIO:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
 import random
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from jo_notebook.core.record import LogEntry
-from jo_notebook.errors import ResultDamaged
+from jo_notebook.errors import ResultDamaged, StoreError
 from jo_notebook.store import Context
-from tests.store.making import flip, generations, record
+from jo_notebook.store.generation import _TAIL, MAGIC, canonical
+from tests.store.making import failure, flip, generations, record
 
 OLD, NEW = "old " * 60, "new " * 60
 
@@ -139,3 +144,50 @@ def test_large_footers_are_read(place: Path):
     Context(place).put(Record("Load", parts, "v1"), 1)
     assert Context(place).records["Load"].fingerprint == parts
     assert Context(place)["Load"] == 1
+
+
+JUNK = [None, -1, 10**30, 1.5, "", "x", "\ud800", [], {}, [1], [[]], {"a": 1}, "e\u0301"]
+
+
+def test_whole_but_senseless_footers_of_strangers_do_no_harm(place: Path):
+    """Every field of a well-formed file, replaced by every kind of junk."""
+    context = Context(place)
+    context.put(record(), [1])
+    context.fail(failure("Other"))
+    for path in (*place.glob("steps/*/1"), *place.glob("errors/*/1")):
+        whole = path.read_bytes()
+        for body in corrupted(path):
+            path.write_bytes(body)
+            context = Context(place)
+            assert context.untrusted == {"Load"} or context.damaged or path.parts[-3] == "errors"
+            assert [r.fingerprint.key + r.unsaved for r in context.records.values()] != [""]
+            assert [f.fingerprint.key + f.error for f in context.failures.values()] != [""]
+            for name in ("Load", "Other"):
+                with contextlib.suppress(StoreError):
+                    context.log(name)
+            if context.damaged or context.untrusted:
+                with pytest.raises(StoreError):
+                    context["Load"]
+        path.write_bytes(whole)
+
+
+def corrupted(path: Path) -> Iterator[bytes]:
+    raw = path.read_bytes()
+    length = _TAIL.unpack(raw[-_TAIL.size :])[2]
+    head, body = raw[: -length - _TAIL.size], raw[-length - _TAIL.size : -_TAIL.size]
+    for way in ways(json.loads(body)):
+        for junk in JUNK:
+            data = {**json.loads(body), "key": "a stranger's"}
+            inner = data
+            for step in way[:-1]:
+                inner = inner[step]
+            inner[way[-1]] = junk
+            text = canonical(data)
+            yield head + text + _TAIL.pack(hashlib.sha256(text).digest(), bytes(32), len(text), MAGIC)
+
+
+def ways(data: object, before: tuple = ()) -> Iterator[tuple]:
+    rows = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for key, value in rows:
+        yield (*before, key)
+        yield from ways(value, (*before, key))
