@@ -90,6 +90,9 @@ class Pipeline:
 
         Raises CycleError or DuplicateStepError; then nothing changed.
         """
+        both = {d.parameter for d in definition.depends_on or ()} & {name for name, _ in definition.params}
+        if both:
+            raise UsageError(f"{definition.name}: {', '.join(both)} is a dependency and a parameter; rename one.")
         with self._lock:
             self._refuse_second_claim(definition)
             known = self._definition_needs(definition.name)
@@ -162,14 +165,16 @@ class Pipeline:
         if not self._run_lock.acquire(blocking=False):
             raise RunInProgress("A run is going on in this kernel: wait for it, or interrupt it first.")
         try:
+            self.context.refresh()
             self.touch()
             plan = self.plan(*heads, force=force, only=only)
             self._refuse_the_impossible(plan)
             self._remember(plan.to_run)
             known = self._known(heads, force=force, only=only)
-            self.outcome = execute(plan, self._surroundings(known, fail_fast=fail_fast, echo=echo))
+            outcome = self.outcome = Outcome()
+            execute(plan, self._surroundings(known, fail_fast=fail_fast, echo=echo), outcome)
             self.touch()
-            self._remember(self.outcome.finished)
+            self._remember(outcome.finished)
             values = {head: self._value(head) for head in plan.heads if self._came_out(head)}
         finally:
             self.running = self.queued = frozenset()
@@ -291,6 +296,12 @@ class Pipeline:
             self._parts[name] = parts
         return parts
 
+    def _parts_now(self, name: str) -> tuple[Part, ...]:
+        """The parts looked at afresh: a step that ran before this one may have changed a global."""
+        self._parts.pop(name, None)
+        self._versions.clear()
+        return self._parts_of(name)
+
     def _needs_of(self, name: str) -> tuple[Need, ...]:
         definition = self.dag[name]
         own = {d.parameter for d in self.dag.dependencies[name]} | {n for n, _ in definition.params}
@@ -317,6 +328,7 @@ class Pipeline:
         return Surroundings(
             graph=self.dag,
             known=known,
+            parts_now=self._parts_now,
             context=self.context,
             prepare=self._prepare,
             emit=self.tell,

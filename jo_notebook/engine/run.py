@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 import traceback
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from jo_notebook.core.events import Event, EventKind
-from jo_notebook.core.fingerprint import Fingerprint
+from jo_notebook.core.fingerprint import Fingerprint, Part
 from jo_notebook.core.graph import Graph
 from jo_notebook.core.plan import Action, Decision, Known, Plan, input_parts, reasons_to_run
 from jo_notebook.core.record import Failure, LogEntry, Record
@@ -34,12 +35,14 @@ def nothing_around(recorder: Recorder) -> Iterator[None]:
 class Surroundings:
     """What a run needs from outside: how to call a step, and where things go.
 
+    `parts_now` looks at a step's code at the moment it starts (a step before it may have changed what it reads);
     `prepare` gives the function and the parameters of a step; `around` is entered around each call (a
     front end captures displays there); `echo` shows printed text at once as well as keeping it.
     """
 
     graph: Graph
     known: Known
+    parts_now: Callable[[str], Sequence[Part]]
     context: Context
     prepare: Callable[[str], tuple[Callable[..., Any], Mapping[str, Any]]]
     emit: Callable[[Event], None]
@@ -63,37 +66,37 @@ class Outcome:
     seconds: float = 0.0
 
 
-def execute(plan: Plan, outside: Surroundings) -> Outcome:
+def execute(plan: Plan, outside: Surroundings, outcome: Outcome) -> None:
     """Runs what the plan says, dependencies first, and stores each result as it is finished.
 
     A step whose inputs came out the same after all is kept, not run. A failed step blocks what needs it and
-    nothing else, unless `fail_fast`. KeyboardInterrupt passes through after everything finished is stored.
+    nothing else, unless `fail_fast`. KeyboardInterrupt passes through after everything finished is stored; what
+    was done until then stands in `outcome` too.
     """
-    run = _Run(plan, outside)
+    run = _Run(plan, outside, outcome)
     for name in plan.to_run:
         run.emit(EventKind.QUEUED, name)
     started = time.perf_counter()
-    waiting = list(plan)
+    waiting = deque(plan)
     try:
         with routed_output():
             while waiting and not (outside.fail_fast and run.outcome.failed):
-                run.turn(waiting[0])
-                waiting.pop(0)
+                run.turn(waiting.popleft())
     finally:
         for decision in waiting:
             if decision.action is Action.RUN:
                 run.emit(EventKind.CANCELLED, decision.step)
         run.outcome.seconds = time.perf_counter() - started
         run.emit(EventKind.ENDED, seconds=run.outcome.seconds)
-    return run.outcome
 
 
 class _Run:
     """The state of one execution: versions known so far, and what became of each step."""
 
-    def __init__(self, plan: Plan, outside: Surroundings) -> None:
+    def __init__(self, plan: Plan, outside: Surroundings, outcome: Outcome) -> None:
         self.outside = outside
-        self.outcome = Outcome()
+        self.outcome = outcome
+        self.records = dict(outside.known.records)
         self.versions: dict[str, str | None] = {}
         self.changed: set[str] = set()
         self.needed = {*plan.heads, *(p for name in plan.to_run for p in plan.parents[name])}
@@ -141,7 +144,7 @@ class _Run:
         outside = self.outside
         started, when = time.perf_counter(), outside.clock()
         recorder = Recorder(echo=outside.echo, on_entry=lambda entry: self.emit(EventKind.OUTPUT, name, entry.text))
-        parts = outside.known.parts(name)
+        parts = outside.parts_now(name)
         fingerprint = Fingerprint.of(parts)
         self.changed.add(name)
         self.emit(EventKind.STARTED, name)
@@ -168,7 +171,7 @@ class _Run:
             seconds=seconds,
             run_id=self.outcome.run_id,
         )
-        record = outside.context.put(record, value, recorder.entries)
+        record = self.records[name] = outside.context.put(record, value, recorder.entries)
         self.versions[name] = record.version
         self.outcome.finished.append(name)
         self.emit(EventKind.FINISHED, name, seconds=seconds)
@@ -184,7 +187,7 @@ class _Run:
             value = context[name]
         except StoreError as error:
             raise _as_input(name, error) from error
-        record = context.records.get(name)
+        record = self.records.get(name)
         if from_disk:
             self.outcome.loaded.append(name)
             self.emit(EventKind.LOADED, name)

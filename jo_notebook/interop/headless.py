@@ -101,5 +101,9 @@ def _client(path: Path) -> Any:
 
     kernel = nbformat.read(path, as_version=4).metadata.get("kernelspec", {}).get("name") or "python3"
     return Client(
-        nbformat.v4.new_notebook(), timeout=None, kernel_name=kernel, resources={"metadata": {"path": str(path.parent)}}
+        nbformat.v4.new_notebook(),
+        extra_arguments=["--log-level=ERROR"],
+        timeout=None,
+        kernel_name=kernel,
+        resources={"metadata": {"path": str(path.parent)}},
     )

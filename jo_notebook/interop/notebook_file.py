@@ -1,8 +1,9 @@
 """Steps from an `.ipynb` file without a kernel: which cells a headless run needs, and in which order.
 
-A cell is a *step* (a `%%step` line or a `#| step:` comment), a *setup* cell (imports, helpers, constants: what
-steps may read) or a *use* (it reads a step's value, directly or through a name that another use defined, or it calls a
-verb). A headless run executes steps and setup; uses are for people.
+A cell is a *step* (a `%%step` line or a `#| step:` comment), a *setup* cell (imports, helpers, constants, settings) or a
+*use*: it reads a step's value, directly or through a name that another use defined, or it calls a verb, or it stands below
+the last step and binds nothing that a step or a setup cell reads. A headless run executes steps and setup; uses are for
+people.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import ast
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -82,7 +83,29 @@ def _sorted_out(cells: Iterable[tuple[int, str, str]]) -> tuple[NotebookCell, ..
             kind = CellKind.SETUP
             tainted -= _bound(text) - steps
         found.append(NotebookCell(index, cell_id, text, kind, names[0] if names else ""))
-    return tuple(found)
+    return tuple(_without_afterthoughts(found))
+
+
+def _without_afterthoughts(cells: list[NotebookCell]) -> list[NotebookCell]:
+    """Setup below the last step stays setup only where something that runs reads what it binds."""
+    last = max((cell.index for cell in cells if cell.kind is CellKind.STEP), default=-1)
+    wanted = {name for cell in cells if _always_runs(cell, last) for name in _reads(_body(cell))}
+    later = [cell for cell in cells if cell.kind is CellKind.SETUP and cell.index > last]
+    kept: set[int] = set()
+    while more := [cell for cell in later if cell.index not in kept and _bound(cell.text) & wanted]:
+        kept.update(cell.index for cell in more)
+        wanted.update(name for cell in more for name in _reads(cell.text))
+    idle = {cell.index for cell in later} - kept
+    return [replace(cell, kind=CellKind.USE) if cell.index in idle else cell for cell in cells]
+
+
+def _always_runs(cell: NotebookCell, last: int) -> bool:
+    return cell.kind is CellKind.STEP or (cell.kind is CellKind.SETUP and cell.index < last)
+
+
+def _body(cell: NotebookCell) -> str:
+    """A step's text without its `%%step` line."""
+    return cell.text.partition("\n")[2] if cell.text.startswith("%%step") else cell.text
 
 
 def _steps_of(text: str) -> list[str]:

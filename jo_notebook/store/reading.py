@@ -16,7 +16,7 @@ from jo_notebook.store.publish import is_folder, open_plain
 from jo_notebook.store.trust import Key
 
 ATTEMPTS = 100
-_PLAIN = {"str": str, "bool": bool, "int": int, "float": (int, float)}
+_PLAIN: dict[str, type | tuple[type, ...]] = {"str": str, "bool": bool, "int": int, "float": (int, float)}
 T = TypeVar("T")
 
 
@@ -154,7 +154,9 @@ class Reader(Generic[T]):
 def _check_types(record: Any) -> None:
     """Raises TypeError for what a stranger may have put into a record."""
     words = [word for part in record.fingerprint.parts for word in astuple(part)]
-    rows = [(getattr(record, each.name), _PLAIN.get(str(each.type), object)) for each in fields(record)]
+    rows: list[tuple[object, type | tuple[type, ...]]] = [
+        (getattr(record, each.name), _PLAIN.get(str(each.type), object)) for each in fields(record)
+    ]
     rows += [(record.fingerprint.schema, int), *((word, str) for word in words)]
     if not all(isinstance(value, kind) for value, kind in rows):
         raise TypeError("a record's fields have the wrong types")

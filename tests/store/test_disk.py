@@ -20,8 +20,8 @@ WRITER = """
 import sys
 from jo_notebook.store import Context
 from tests.store.making import record
+size = int(sys.stdin.readline())  # imports are done while another writer is at work
 context = Context(sys.argv[1])
-size = int(sys.argv[2])
 n = context.get("Load", (0,))[0]
 while True:
     n += 1
@@ -32,10 +32,13 @@ while True:
 
 def test_forty_kills_lose_nothing(place: Path):
     chance, inside = random.Random(3), 0
+    writer, following = start(WRITER, place), start(WRITER, place)
     for trial in range(40):
         size = (200, 20_000, 100_000, 800_000)[trial % 4]
-        writer = start(WRITER, place, size)
+        assert writer.stdin is not None
         assert writer.stdout is not None
+        writer.stdin.write(f"{size}\n")
+        writer.stdin.flush()
         told = int(writer.stdout.readline())
         time.sleep(chance.random() * 0.02)
         writer.kill()
@@ -47,6 +50,10 @@ def test_forty_kills_lose_nothing(place: Path):
         assert payload == bytes([number % 256]) * size
         assert context.records["Load"].version == f"v{number}"
         assert (context.damaged, context.problems, leftovers(place)) == ({}, [], [])
+        writer, following = following, start(WRITER, place)
+    for idle in (writer, following):
+        idle.kill()
+        idle.communicate()
     assert inside >= 10
     assert Context(place).put(record(), 0).unsaved == ""
     assert len(generations(place)) == 2
