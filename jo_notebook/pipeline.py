@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import linecache
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 from jo_notebook.core.definition import Definition
 from jo_notebook.core.events import Event, EventKind
-from jo_notebook.core.fingerprint import Part, digest_of
 from jo_notebook.core.graph import Graph
-from jo_notebook.core.needs import Need, resolve
+from jo_notebook.core.needs import Need
 from jo_notebook.core.plan import Decision, Known, Plan, make_plan
 from jo_notebook.core.record import LogEntry
-from jo_notebook.core.source import compile_step
-from jo_notebook.core.version import Version, version_of
 from jo_notebook.engine.call import users_traceback
-from jo_notebook.engine.restore import restore
 from jo_notebook.engine.run import Around, Outcome, Surroundings, execute, nothing_around
+from jo_notebook.engine.today import Today
 from jo_notebook.errors import (
     DuplicateStepError,
     JoError,
@@ -42,17 +39,14 @@ Listener = Callable[[Event], None]
 class Pipeline:
     """Holds graph, context and listeners; every verb is a few lines over the layers below.
 
-    `namespace` is what step bodies have as their globals. A front end sets `statement` (the text of the
-    notebook's statement that bound a name), `filename` (what tracebacks call a step), `around` (entered
-    around each call of a step) and `send` (where a request from a picture goes).
+    `namespace` is what step bodies have as their globals. A front end sets `around` (entered around each call
+    of a step), `send` (where a request from a picture goes) and what `today` wants to know of the notebook.
     """
 
     def __init__(self, context: Context | None = None, *, namespace: dict[str, Any] | None = None) -> None:
         self.dag = Graph()
         self.context = Context() if context is None else context
-        self.namespace: dict[str, Any] = {} if namespace is None else namespace
-        self.statement: Callable[[str], str | None] = lambda name: None
-        self.filename: Callable[[Definition], str | None] = lambda definition: None
+        self.today = Today({} if namespace is None else namespace)
         self.around: Around = nothing_around
         self.send: Callable[[dict[str, Any]], None] = self._answer
         self.gone_cells: frozenset[str] = frozenset()
@@ -64,9 +58,6 @@ class Pipeline:
         self._listeners: list[Listener] = []
         self._lock = threading.RLock()
         self._run_lock = threading.Lock()
-        self._parts: dict[str, tuple[Part, ...]] = {}
-        self._versions: dict[int, tuple[object, Version]] = {}
-        self._brought_back: dict[str, str] = {}
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Pipeline:
@@ -260,8 +251,7 @@ class Pipeline:
 
     def touch(self) -> None:
         """Forgets what was worked out about the notebook's names: call it when a cell may have changed them."""
-        self._parts.clear()
-        self._versions.clear()
+        self.today.touch()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -274,7 +264,7 @@ class Pipeline:
     def _known(self, heads: Iterable[str], *, force: bool, only: bool) -> Known:
         context = self.context
         return Known(
-            parts=self._parts_of,
+            parts=partial(self.today.parts, self.dag),
             records=context.records,
             failures=context.failures,
             held=context.held,
@@ -284,70 +274,21 @@ class Pipeline:
             only=only,
         )
 
-    def _parts_of(self, name: str) -> tuple[Part, ...]:
-        """What the step's code looks like today: its text, its parameters, what it needs."""
-        parts = self._parts.get(name)
-        if parts is None:
-            definition = self.dag[name]
-            code = definition.source.canonical
-            params = [Part("param", n, self._version(v).digest, repr(v)) for n, v in definition.params]
-            needs = [need.part for need in self._needs_of(name)]
-            parts = (Part("code", "", digest_of(code), code), *params, *needs)
-            self._parts[name] = parts
-        return parts
-
-    def _parts_now(self, name: str) -> tuple[Part, ...]:
-        """The parts looked at afresh: a step that ran before this one may have changed a global."""
-        self._parts.pop(name, None)
-        self._versions.clear()
-        return self._parts_of(name)
-
-    def _needs_of(self, name: str) -> tuple[Need, ...]:
-        definition = self.dag[name]
-        own = {d.parameter for d in self.dag.dependencies[name]} | {n for n, _ in definition.params}
-        return resolve(
-            definition.source.reads - own,
-            self.namespace,
-            steps=own,
-            remembered=definition.needs,
-            statement=lambda n: self.statement(n) or self._brought_back.get(n),
-            versions=self._version,
-        )
-
     def _definition_needs(self, name: str) -> tuple[Need, ...]:
         return self.dag[name].needs if name in self.dag else ()
-
-    def _version(self, value: object) -> Version:
-        """The data version of a value the notebook holds, worked out once between two cells."""
-        known = self._versions.get(id(value))
-        if known is None or known[0] is not value:
-            known = self._versions[id(value)] = (value, version_of(value))
-        return known[1]
 
     def _surroundings(self, known: Known, *, fail_fast: bool, echo: bool) -> Surroundings:
         return Surroundings(
             graph=self.dag,
             known=known,
-            parts_now=self._parts_now,
+            parts_now=partial(self.today.parts_now, self.dag),
             context=self.context,
-            prepare=self._prepare,
+            prepare=partial(self.today.prepare, self.dag),
             emit=self.tell,
             around=self.around,
             echo=echo,
             fail_fast=fail_fast,
         )
-
-    def _prepare(self, name: str) -> tuple[Callable[..., Any], Mapping[str, Any]]:
-        """The step's function, with everything it needs brought back first."""
-        definition = self.dag[name]
-        needs = self._needs_of(name)
-        for back in restore(name, needs, self.namespace):
-            self._brought_back[back] = next(need.code for need in needs if need.name == back)
-        params = dict(definition.params)
-        inputs = [d.parameter for d in self.dag.dependencies[name]]
-        filename = self.filename(definition) or _remembered_file(definition)
-        function = compile_step(definition.source, name, [*inputs, *params], self.namespace, filename)
-        return function, params
 
     def _remember(self, names: Iterable[str]) -> None:
         """Writes definitions down, with what they need, once the context has a directory."""
@@ -359,7 +300,7 @@ class Pipeline:
             return
         for order, (name, definition) in enumerate(self.dag.definitions.items()):
             if name in names:
-                data = replace(definition, needs=self._needs_of(name)).to_json()
+                data = replace(definition, needs=self.today.needs(self.dag, name)).to_json()
                 try:
                     self.context.save_definition(name, {**data, "order": order})
                 except JoError as error:
@@ -385,6 +326,12 @@ class Pipeline:
 
     def _refuse_the_impossible(self, plan: Plan) -> None:
         """Before anything runs: every step to run must have its dependencies and be ours to run."""
+        foreign = self.context.untrusted.intersection(plan.to_load)
+        if foreign:
+            raise UntrustedError(
+                f"{', '.join(sorted(foreign))} was made elsewhere: loading it may run somebody else's code. Say "
+                "%context trust if you trust where it comes from, or --force to run it again here."
+            )
         for name in plan.to_run:
             for step in self.dag.parents(name):
                 if step not in self.dag:
@@ -441,12 +388,3 @@ class Pipeline:
 
 
 ENDINGS = frozenset({EventKind.FINISHED, EventKind.FAILED, EventKind.BLOCKED, EventKind.CANCELLED, EventKind.KEPT})
-
-
-def _remembered_file(definition: Definition) -> str:
-    """A name for tracebacks of a step that no cell of this kernel holds, with its text behind it."""
-    filename = f"<step {definition.name}>"
-    header = "".join(f"# {row}" for row in definition.source.header.splitlines(keepends=True))
-    text = header + definition.source.python
-    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
-    return filename

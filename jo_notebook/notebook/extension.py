@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 from jo_notebook.core.definition import Definition, Origin
 from jo_notebook.core.plan import Availability
 from jo_notebook.core.source import free_names, parse_source
+from jo_notebook.engine.today import shown_text
 from jo_notebook.errors import JoError, StepFailed, UsageError
 from jo_notebook.notebook.answers import StepAnswer, mismatches
 from jo_notebook.notebook.cells import Cells
@@ -58,8 +59,8 @@ class Extension:
             from_cell=self._comes_from_a_cell(),
         )
         self.pipeline = Pipeline(Context(self.location.place), namespace=shell.user_ns)
-        self.pipeline.statement = self.cells.statement
-        self.pipeline.filename = self._filename
+        self.pipeline.today.statement = self.cells.statement
+        self.pipeline.today.filename = self._filename
         self.pipeline.around = capture_displays(shell)
         self.loop = MainLoop()
         self.pipeline.send = Messages(self.pipeline, self.loop, lambda heads: self.bind_results()).handle
@@ -221,8 +222,7 @@ class Extension:
 
     def _register_text(self, definition: Definition) -> str:
         """A file name under which tracebacks and the debugger find the cell's own lines."""
-        header = "".join(f"# {row}" for row in definition.source.header.splitlines(keepends=True))
-        text = header + definition.source.python
+        text = shown_text(definition)
         compiler = self.shell.compile
         return str(compiler.cache(text, self.shell.execution_count, raw_code=self.cells.current.text or text))
 
