@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from jo_notebook.core.definition import check_name
+from jo_notebook.core.plan import root_causes
 from jo_notebook.errors import UsageError, did_you_mean
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.views.diagram import mermaid, svg
@@ -148,8 +149,8 @@ def outcome_text(pipeline: Pipeline) -> str:
 
 def _explain(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     (name,) = _heads([args.name]) or [""]
-    decision = pipeline.explain(name)
-    return Answer(explain_text(decision), value=decision)
+    plan = pipeline.plan(name)
+    return Answer(explain_text(plan[name], root_causes(plan, name)), value=plan[name])
 
 
 def _graph(pipeline: Pipeline, args: argparse.Namespace) -> Answer:

@@ -134,7 +134,7 @@ def _helper(name: str, value: Any, statement: Statement, versions: Versions) -> 
     return Need("helper", name, digest, text or f"{name} (compiled)", code), [*more, *_names_of_code(code)]
 
 
-IGNORED = ("__module__", "__qualname__", "__doc__", "__firstlineno__", "__static_attributes__")
+IGNORED = ("__module__", "__qualname__", "__doc__", "__firstlineno__", "__static_attributes__", "__slotnames__")
 
 
 def _functions_of(value: Any) -> list[FunctionType]:

@@ -98,6 +98,21 @@ class Plan:
         return f"<Plan: {len(self.to_run)} of {len(self)} steps will run>"
 
 
+def root_causes(plan: Plan, step: str) -> list[tuple[str, Reason]]:
+    """Why the steps upstream of this one run, as (step, reason): the reasons that are not themselves upstream ones."""
+    found: list[tuple[str, Reason]] = []
+    seen = {step}
+    queue = [reason.name for reason in plan[step].reasons if reason.kind == "upstream"]
+    while queue:
+        name = queue.pop(0)
+        if name in seen or name not in plan:
+            continue
+        seen.add(name)
+        found += [(name, reason) for reason in plan[name].reasons if reason.kind != "upstream"]
+        queue += [reason.name for reason in plan[name].reasons if reason.kind == "upstream"]
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """All that a plan is made from, besides the graph and the heads.

@@ -47,7 +47,7 @@ def parse_source(text: str, *, python: str | None = None, header: str = "", wher
     assert isinstance(shown, ast.FunctionDef | ast.AsyncFunctionDef)
     body = [s for s in shown.body if not _is_bare_constant(s)] or [ast.Pass()]
     canonical = canonical_text(body)
-    reads = free_names(ast.unparse(tree)) | frozenset(_mentioned(tree))
+    reads = (free_names(ast.unparse(tree)) | frozenset(_mentioned(tree))) - {"get_ipython"}
     return Source(text, python, header, canonical, reads, _has_result(shown))
 
 

@@ -4,31 +4,55 @@ Every piece is tagged with its type and prefixed with its length, so `1`, `1.0`,
 as do a list and a tuple, and no two structures run together. Libraries are recognised by the names of
 their classes and never imported. What has no typed rule is taken apart by its own `__reduce_ex__`; what
 refuses that gets a version of its own each time, which can cause extra runs and nothing else.
+
+A function or class that no fresh process finds by its name is what it does: its code, defaults, closure,
+members and bases, and the values of the globals it reads. So a value that carries such code (a lambda in
+a dict, an instance of a notebook's class) gets a new version when that code would act differently.
 """
 
 from __future__ import annotations
 
 import copyreg
+import dis
 import enum
+import functools
 import hashlib
 import marshal
 import secrets
 import struct
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    FunctionType,
+    GetSetDescriptorType,
+    MappingProxyType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+)
 from typing import Any
 
 FLAT = frozenset({bool, int, float, str, bytes, type(None), complex})
+BOOKKEEPING = frozenset(
+    "__dict__ __weakref__ __doc__ __module__ __qualname__ __firstlineno__ __static_attributes__ __name__ "
+    "__annotate_func__ __annotations_cache__ __abstractmethods__ _abc_impl".split()
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """`digest` in hexadecimal; `exact` is False where two equal values might differ in it."""
+    """`digest` in hexadecimal; `exact` is False where two equal values might differ in it.
+
+    `left_out` says that something the value's functions read, or their class holds, could not be compared.
+    """
 
     digest: str
     exact: bool = True
+    left_out: bool = False
 
 
 def version_of(value: object) -> Version:
@@ -39,41 +63,94 @@ def version_of(value: object) -> Version:
     """
     try:
         try:
-            return _walk(value, numbered=False)
+            return _walk(value, _Seen())
         except _Cyclic:
-            first, second = _walk(value, numbered=True), _walk(value, numbered=True)
-            return Version(first.digest, first.exact and first == second)
-    except RecursionError:
+            first, second = _walk(value, _Seen(numbered=True)), _walk(value, _Seen(numbered=True))
+            return Version(first.digest, first == second, first.left_out)
+    except (RecursionError, _Opaque):
         return Version(secrets.token_hex(16), exact=False)
+
+
+def lenient_version(value: object, *, told: Collection[int] = (), reads: bool = True) -> Version:
+    """A version without what cannot be taken apart; `left_out` says whether there was such a thing.
+
+    `told` are the identities of functions whose code is known by other means: only their defaults,
+    closures and attributes count. Without `reads` the globals that functions read do not count.
+    """
+    try:
+        try:
+            return _walk(value, _Seen(lenient=True, told=told, reads=reads))
+        except _Cyclic:
+            return _walk(value, _Seen(numbered=True, lenient=True, told=told, reads=reads))
+    except RecursionError:
+        return Version("", exact=False, left_out=True)
+
+
+def can_be_taken_apart(value: object) -> bool:
+    """Whether a lenient version says anything of this value, beyond its type."""
+    if type(value) in RULES:
+        return not isinstance(value, MethodType)
+    return not _is_found(type(value))
 
 
 def code_digest(code: CodeType) -> str:
     """A digest of a compiled function that ignores where its lines stand. True within one Python version."""
-    hasher = _Hasher(_Seen(numbered=False))
+    hasher = _Hasher(_Seen())
     _code(hasher, code)
     return hasher.digest()
 
 
-def _walk(value: object, *, numbered: bool) -> Version:
-    seen = _Seen(numbered)
+@functools.lru_cache(maxsize=4096)
+def global_names(code: CodeType) -> tuple[str, ...]:
+    """The global names that a compiled function reads, in nested functions and classes too."""
+    found: dict[str, None] = {}
+    queue = [code]
+    while queue:
+        code = queue.pop()
+        for instruction in dis.get_instructions(code):
+            if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"):
+                found[instruction.argval] = None
+        queue += [c for c in code.co_consts if isinstance(c, CodeType)]
+    return tuple(sorted(found))
+
+
+def _walk(value: object, seen: _Seen) -> Version:
     hasher = _Hasher(seen)
     hasher.feed(value)
-    return Version(hasher.digest(), seen.exact)
+    return Version(hasher.digest(), not (seen.lenient and seen.left_out), seen.left_out)
 
 
 class _Cyclic(Exception):
     """Met an object inside itself in the walk that does not number objects."""
 
 
+class _Opaque(Exception):
+    """Met what cannot be taken apart, where nothing may be left out."""
+
+
 class _Seen:
     """What one walk has met: by identity, and kept alive so that identities stay true."""
 
-    def __init__(self, numbered: bool) -> None:
+    def __init__(
+        self, *, numbered: bool = False, lenient: bool = False, told: Collection[int] = (), reads: bool = True
+    ) -> None:
         self.numbered = numbered
-        self.digests: dict[int, bytes] = {}
-        self.open: set[int] = set()
+        self.lenient = lenient
+        self.told = frozenset(told)
+        self.reads = reads
+        self.left_out = False
+        self.digests: dict[tuple[int, bool], bytes] = {}
+        self.open: dict[tuple[int, bool], int] = {}
         self.keep: list[object] = []
-        self.exact = True
+
+    @contextmanager
+    def leniently(self, *, silent: bool = False) -> Iterator[None]:
+        """Inside, what cannot be taken apart is left out; `silent` makes no note of it."""
+        before = self.lenient, self.left_out
+        self.lenient = True
+        yield
+        self.lenient = before[0]
+        self.left_out = before[1] if silent else self.left_out
 
 
 class _Hasher:
@@ -104,23 +181,29 @@ class _Hasher:
             self.put("value", self._inner(value, kind))
 
     def _inner(self, value: Any, kind: type) -> bytes:
-        seen, here = self.seen, id(value)
+        seen, here = self.seen, (id(value), self.seen.lenient)
         known = seen.digests.get(here)
         if known is not None:
             return known
         if here in seen.open:
-            raise _Cyclic
+            return self._again(value, seen.open[here])
         if seen.numbered:
             seen.digests[here] = b"number %d" % len(seen.digests)
-        seen.open.add(here)
+        seen.open[here] = len(seen.open)
         seen.keep.append(value)
         inner = _Hasher(seen)
         (RULES.get(kind) or NAMED.get(f"{kind.__module__}.{kind.__qualname__}") or _by_base(kind))(inner, value)
-        seen.open.discard(here)
+        del seen.open[here]
         digest = inner.state.digest()
         if not seen.numbered:
             seen.digests[here] = digest
         return digest
+
+    def _again(self, value: Any, depth: int) -> bytes:
+        """Something inside itself: for code, the place where its walk began; data are walked anew, numbered."""
+        if isinstance(value, FunctionType | type):
+            return b"again %d" % depth
+        raise _Cyclic
 
     def each(self, tag: str, values: Iterable[Any], count: int) -> None:
         """A tag, a number of values, and the values."""
@@ -128,10 +211,12 @@ class _Hasher:
         for value in values:
             self.feed(value)
 
-    def opaque(self) -> None:
-        """A value that cannot be taken apart: a version of its own."""
-        self.seen.exact = False
-        self.put("opaque", secrets.token_bytes(16))
+    def opaque(self, kind: type) -> None:
+        """A value that cannot be taken apart is left out, where that is allowed."""
+        if not self.seen.lenient:
+            raise _Opaque
+        self.seen.left_out = True
+        self.put("left out", kind.__module__.encode(), kind.__qualname__.encode())
 
 
 def _int(value: int) -> bytes:
@@ -185,24 +270,43 @@ def _function(hasher: _Hasher, value: FunctionType) -> None:
         _named(hasher, value)
         return
     hasher.put("function", value.__qualname__.encode())
-    _code(hasher, value.__code__)
     hasher.feed(value.__defaults__)
     hasher.feed(value.__kwdefaults__)
-    for cell in value.__closure__ or ():
+    hasher.feed({k: v for k, v in value.__dict__.items() if k != "__wrapped__"})
+    for name, cell in zip(value.__code__.co_freevars, value.__closure__ or (), strict=True):
         try:
-            hasher.feed(cell.cell_contents)
+            content = cell.cell_contents
         except ValueError:  # a name that is not bound yet
             hasher.put("empty cell")
+        else:
+            hasher.feed(None if name == "__class__" else content)
+    if id(value) not in hasher.seen.told:
+        _code(hasher, value.__code__)
+        _globals(hasher, value)
+
+
+def _globals(hasher: _Hasher, value: FunctionType) -> None:
+    """The values of the globals that a function reads. What cannot be compared among them is left out."""
+    if not hasher.seen.reads:
+        return
+    with hasher.seen.leniently():
+        for name in global_names(value.__code__):
+            if name in value.__globals__:
+                hasher.feed(name)
+                hasher.feed(value.__globals__[name])
 
 
 def _code(hasher: _Hasher, value: CodeType) -> None:
     hasher.put("code", value.co_code)
     hasher.feed((value.co_names, value.co_varnames, value.co_freevars, value.co_flags))
+    counts = struct.pack("<III", value.co_argcount, value.co_posonlyargcount, value.co_kwonlyargcount)
+    hasher.put("exceptions", value.co_exceptiontable, counts)
     hasher.each("constants", value.co_consts, len(value.co_consts))
 
 
 def _method(hasher: _Hasher, value: MethodType) -> None:
     hasher.put("method", value.__func__.__name__.encode())
+    hasher.feed(value.__func__)
     hasher.feed(value.__self__)
 
 
@@ -221,17 +325,39 @@ def _named(hasher: _Hasher, value: Any) -> None:
 
 def _class(hasher: _Hasher, value: type) -> None:
     _named(hasher, value)
-    if not _is_found(value) or value.__module__ == "__main__":
-        own = {k: v for k, v in vars(value).items() if k not in ("__dict__", "__weakref__", "__doc__")}
-        plain = {k: v for k, v in own.items() if isinstance(v, FunctionType) or type(v) in FLAT}
-        hasher.put("members", struct.pack("<Q", len(plain)))
-        for name in sorted(plain):
-            member = plain[name]
-            hasher.feed(name)
-            if isinstance(member, FunctionType):
-                _code(hasher, member.__code__)
-            elif name not in ("__module__", "__qualname__", "__firstlineno__"):
-                hasher.feed(member)
+    if _is_found(value):
+        return
+    with hasher.seen.leniently():
+        hasher.feed(type(value))
+        hasher.each("bases", value.__bases__, len(value.__bases__))
+        for name, member in sorted(vars(value).items()):
+            if name not in BOOKKEEPING and not isinstance(member, GetSetDescriptorType | MemberDescriptorType):
+                _member(hasher, value, name, member)
+
+
+def _member(hasher: _Hasher, owner: type, name: str, member: Any) -> None:
+    hasher.put("member", name.encode())
+    if isinstance(member, enum.Enum) and isinstance(member, owner):
+        hasher.feed((member.name, member.value))
+        return
+    with hasher.seen.leniently(silent=name.startswith("__")):
+        hasher.feed(member)
+
+
+def _property(hasher: _Hasher, value: property) -> None:
+    hasher.each("property", (value.fget, value.fset, value.fdel), 3)
+
+
+def _wrapped_method(hasher: _Hasher, value: Any) -> None:
+    hasher.each(type(value).__name__, (value.__func__,), 1)
+
+
+def _cached_property(hasher: _Hasher, value: Any) -> None:
+    hasher.each("cached_property", (value.func,), 1)
+
+
+def _proxy(hasher: _Hasher, value: Any) -> None:
+    hasher.each("mappingproxy", (dict(value),), 1)
 
 
 def _is_found(value: Any) -> bool:
@@ -242,8 +368,9 @@ def _is_found(value: Any) -> bool:
 
 
 def _enum(hasher: _Hasher, value: enum.Enum) -> None:
-    _named(hasher, type(value))
-    hasher.put("member", value.name.encode() if value.name else repr(value).encode())
+    hasher.feed(type(value))
+    hasher.put("member", value.name.encode() if value.name else b"")
+    hasher.feed(value._value_)
 
 
 def _object(hasher: _Hasher, value: Any) -> None:
@@ -252,20 +379,36 @@ def _object(hasher: _Hasher, value: Any) -> None:
     try:
         reducer = copyreg.dispatch_table.get(kind)
         reduced = reducer(value) if reducer else value.__reduce_ex__(4)
+        parts = reduced if isinstance(reduced, str) else _parts(*reduced)
     except Exception:  # noqa: BLE001 - a user's object may raise anything here
-        hasher.opaque()
+        hasher.opaque(kind)
         return
-    if isinstance(reduced, str):
-        hasher.put("global", kind.__module__.encode(), reduced.encode())
+    if isinstance(parts, str):
+        _by_name(hasher, value, parts)
         return
     hasher.put("object", kind.__module__.encode(), kind.__qualname__.encode())
-    make, arguments, *rest = reduced
-    state, items, pairs = [*rest, None, None, None][:3]
-    hasher.feed(make)
-    hasher.feed(arguments)
-    hasher.feed(state)
-    hasher.feed(None if items is None else list(items))
-    hasher.feed(None if pairs is None else [list(pair) for pair in pairs])
+    for part in parts:
+        hasher.feed(part)
+
+
+def _parts(make: Any, arguments: Any, state: Any = None, items: Any = None, pairs: Any = None, *rest: Any) -> list[Any]:
+    """What `__reduce_ex__` gave, with its iterators read."""
+    items = None if items is None else list(items)
+    return [make, arguments, state, items, None if pairs is None else [list(pair) for pair in pairs], *rest]
+
+
+def _by_name(hasher: _Hasher, value: Any, name: str) -> None:
+    """Something that pickles as a name. Of the notebook's own, the function that it wraps decides."""
+    kind, home = type(value), getattr(value, "__module__", None)
+    home = home if isinstance(home, str) else kind.__module__
+    wrapped = getattr(value, "__wrapped__", None)
+    if sys.modules.get(home) is not None and home != "__main__" and "<locals>" not in name:
+        hasher.put("global", home.encode(), name.encode())
+    elif isinstance(wrapped, FunctionType):
+        hasher.put("wrapper", kind.__module__.encode(), kind.__qualname__.encode())
+        hasher.feed(wrapped)
+    else:
+        hasher.opaque(kind)
 
 
 def _array(hasher: _Hasher, value: Any) -> None:
@@ -303,11 +446,12 @@ def _series(hasher: _Hasher, value: Any) -> None:
 def _index(hasher: _Hasher, value: Any) -> None:
     hasher.put("Index", type(value).__name__.encode())
     hasher.feed(list(value.names))
+    hasher.feed(str(getattr(value, "freq", None)))
     if type(value).__name__ == "RangeIndex":
         hasher.feed((value.start, value.stop, value.step))
     elif type(value).__name__ == "MultiIndex":
-        for number in range(value.nlevels):
-            _column(hasher, value.get_level_values(number).array)
+        hasher.feed(list(value.levels))
+        hasher.feed([codes.tolist() for codes in value.codes])
     else:
         _column(hasher, value.array)
 
@@ -339,6 +483,11 @@ RULES: dict[type, Callable[[_Hasher, Any], None]] = {
     BuiltinFunctionType: _builtin,
     ModuleType: _module,
     CodeType: _code,
+    MappingProxyType: _proxy,
+    property: _property,
+    staticmethod: _wrapped_method,
+    classmethod: _wrapped_method,
+    functools.cached_property: _cached_property,
     type: _class,
 }
 

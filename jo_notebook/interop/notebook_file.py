@@ -1,9 +1,9 @@
 """Steps from an `.ipynb` file without a kernel: which cells a headless run needs, and in which order.
 
-A cell is a *step* (a `%%step` line or a `#| step:` comment), a *setup* cell (imports, helpers, constants, settings) or a
-*use*: it reads a step's value, directly or through a name that another use defined, or it calls a verb, or it stands below
-the last step and binds nothing that a step or a setup cell reads. A headless run executes steps and setup; uses are for
-people.
+A cell is a *step* (a `%%step` line or a `#| step:` comment), a *setup* cell (imports, helpers, constants, settings) or
+a *use*: it reads a step's value, directly or through a name that another use defined, or it calls a verb, or it stands
+below the last step and binds nothing that a step or a setup cell reads. A headless run executes steps and setup; uses
+are for people.
 """
 
 from __future__ import annotations

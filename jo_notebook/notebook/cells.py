@@ -26,12 +26,20 @@ class Cells:
         self._shell = shell
         self.current = Cell()
         self.deleted: set[str] = set()
+        self._outermost: tuple[Any, str] | None = None
         self._statements: dict[str, str] = {}
         for text in getattr(shell.history_manager, "input_hist_parsed", [])[1:]:
             self._read(text)
 
-    def enter(self, info: Any) -> Cell:
-        """A cell begins. Notes its id and the cells that were deleted since the last one."""
+    def enter(self, info: Any) -> Cell | None:
+        """A cell begins. Notes its id and the cells that were deleted since the last one.
+
+        None for a cell inside a cell (`%%capture` runs one): the outermost one stays the running one.
+        """
+        request = self._request()
+        if self._outermost is not None and self._outermost[1] == request:
+            return None
+        self._outermost = None if info is None else (info, request)
         metadata = self._metadata()
         cell_id = getattr(info, "cell_id", None) or metadata.get("cellId") or ""
         self.deleted.update(str(gone) for gone in metadata.get("deletedCells") or ())
@@ -39,11 +47,12 @@ class Cells:
         self.current = Cell(str(cell_id), str(getattr(info, "raw_cell", "") or ""))
         return self.current
 
-    def leave(self, result: Any) -> Cell:
-        """A cell ends. Remembers the statements of an ordinary cell."""
-        cell, self.current = self.current, Cell()
-        text = str(getattr(result.info, "transformed_cell", "") or cell.text)
-        self._read(text)
+    def leave(self, result: Any) -> Cell | None:
+        """A cell ends. Remembers the statements of an ordinary cell; None for a cell inside a cell."""
+        self._read(str(getattr(result.info, "transformed_cell", "") or getattr(result.info, "raw_cell", "") or ""))
+        if self._outermost is not None and self._outermost[0] is not result.info:
+            return None
+        cell, self.current, self._outermost = self.current, Cell(), None
         return cell
 
     def statement(self, name: str) -> str | None:
@@ -60,9 +69,15 @@ class Cells:
         """Whether a notebook front end with widgets is there: only those tell the cell's id."""
         return bool(self.current.id) or "__vsc_ipynb_file__" in self._shell.user_ns
 
+    def _parent(self) -> dict[str, Any]:
+        """The message that is being answered; empty where there are no messages."""
+        return getattr(self._shell, "get_parent", dict)() or {}
+
+    def _request(self) -> str:
+        return str(self._parent().get("header", {}).get("msg_id", ""))
+
     def _metadata(self) -> dict[str, Any]:
-        parent: dict[str, Any] = getattr(self._shell, "get_parent", dict)() or {}
-        metadata = parent.get("metadata")
+        metadata = self._parent().get("metadata")
         return metadata if isinstance(metadata, dict) else {}
 
     def _read(self, text: str) -> None:

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 from jo_notebook.core.definition import Definition, Origin
 from jo_notebook.core.plan import Availability
-from jo_notebook.core.source import free_names, parse_source
+from jo_notebook.core.source import free_names, is_builtin, parse_source
 from jo_notebook.engine.today import shown_text
 from jo_notebook.errors import JoError, StepFailed, UsageError
 from jo_notebook.notebook.answers import StepAnswer, mismatches
@@ -22,6 +22,7 @@ from jo_notebook.notebook.location import find_location, start_directory
 from jo_notebook.notebook.magics import perform_and_show, register_magics
 from jo_notebook.notebook.mainloop import MainLoop
 from jo_notebook.notebook.messages import Messages
+from jo_notebook.notebook.saved import SavedCells
 from jo_notebook.notebook.settings import JoNotebook
 from jo_notebook.notebook.stepline import StepLine
 from jo_notebook.pipeline import Pipeline
@@ -58,6 +59,7 @@ class Extension:
             asked=self.settings.context,
             from_cell=self._comes_from_a_cell(),
         )
+        self.saved = SavedCells(self.location.notebook)
         self.pipeline = Pipeline(Context(self.location.place), namespace=shell.user_ns)
         self.pipeline.today.statement = self.cells.statement
         self.pipeline.today.filename = self._filename
@@ -70,6 +72,7 @@ class Extension:
         self._register()
         if os.environ.get("JO_RESUME", "on") != "off":
             self.pipeline.resume()
+            self._mark_orphans()
             print(found_text(self.pipeline))  # noqa: T201 - what %load_ext says
 
     # -- registrations and their undo ------------------------------------------------------------------
@@ -117,12 +120,22 @@ class Extension:
 
     def _before_cell(self, info: Any) -> None:
         cell = self.cells.enter(info)
-        self.pipeline.gone_cells = frozenset(self.cells.deleted)
+        if cell is None:
+            return
+        self._mark_orphans()
         self.pipeline.touch()
         self._bind_what_is_read(cell.text)
 
+    def _mark_orphans(self) -> None:
+        """Steps whose cell was deleted: in this session, or (for remembered ones) from the saved file."""
+        origins = [definition.origin for definition in self.pipeline.dag.definitions.values()]
+        remembered = frozenset(origin.cell_id for origin in origins if origin.remembered and origin.cell_id)
+        self.pipeline.gone_cells = frozenset(self.cells.deleted) | self.saved.gone(remembered)
+
     def _after_cell(self, result: Any) -> None:
         cell = self.cells.leave(result)
+        if cell is None:
+            return
         self.pipeline.touch()
         error = result.error_in_exec
         if isinstance(error, NameError) and error.name in self.pipeline.dag:
@@ -198,13 +211,20 @@ class Extension:
         self.cells.current.defined.add(name)
         self._files[name] = self._register_text(definition)
         plan = self.pipeline.plan(name)
-        notes = mismatches(self.pipeline, name, plan)
+        notes = mismatches(self.pipeline, name, plan) + self._shadowing(name)
         materialize = run or self.settings.on_step == "materialize"
         button = self.settings.button and not materialize and self.cells.has_front_end()
         StepAnswer(self.pipeline, name, notes, button=button).show()
         if not materialize:
             return None
         return perform_and_show(self, find("materialize"), [name], "%materialize")
+
+    def _shadowing(self, name: str) -> list[str]:
+        """A name that is in use already, for something that is no step's value."""
+        taken = name in self.shell.user_ns and self.shell.user_ns[name] is not self._bound.get(name)
+        if taken or is_builtin(name):
+            return [f"Note: {name} is already a name in this notebook; materializing binds it to the step's result."]
+        return []
 
     def _of_this_cell(self) -> tuple[str, ...]:
         """Steps that this very cell defined when it ran before."""

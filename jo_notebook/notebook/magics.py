@@ -89,7 +89,7 @@ def perform_and_show(extension: Extension, verb: Verb, line: str | Sequence[str]
     try:
         answer = perform(extension.pipeline, verb, line, prog)
     except StepFailed as error:
-        print(outcome_text(extension.pipeline))  # noqa: T201 - what was done before the failure stands
+        print(outcome_text(extension.pipeline), flush=True)  # noqa: T201 - what was done before the failure stands
         extension.bind_results()
         error.render = extension.render_failure
         raise
@@ -105,7 +105,7 @@ def _show(extension: Extension, verb: Verb, answer: Answer) -> Any:
     if answer.picture is not None:
         return extension.keep_picture(answer.picture())
     if answer.text:
-        print(answer.text)  # noqa: T201 - a magic's answer goes to its cell
+        print(answer.text, flush=True)  # noqa: T201 - a magic's answer goes to its cell
     if verb.name == "materialize":
         extension.bind_results()
     return answer.value if answer.has_value else None

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
 
 from jo_notebook.core.plan import Action, Availability, Decision, Plan
-from jo_notebook.core.reasons import Reason
+from jo_notebook.core.reasons import CODE, Reason
 from jo_notebook.core.record import Record
 from jo_notebook.views.words import about, columns, count, duration, file_size, one_line, pad, table
 
@@ -45,13 +45,19 @@ def steps_text(plan: Plan, records: Mapping[str, Record], *, zone: tzinfo | None
         when = datetime.fromtimestamp(record.when, zone).strftime("%Y-%m-%d %H:%M") if record else ""
         took = duration(record.seconds) if record else ""
         size = file_size(d.size) if d.size else ""
-        rows.append((one_line(d.step), str(d.availability), took, size, when, _why(d)))
+        rows.append((one_line(d.step), str(d.availability), took, size, when, _note(d)))
     return table(rows)
 
 
-def explain_text(decision: Decision) -> str:
-    """Why a step is in the state it is in: reasons with what they were and are, root cause first."""
-    lines = [f"{one_line(decision.step)} is {decision.availability}.{_held_sentence(decision)}"]
+def explain_text(decision: Decision, causes: Sequence[tuple[str, Reason]] = ()) -> str:
+    """Why a step is in the state it is in: reasons with what they were and are, root cause first.
+
+    `causes` are the reasons of steps upstream that make this one run, each with its step.
+    """
+    state = "failed" if decision.availability is Availability.FAILED else f"is {decision.availability}"
+    lines = [f"{one_line(decision.step)} {state}.{_held_sentence(decision)}"]
+    for step, reason in causes:
+        lines += [f"  - {one_line(step)}: {one_line(reason.text)}", *_difference(reason)]
     for reason in decision.reasons:
         lines += [f"  - {one_line(reason.text)}", *_difference(reason)]
     if decision.action is Action.RUN:
@@ -150,12 +156,12 @@ def _names(names: Sequence[str]) -> str:
 
 def _difference(reason: Reason) -> list[str]:
     old, new = reason.old.splitlines(), reason.new.splitlines()
-    if len(old) > 1 or len(new) > 1:
+    if reason.kind in CODE or len(old) > 1 or len(new) > 1:
         rows = difflib.unified_diff(old, new, "before", "now", n=2, lineterm="")
         return [f"      {one_line(row)}" for row in rows]
-    if old or new:
-        return [f"      {_value(old)} -> {_value(new)}"]
-    return []
+    if all(value in reason.text for value in (*old, *new)):
+        return []
+    return [f"      {_value(old)} -> {_value(new)}"]
 
 
 def _value(lines: list[str]) -> str:

@@ -119,7 +119,6 @@ def test_explain_text_shows_old_and_new() -> None:
         "      -b = 2",
         "      +b = 3",
         "  - constant LIMIT: 3 → 4",
-        "      3 -> 4",
         "  - constant OLD is gone",
         "      3 -> (nothing)",
         "A materialize would run it, about 3 s.",
