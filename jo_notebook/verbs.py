@@ -143,6 +143,7 @@ def outcome_text(pipeline: Pipeline) -> str:
             seconds=outcome.seconds,
         )
     ]
+    lines += [f"Note: {warning}." for warning in dict.fromkeys(outcome.warnings)]
     lines += [f"{name} is kept in memory only: {why}" for name, why in outcome.unsaved.items()]
     return "\n".join(lines)
 

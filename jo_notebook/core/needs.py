@@ -8,6 +8,7 @@ Each name becomes one `Need`: what kind of thing it is, a digest that changes wh
 from __future__ import annotations
 
 import ast
+import functools
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -16,10 +17,19 @@ from typing import Any
 
 from jo_notebook.core.fingerprint import Part, digest_of
 from jo_notebook.core.source import canonical_text, free_names, is_builtin
-from jo_notebook.core.version import Version, code_digest, version_of
+from jo_notebook.core.version import (
+    Version,
+    can_be_taken_apart,
+    code_digest,
+    global_names,
+    lenient_version,
+    version_of,
+)
 
 SHOWN = 60
 RESTORABLE = 20_000
+MEMBERS = 1_000
+REACHING = frozenset({"eval", "exec", "globals", "input", "__import__"})
 PLAIN = (bool, int, float, complex, str, bytes, type(None), tuple, list, dict, set, frozenset)
 
 Statement = Callable[[str], str | None]
@@ -33,7 +43,8 @@ class Need:
     """One name a step reads from the notebook.
 
     `kind` is a kind of fingerprint part (helper, constant, global, import, untracked). `code` is what
-    restores the name when it is executed, or empty. `shown` is the text for people.
+    restores the name when it is executed, or empty. `shown` is the text for people. `reads` are the names
+    that the thing reads itself.
     """
 
     kind: str
@@ -41,6 +52,7 @@ class Need:
     digest: str
     shown: str = ""
     code: str = ""
+    reads: tuple[str, ...] = ()
 
     @property
     def part(self) -> Part:
@@ -49,12 +61,13 @@ class Need:
 
     def to_json(self) -> list[str]:
         """Plain data, for a file."""
-        return [self.kind, self.name, self.digest, self.shown, self.code]
+        return [self.kind, self.name, self.digest, self.shown, self.code, *self.reads]
 
     @classmethod
     def from_json(cls, row: list[str]) -> Need:
         """The reverse of `to_json`."""
-        return cls(*row)
+        kind, name, digest, shown, code, *reads = row
+        return cls(kind, name, digest, shown, code, tuple(reads))
 
 
 def resolve(
@@ -72,37 +85,43 @@ def resolve(
     cells yet); one that nobody knows is left out. `steps` are not looked up: their values come in as
     inputs. Runs nothing of the user's, except what a value's own `__reduce__` does.
     """
-    known = {need.name: need for need in remembered}
+    known: dict[str, list[Need]] = {}
+    for need in remembered:
+        known.setdefault(need.name, []).append(need)
     skip = set(steps)
-    found: dict[str, Need] = {}
+    found: dict[str, list[Need]] = {}
     queue = sorted(set(names))
     while queue:
         name = queue.pop()
         if name in found or name in skip:
             continue
         if name in namespace:
-            need, more = _look(name, namespace[name], statement, versions)
-        elif name in known and not is_builtin(name):
-            need, more = known[name], _names_of_code(known[name].code)
+            needs = _look(name, namespace[name], statement, versions)
+        elif is_builtin(name):
+            needs = [Need("untracked", name, "", f"what {name}() reaches")] if name in REACHING else []
         else:
-            continue
-        found[name] = need
-        queue += more
-    return tuple(found[name] for name in sorted(found))
+            needs = known.get(name, [])
+        found[name] = needs
+        queue += [n for need in needs for n in need.reads]
+    return tuple(need for name in sorted(found) for need in found[name])
 
 
-def _look(name: str, value: object, statement: Statement, versions: Versions) -> tuple[Need, list[str]]:
+def _look(name: str, value: object, statement: Statement, versions: Versions) -> list[Need]:
     if isinstance(value, ModuleType):
-        return _module(name, value), []
-    if isinstance(value, type | FunctionType) or callable(value):
+        return [_module(name, value)]
+    if callable(value):
         where = _importable(value)
         if where:
             module, attribute = where
             code = f"from {module} import {attribute}" + (f" as {name}" if attribute != name else "")
-            return Need("import", name, digest_of(module, attribute), f"{module}.{attribute}", code), []
-    if isinstance(value, FunctionType | type):
-        return _helper(name, value, statement, versions)
-    return _data(name, value, statement, versions)
+            return [Need("import", name, digest_of(module, attribute), f"{module}.{attribute}", code)]
+    if isinstance(value, FunctionType | type) or isinstance(getattr(value, "__wrapped__", None), FunctionType):
+        return _helper(name, value, statement)
+    return _data(name, value, versions)
+
+
+def _untracked(name: str, what: str) -> Need:
+    return Need("untracked", name, "", what)
 
 
 def _module(name: str, module: ModuleType) -> Need:
@@ -120,47 +139,70 @@ def _importable(value: Any) -> tuple[str, str] | None:
     return (module, name) if home is not None and getattr(home, name, None) is value else None
 
 
-def _helper(name: str, value: Any, statement: Statement, versions: Versions) -> tuple[Need, list[str]]:
-    """A function or class of the notebook: its text where that is certainly its text, else its compiled form."""
+def _helper(name: str, value: Any, statement: Statement) -> list[Need]:
+    """A function or class of the notebook: its text, and whatever that text does not tell.
+
+    A function counts as told by the text when it compiles to the same code; else its code counts too
+    (a decorator's wrapper, a method that was patched in).
+    """
     code = statement(name) or ""
     functions = _functions_of(value)
-    held: list[object] = [v for f in functions for v in _held_by(f)]
-    if isinstance(value, type):
-        held += [(k, v) for k, v in sorted(vars(value).items()) if type(v) in PLAIN and k not in IGNORED]
     known = _code_digests(code)
-    text = _canonical(code) if known and known.issuperset(code_digest(f.__code__) for f in functions) else ""
-    digest = digest_of("helper", text or versions(value).digest, versions(held).digest)
-    more = [n for f in functions for n in _code_names(f)]
-    return Need("helper", name, digest, text or f"{name} (compiled)", code), [*more, *_names_of_code(code)]
-
-
-IGNORED = ("__module__", "__qualname__", "__doc__", "__firstlineno__", "__static_attributes__", "__slotnames__")
+    told = [id(f) for f in functions if known and code_digest(f.__code__) in known]
+    version = lenient_version(value, told=told, reads=False)
+    text = _canonical(code)
+    shown = text or f"{'class' if isinstance(value, type) else 'def'} {name} (compiled)"
+    reads = {n for f in functions for n in global_names(f.__code__) if n in f.__globals__}
+    reads.update(_names_of_code(code))
+    need = Need("helper", name, digest_of("helper", text, version.digest), shown, code, tuple(sorted(reads - {name})))
+    return [need, *([_untracked(name, f"what {name} holds")] if version.left_out else [])]
 
 
 def _functions_of(value: Any) -> list[FunctionType]:
     """The functions that make up a function or class: methods, and what decorators closed over."""
-    found: list[FunctionType] = []
-    queue: list[object] = list(vars(value).values()) if isinstance(value, type) else [value]
+    found: dict[int, FunctionType] = {}
+    seen: set[int] = set()
+    queue: list[object] = [value]
     while queue:
-        item = getattr(item, "fget", None) if isinstance(item := queue.pop(), property) else item
-        item = getattr(item, "__func__", item)
-        if isinstance(item, FunctionType) and item not in found:
-            found.append(item)
+        item = queue.pop()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        if isinstance(item, FunctionType):
+            found[id(item)] = item
             queue += _held_by(item)
-    return found
+        elif isinstance(item, type):
+            queue += [*vars(item).values(), *item.__bases__] if _importable(item) is None else []
+        elif isinstance(item, property):
+            queue += [item.fget, item.fset, item.fdel]
+        elif isinstance(item, list | tuple | set | frozenset):
+            queue += item if len(item) <= MEMBERS else []
+        elif isinstance(item, dict):
+            queue += item.values() if len(item) <= MEMBERS else []
+        else:
+            queue += [getattr(item, a, None) for a in ("__func__", "__wrapped__", "func") if _is_wrapper(item)]
+    return list(found.values())
+
+
+def _is_wrapper(item: object) -> bool:
+    if isinstance(item, staticmethod | classmethod | functools.cached_property | functools.partial):
+        return True
+    return callable(item) and isinstance(getattr(item, "__wrapped__", None), FunctionType)
 
 
 def _held_by(function: FunctionType) -> list[object]:
-    """Defaults and closed-over values."""
+    """Defaults, closed-over values and attributes."""
     found: list[object] = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+    found += function.__dict__.values()
     for cell in function.__closure__ or ():
         try:
             found.append(cell.cell_contents)
         except ValueError:  # a name that is not bound yet
-            found.append(None)
+            continue
     return found
 
 
+@functools.lru_cache(maxsize=1024)
 def _code_digests(text: str) -> frozenset[str]:
     """The digests of all functions that a `def`, `class` or lambda statement compiles to."""
     try:
@@ -175,26 +217,21 @@ def _code_digests(text: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def _code_names(function: FunctionType) -> list[str]:
-    """Global names of the compiled form; attribute names among them resolve to nothing."""
-    found: list[str] = []
-    queue = [function.__code__]
-    while queue:
-        code = queue.pop()
-        found += code.co_names
-        queue += [c for c in code.co_consts if isinstance(c, CodeType)]
-    return [n for n in found if n in function.__globals__]
-
-
-def _data(name: str, value: object, statement: Statement, versions: Versions) -> tuple[Need, list[str]]:
+def _data(name: str, value: object, versions: Versions) -> list[Need]:
     version = versions(value)
+    untracked = [_untracked(name, f"{name} ({type(value).__name__})")]
     if not version.exact:
-        return Need("untracked", name, "", f"{name} ({type(value).__name__})"), []
+        if not can_be_taken_apart(value):
+            return untracked
+        version = lenient_version(value)
+    if not version.digest:
+        return untracked
     text = _literal(value)
     kind = "constant" if isinstance(value, PLAIN) and text else "global"
     shown = text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
     code = f"{name} = {text}" if text and len(text) <= RESTORABLE else ""
-    return Need(kind, name, version.digest, shown or f"a {type(value).__name__}", code), []
+    need = Need(kind, name, version.digest, shown or f"a {type(value).__name__}", code)
+    return [need, *(untracked if version.left_out else [])]
 
 
 def _literal(value: object) -> str:
@@ -211,6 +248,7 @@ def _literal(value: object) -> str:
     return text if version_of(back) == version_of(value) else ""
 
 
+@functools.lru_cache(maxsize=1024)
 def _canonical(code: str) -> str:
     try:
         return canonical_text(ast.parse(code).body) if code else ""
@@ -218,8 +256,9 @@ def _canonical(code: str) -> str:
         return code
 
 
-def _names_of_code(code: str) -> list[str]:
+@functools.lru_cache(maxsize=1024)
+def _names_of_code(code: str) -> tuple[str, ...]:
     try:
-        return sorted(free_names(code)) if code else []
+        return tuple(sorted(free_names(code))) if code else ()
     except (SyntaxError, ValueError, RecursionError):
-        return []
+        return ()

@@ -39,7 +39,8 @@ class Decision:
     """One row of a plan.
 
     `seconds` is the expected time of a run, from this step's own history, or None. `held` says where the
-    value is now: "memory", "disk" or "" (nowhere). `size` is in bytes on disk.
+    value is now: "memory", "disk" or "" (nowhere). `size` is in bytes on disk. `unsaved` says why the result could
+    not be stored; empty for one that is.
     """
 
     step: str
@@ -51,6 +52,7 @@ class Decision:
     held: str = ""
     size: int = 0
     is_orphan: bool = False
+    unsaved: str = ""
     untracked: tuple[str, ...] = ()
 
 
@@ -228,10 +230,16 @@ def _actions_of(
             actions[name] = Action.NOTHING if held == "memory" else Action.LOAD
         else:
             if not reasons[name]:
-                reasons[name] = (Reason("missing", "its value was not kept", name),)
+                reasons[name] = (Reason("missing", _why_not_held(known.records.get(name)), name),)
             actions[name] = Action.RUN
             needed.update(graph.parents(name))
     return actions
+
+
+def _why_not_held(record: Record | None) -> str:
+    if record is not None and record.unsaved:
+        return "its value was kept in memory only, and is gone"
+    return "its value was not kept"
 
 
 def _decision(name: str, known: Known, reasons: tuple[Reason, ...], action: Action, is_head: bool) -> Decision:
@@ -255,5 +263,6 @@ def _decision(name: str, known: Known, reasons: tuple[Reason, ...], action: Acti
         held=held,
         size=0 if record is None else record.size,
         is_orphan=name in known.orphans,
+        unsaved="" if record is None else record.unsaved,
         untracked=tuple(part.name for part in known.parts(name) if part.kind == "untracked"),
     )

@@ -14,6 +14,7 @@ from jo_notebook.errors import SourceError
 
 Scope = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 MENTION = re.compile(r"[{$]\s*\{?\s*([^\W\d]\w*)")
+BRACES = re.compile(r"\{([^{}]*)\}")
 Node = TypeVar("Node", bound=ast.AST)
 
 
@@ -46,8 +47,11 @@ def parse_source(text: str, *, python: str | None = None, header: str = "", wher
     shown = tree.body[0]
     assert isinstance(shown, ast.FunctionDef | ast.AsyncFunctionDef)
     body = [s for s in shown.body if not _is_bare_constant(s)] or [ast.Pass()]
-    canonical = canonical_text(body)
-    reads = (free_names(ast.unparse(tree)) | frozenset(_mentioned(tree))) - {"get_ipython"}
+    try:
+        canonical = canonical_text(body)
+        reads = (free_names(ast.unparse(tree)) | frozenset(_mentioned(tree))) - {"get_ipython"}
+    except (RecursionError, ValueError) as error:
+        raise SourceError(f"{where or 'The step'}: Python cannot read this body ({error}).") from error
     return Source(text, python, header, canonical, reads, _has_result(shown))
 
 
@@ -86,7 +90,9 @@ def free_names(text: str) -> frozenset[str]:
         table = tables.pop()
         tables += table.get_children()
         for symbol in table.get_symbols():
-            if symbol.is_referenced() and (symbol.is_global() or table is module):
+            # a class body looks outside for a name that it binds only later: `class A: K = K`
+            outside = symbol.is_global() or table is module or table.get_type() == "class"
+            if symbol.is_referenced() and outside and not symbol.is_free():
                 found.add(symbol.get_name())
     return frozenset(found).difference(s.get_name() for s in module.get_symbols() if s.is_assigned())
 
@@ -164,6 +170,8 @@ def _mentioned(tree: ast.AST) -> Iterator[str]:
         for argument in call.args:
             if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
                 yield from MENTION.findall(argument.value)
+                for expression in BRACES.findall(argument.value):
+                    yield from _names_of_text(expression.strip())
                 yield from _names_of_text(argument.value)
 
 

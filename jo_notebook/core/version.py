@@ -38,8 +38,11 @@ from typing import Any
 
 FLAT = frozenset({bool, int, float, str, bytes, type(None), complex})
 BOOKKEEPING = frozenset(
-    "__dict__ __weakref__ __doc__ __module__ __qualname__ __firstlineno__ __static_attributes__ __name__ "
-    "__annotate_func__ __annotations_cache__ __abstractmethods__ _abc_impl".split()
+    {
+        *("__dict__", "__weakref__", "__doc__", "__module__", "__name__", "__qualname__", "__firstlineno__"),
+        *("__static_attributes__", "__annotate_func__", "__annotations_cache__", "__abstractmethods__", "_abc_impl"),
+        "__slotnames__",
+    }
 )
 
 
@@ -90,7 +93,10 @@ def can_be_taken_apart(value: object) -> bool:
     """Whether a lenient version says anything of this value, beyond its type."""
     if type(value) in RULES:
         return not isinstance(value, MethodType)
-    return not _is_found(type(value))
+    try:
+        return not _is_found(type(value)) and not isinstance(value.__reduce_ex__(4), str)
+    except Exception:  # noqa: BLE001 - a user's object may raise anything here
+        return False
 
 
 def code_digest(code: CodeType) -> str:
@@ -146,11 +152,22 @@ class _Seen:
     @contextmanager
     def leniently(self, *, silent: bool = False) -> Iterator[None]:
         """Inside, what cannot be taken apart is left out; `silent` makes no note of it."""
-        before = self.lenient, self.left_out
+        before, noted = self.lenient, self.left_out
         self.lenient = True
-        yield
-        self.lenient = before[0]
-        self.left_out = before[1] if silent else self.left_out
+        try:
+            yield
+        finally:
+            self.lenient = before
+            self.left_out = noted if silent else self.left_out
+
+    @contextmanager
+    def strictly(self) -> Iterator[None]:
+        """Inside, what cannot be taken apart raises _Opaque."""
+        before, self.lenient = self.lenient, False
+        try:
+            yield
+        finally:
+            self.lenient = before
 
 
 class _Hasher:
@@ -192,8 +209,15 @@ class _Hasher:
         seen.open[here] = len(seen.open)
         seen.keep.append(value)
         inner = _Hasher(seen)
-        (RULES.get(kind) or NAMED.get(f"{kind.__module__}.{kind.__qualname__}") or _by_base(kind))(inner, value)
-        del seen.open[here]
+        try:
+            (RULES.get(kind) or NAMED.get(f"{kind.__module__}.{kind.__qualname__}") or _by_base(kind))(inner, value)
+        except (_Cyclic, _Opaque, RecursionError):
+            raise
+        except Exception:  # noqa: BLE001 - a user's object may raise anything when it is looked at
+            inner = _Hasher(seen)
+            inner.opaque(kind)
+        finally:
+            del seen.open[here]
         digest = inner.state.digest()
         if not seen.numbered:
             seen.digests[here] = digest
@@ -272,7 +296,7 @@ def _function(hasher: _Hasher, value: FunctionType) -> None:
     hasher.put("function", value.__qualname__.encode())
     hasher.feed(value.__defaults__)
     hasher.feed(value.__kwdefaults__)
-    hasher.feed({k: v for k, v in value.__dict__.items() if k != "__wrapped__"})
+    hasher.feed(dict(value.__dict__))
     for name, cell in zip(value.__code__.co_freevars, value.__closure__ or (), strict=True):
         try:
             content = cell.cell_contents
@@ -301,7 +325,15 @@ def _code(hasher: _Hasher, value: CodeType) -> None:
     hasher.feed((value.co_names, value.co_varnames, value.co_freevars, value.co_flags))
     counts = struct.pack("<III", value.co_argcount, value.co_posonlyargcount, value.co_kwonlyargcount)
     hasher.put("exceptions", value.co_exceptiontable, counts)
-    hasher.each("constants", value.co_consts, len(value.co_consts))
+    constants = value.co_consts
+    if constants and isinstance(constants[0], str) and not _loads_first_constant(value):
+        constants = (None, *constants[1:])  # a docstring, which the code itself does not read
+    hasher.each("constants", constants, len(constants))
+
+
+@functools.lru_cache(maxsize=4096)
+def _loads_first_constant(code: CodeType) -> bool:
+    return any(i.opcode in dis.hasconst and i.arg == 0 for i in dis.get_instructions(code))
 
 
 def _method(hasher: _Hasher, value: MethodType) -> None:
@@ -376,10 +408,26 @@ def _enum(hasher: _Hasher, value: enum.Enum) -> None:
 def _object(hasher: _Hasher, value: Any) -> None:
     """Anything else, by the way it says it can be rebuilt."""
     kind = type(value)
+    if not hasher.seen.lenient or not _is_found(kind):
+        _rebuilt(hasher, value, kind)
+        return
+    try:  # a library's object is taken whole or not at all
+        with hasher.seen.strictly():
+            inner = _Hasher(hasher.seen)
+            _rebuilt(inner, value, kind)
+    except _Opaque:
+        hasher.opaque(kind)
+    else:
+        hasher.put("whole", inner.state.digest())
+
+
+def _rebuilt(hasher: _Hasher, value: Any, kind: type) -> None:
     try:
         reducer = copyreg.dispatch_table.get(kind)
         reduced = reducer(value) if reducer else value.__reduce_ex__(4)
         parts = reduced if isinstance(reduced, str) else _parts(*reduced)
+    except RecursionError:
+        raise
     except Exception:  # noqa: BLE001 - a user's object may raise anything here
         hasher.opaque(kind)
         return
@@ -389,6 +437,11 @@ def _object(hasher: _Hasher, value: Any) -> None:
     hasher.put("object", kind.__module__.encode(), kind.__qualname__.encode())
     for part in parts:
         hasher.feed(part)
+
+
+def _cache(hasher: _Hasher, value: Any) -> None:
+    """A weak mapping comes and goes by itself."""
+    hasher.opaque(type(value))
 
 
 def _parts(make: Any, arguments: Any, state: Any = None, items: Any = None, pairs: Any = None, *rest: Any) -> list[Any]:
@@ -492,6 +545,8 @@ RULES: dict[type, Callable[[_Hasher, Any], None]] = {
 }
 
 NAMED: dict[str, Callable[[_Hasher, Any], None]] = {
+    "weakref.WeakKeyDictionary": _cache,
+    "weakref.WeakValueDictionary": _cache,
     "numpy.ndarray": _array,
     "pandas.core.frame.DataFrame": _frame,
     "pandas.DataFrame": _frame,

@@ -63,6 +63,7 @@ class Outcome:
     unsaved: dict[str, str] = field(default_factory=dict)
     failed: dict[str, BaseException] = field(default_factory=dict)
     blocked: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
 
@@ -102,6 +103,8 @@ class _Run:
         self.needed = {*plan.heads, *(p for name in plan.to_run for p in plan.parents[name])}
 
     def emit(self, kind: EventKind, step: str = "", text: str = "", seconds: float = 0.0) -> None:
+        if kind is EventKind.WARNING:
+            self.outcome.warnings.append(text)
         self.outside.emit(Event(kind, step, self.outcome.run_id, text, seconds))
 
     def turn(self, decision: Decision) -> None:

@@ -6,6 +6,7 @@ import html
 from typing import Any
 
 from jo_notebook.core.plan import Availability, Decision, Plan
+from jo_notebook.errors import did_you_mean
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.views.look import LOOKS
 from jo_notebook.views.text import step_line
@@ -125,7 +126,8 @@ def mismatches(pipeline: Pipeline, name: str, plan: Plan) -> list[str]:
             )
     missing = [d.step for d in pipeline.dag.dependencies[name] if d.step not in pipeline.dag]
     if missing:
-        notes.append(f"Note: {', '.join(missing)} is not registered yet; that may come later.")
+        near = [hint for name in missing if (hint := did_you_mean(name, pipeline.dag))]
+        notes += [f"Note: {', '.join(missing)} is not registered yet.{' '.join(near)}"] if near else []
     if not definition.source.has_result:
         notes.append(f"Note: the result of {name} is None: its last line is no expression and nothing is returned.")
     return notes

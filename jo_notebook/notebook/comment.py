@@ -9,17 +9,20 @@ from __future__ import annotations
 import re
 
 COMMENT = re.compile(r"^#\|\s*step:\s*(?P<name>[^\s<-][^<]*?)?\s*(?:<-\s*(?P<after>.*?))?\s*$")
+ALONE = re.compile(r"%%step(?:\s|$)")
 OPTION = re.compile(r"(?:^|\s)--")
 
 
 def comment_to_magic(lines: list[str]) -> list[str]:
-    """The lines of a cell with a step comment turned into a `%%step` line; any other cell as it is."""
-    if not lines or not lines[0].startswith("#|"):
-        return lines
-    found = COMMENT.match(lines[0].rstrip("\n"))
-    if found is None:
-        return lines
-    return [f"%%step {magic_line(found)}\n", *lines[1:]]
+    """The lines of a cell with a step comment turned into a `%%step` line; any other cell as it is.
+
+    A `%%step` line alone gets an empty line below it: IPython refuses a cell magic without a body in words
+    that do not help here, and our own parser does better.
+    """
+    found = COMMENT.match(lines[0].rstrip("\n")) if lines and lines[0].startswith("#|") else None
+    if found is not None:
+        lines = [f"%%step {magic_line(found)}\n", *lines[1:]]
+    return [*lines, "\n"] if len(lines) == 1 and ALONE.match(lines[0]) else lines
 
 
 def magic_line(found: re.Match[str]) -> str:

@@ -4,37 +4,33 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from jo_notebook.core.record import LogEntry
 from jo_notebook.engine.capture import Recorder
 
 
-def capture_displays(shell: Any) -> Callable[[Recorder], AbstractContextManager[None]]:
-    """What the engine enters around each call of a step in this shell."""
+@contextmanager
+def capture_displays(shell: Any, recorder: Recorder) -> Iterator[None]:
+    """Inside, what is displayed goes to the recorder, and on to the cell where the recorder echoes."""
+    publisher = shell.display_pub
 
-    @contextmanager
-    def around(recorder: Recorder) -> Iterator[None]:
-        publisher = shell.display_pub
+    def hook(message: dict[str, Any]) -> dict[str, Any] | None:
+        if message.get("header", {}).get("msg_type") in ("display_data", "execute_result"):
+            recorder.add(_entry(message.get("content", {}).get("data", {})))
+        return message if recorder.echo else None
 
-        def hook(message: dict[str, Any]) -> dict[str, Any] | None:
-            if message.get("header", {}).get("msg_type") in ("display_data", "execute_result"):
-                recorder.add(_entry(message.get("content", {}).get("data", {})))
-            return message if recorder.echo else None
-
-        hooked = hasattr(publisher, "register_hook")
+    hooked = hasattr(publisher, "register_hook")
+    if hooked:
+        publisher.register_hook(hook)
+    try:
+        yield
+        _flush_figures()
+    finally:
         if hooked:
-            publisher.register_hook(hook)
-        try:
-            yield
-            _flush_figures()
-        finally:
-            if hooked:
-                publisher.unregister_hook(hook)
-
-    return around
+            publisher.unregister_hook(hook)
 
 
 def _entry(bundle: dict[str, Any]) -> LogEntry:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,13 +14,15 @@ from weakref import WeakKeyDictionary
 
 from jo_notebook.core.definition import Definition, Origin
 from jo_notebook.core.plan import Availability
-from jo_notebook.core.source import free_names, is_builtin, parse_source
+from jo_notebook.core.source import is_builtin, parse_source
+from jo_notebook.engine.capture import Recorder
 from jo_notebook.engine.today import shown_text
 from jo_notebook.errors import JoError, StepFailed, UsageError
 from jo_notebook.notebook.answers import StepAnswer, mismatches
 from jo_notebook.notebook.cells import Cells
 from jo_notebook.notebook.comment import comment_to_magic
 from jo_notebook.notebook.displays import capture_displays
+from jo_notebook.notebook.inner import assign_outside, magics_see_the_step
 from jo_notebook.notebook.location import find_location, start_directory
 from jo_notebook.notebook.magics import perform_and_show, register_magics
 from jo_notebook.notebook.mainloop import MainLoop
@@ -27,7 +32,12 @@ from jo_notebook.notebook.settings import JoNotebook
 from jo_notebook.notebook.stepline import StepLine
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.store.context import Context
-from jo_notebook.verbs import find, found_text
+from jo_notebook.verbs import VERBS, find, found_text
+
+ABSENT = object()
+WORD = re.compile(r"\w+")
+STEP_CELL = re.compile(r"\s*(?:%%step\b|#\|\s*step:)")
+OWN_MAGIC = re.compile(rf"\s*(?:\w+\s*=\s*)?%(?:step|jo|pipeline|{'|'.join(verb.name for verb in VERBS)})\b")
 
 _loaded: WeakKeyDictionary[Any, Extension] = WeakKeyDictionary()
 
@@ -63,7 +73,7 @@ class Extension:
         self.pipeline = Pipeline(Context(self.location.place), namespace=shell.user_ns)
         self.pipeline.today.statement = self.cells.statement
         self.pipeline.today.filename = self._filename
-        self.pipeline.around = capture_displays(shell)
+        self.pipeline.around = self._around_steps
         self.loop = MainLoop()
         self.pipeline.send = Messages(self.pipeline, self.loop, lambda heads: self.bind_results()).handle
         self._bound: dict[str, Any] = {}
@@ -124,7 +134,7 @@ class Extension:
             return
         self._mark_orphans()
         self.pipeline.touch()
-        self._bind_what_is_read(cell.text)
+        self._look_at_what_is_read(cell.text)
 
     def _mark_orphans(self) -> None:
         """Steps whose cell was deleted: in this session, or (for remembered ones) from the saved file."""
@@ -157,21 +167,39 @@ class Extension:
             else f"{name} is a step whose result is stale: see %explain {name}, or run %materialize {name}."
         )
 
-    def _bind_what_is_read(self, text: str) -> None:
-        """A step's name is its value: names that the cell reads, that nobody bound, and whose result is there."""
-        dag, namespace = self.pipeline.dag, self.shell.user_ns
-        if not len(dag) or text.lstrip().startswith(("%%", "#| step")):
-            return
+    def _look_at_what_is_read(self, text: str) -> None:
+        """A step's name is its value: loads what nobody has bound, and tells where a bound value is old."""
+        namespace = self.shell.user_ns
+        for name in self._steps_read_by(text):
+            if name not in namespace:
+                self._load(name)
+            elif namespace[name] is self._bound.get(name, ABSENT) and "materialize" not in text:
+                self._warn_if_stale(name)
+
+    def _steps_read_by(self, text: str) -> list[str]:
+        """The steps whose names an ordinary cell reads, also in its magics."""
+        dag = self.pipeline.dag
+        if STEP_CELL.match(text) or dag.definitions.keys().isdisjoint(WORD.findall(text)):
+            return []
+        own = "\n".join(line for line in text.split("\n") if not OWN_MAGIC.match(line))
         try:
-            names = free_names(self.shell.transform_cell(text)) & set(dag)
-        except (SyntaxError, ValueError, RecursionError):
-            return
-        for name in sorted(name for name in names if name not in namespace):
-            if self.pipeline.explain(name).availability is Availability.AVAILABLE:
-                try:
-                    self._bind(name, self.pipeline.context[name])
-                except JoError as error:
-                    print(f"{name} cannot be loaded: {error}")  # noqa: T201 - shown above the cell's output
+            reads = parse_source(own, python=self.shell.transform_cell(own)).reads
+        except (JoError, SyntaxError, ValueError, RecursionError):
+            return []
+        return sorted(name for name in reads if name in dag)
+
+    def _load(self, name: str) -> None:
+        if self.pipeline.explain(name).availability is Availability.AVAILABLE:
+            try:
+                self._bind(name, self.pipeline.context[name])
+            except JoError as error:
+                print(f"{name} cannot be loaded: {error}")  # noqa: T201 - shown above the cell's output
+
+    def _warn_if_stale(self, name: str) -> None:
+        decision = self.pipeline.explain(name)
+        if decision.availability is Availability.STALE:
+            why = decision.reasons[0].text
+            print(f"Note: this is an old {name} ({why}); %materialize {name} makes a new one.")  # noqa: T201 - as above
 
     # -- steps -----------------------------------------------------------------------------------------
 
@@ -182,7 +210,7 @@ class Extension:
         origin = Origin(Path(self.location.notebook).name, self.cells.current.id, self.cells.label())
         header = self._header(line, body)
         blank = len(body) - len(body.lstrip("\n"))
-        python = "\n" * blank + self.shell.transform_cell(body)
+        python = "\n" * blank + assign_outside(self.shell.transform_cell(body))
         source = parse_source(body, python=python, header=header, where=f"{line.name}, {origin}")
         definition = Definition(line.name, source, line.depends_on, line.params, origin)
         return self._add(definition, run=line.run, replacing=self._of_this_cell())
@@ -248,6 +276,12 @@ class Extension:
 
     def _filename(self, definition: Definition) -> str | None:
         return None if definition.origin.remembered else self._files.get(definition.name)
+
+    @contextmanager
+    def _around_steps(self, recorder: Recorder) -> Iterator[None]:
+        """What the engine enters around each call of a step."""
+        with capture_displays(self.shell, recorder), magics_see_the_step(self.shell):
+            yield
 
     # -- results ---------------------------------------------------------------------------------------
 

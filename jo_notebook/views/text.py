@@ -128,13 +128,15 @@ def _held(decision: Decision) -> str:
     if decision.availability is not Availability.AVAILABLE:
         return ""
     if decision.held == "memory":
-        return "in memory"
+        return f"in memory only: {one_line(decision.unsaved)}" if decision.unsaved else "in memory"
     if decision.held == "disk":
         return f"from disk, {file_size(decision.size)}" if decision.size else "from disk"
     return ""
 
 
 def _held_sentence(decision: Decision) -> str:
+    if decision.held == "memory" and decision.unsaved:
+        return f" Its value is in memory only: {one_line(decision.unsaved)}."
     places = {"memory": " Its value is in memory.", "disk": f" Its value is on disk, {file_size(decision.size)}."}
     return places.get(decision.held, "")
 
