@@ -113,8 +113,8 @@ class Pipeline:
         """
         with self._lock:
             self.context.refresh()
-            self.problems = list(self.context.problems)
             found = sorted(self.context.definitions().items(), key=lambda item: item[1][0].get("order", 0))
+            self.problems = list(self.context.problems)
             new = [self._remembered(name, data, trusted) for name, (data, trusted) in found]
             fresh = [d for d in new if d is not None and d.name not in self.dag]
             try:
@@ -300,7 +300,8 @@ class Pipeline:
             return
         for order, (name, definition) in enumerate(self.dag.definitions.items()):
             if name in names:
-                data = replace(definition, needs=self.today.needs(self.dag, name)).to_json()
+                needs, inferred = self.today.needs(self.dag, name), self.dag.parents(name)
+                data = replace(definition, needs=needs, inferred=inferred).to_json()
                 try:
                     self.context.save_definition(name, {**data, "order": order})
                 except JoError as error:

@@ -20,6 +20,7 @@ from jo_notebook.pipeline import Pipeline
 from jo_notebook.views.diagram import mermaid, svg
 from jo_notebook.views.state import graph_state
 from jo_notebook.views.text import explain_text, file_size, plan_text, run_line, steps_text
+from jo_notebook.views.words import count
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,14 +206,18 @@ def found_text(pipeline: Pipeline) -> str:
     else:
         states = [str(decision.availability) for decision in plan]
         counts = ", ".join(f"{states.count(s)} {s}" for s in dict.fromkeys(states))
-        lines = [f"jo_notebook: {len(plan)} steps in {where}: {counts}. Nothing was run or loaded; %graph shows them."]
+        found = f"{count(len(plan), 'step')} in {where}: {counts}"
+        lines = [f"jo_notebook: {found}. Nothing was run or loaded; %graph shows the steps."]
     foreign = sorted(context.untrusted.union(n for n, d in pipeline.dag.definitions.items() if not d.trusted))
     if foreign:
         lines.append(
             f"Made elsewhere, and not loaded until you say %context trust: {', '.join(foreign)}. "
             "Trusting lets their code run."
         )
-    lines += [f"{name} is damaged on disk: {what}" for name, what in context.damaged.items()]
+    lines += [
+        f"{name} is damaged on disk ({what}): it will run again when it is needed."
+        for name, what in context.damaged.items()
+    ]
     lines += [f"Note: {problem}" for problem in dict.fromkeys(pipeline.problems)]
     return "\n".join(lines)
 

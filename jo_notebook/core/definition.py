@@ -29,6 +29,8 @@ class Origin:
     remembered: bool = False
 
     def __str__(self) -> str:
+        if self.remembered:
+            return "an earlier session"
         return self.label or (f"cell {self.cell_id[:8]}" if self.cell_id else "a cell")
 
 
@@ -48,7 +50,8 @@ class Definition:
     """A step. `depends_on` is None where the dependencies are inferred from what the body reads.
 
     `params` are plain values handed to the body by name. `needs` is what the body wants from the
-    notebook, as far as it was known when the step was last looked at. `trusted` is False for a
+    notebook, as far as it was known when the step was last looked at. `inferred` are dependencies that an
+    earlier session inferred: they hold although their steps may not be registered now. `trusted` is False for a
     definition that was read from somebody else's context: it can be looked at, not run.
     """
 
@@ -58,6 +61,7 @@ class Definition:
     params: tuple[tuple[str, Any], ...] = ()
     origin: Origin = Origin()
     needs: tuple[Need, ...] = ()
+    inferred: tuple[str, ...] = ()
     trusted: bool = True
 
     def to_json(self) -> dict[str, Any]:
@@ -73,6 +77,7 @@ class Definition:
             "notebook": self.origin.notebook,
             "cell_id": self.origin.cell_id,
             "needs": [need.to_json() for need in self.needs],
+            "inferred": list(self.inferred),
         }
 
     @classmethod
@@ -91,6 +96,7 @@ class Definition:
             params=tuple((name, ast.literal_eval(value)) for name, value in data["params"]),
             origin=Origin(data["notebook"], data["cell_id"], remembered=True),
             needs=tuple(Need.from_json(row) for row in data["needs"]),
+            inferred=tuple(data["inferred"]),
             trusted=trusted,
         )
 

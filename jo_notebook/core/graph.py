@@ -151,7 +151,8 @@ def _dependencies(definition: Definition, names: Collection[str]) -> tuple[Depen
     if definition.depends_on is not None:
         return definition.depends_on
     given = {name for name, _ in definition.params}
-    return tuple(Dependency(n, n) for n in sorted(definition.source.reads - given) if n in names)
+    known = [n for n in sorted(definition.source.reads - given) if n in names or n in definition.inferred]
+    return tuple(Dependency(n, n) for n in known)
 
 
 def _reach(names: Iterable[str], step: Callable[[str], Iterable[str]]) -> frozenset[str]:

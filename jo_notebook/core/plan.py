@@ -159,7 +159,7 @@ def reasons_to_run(graph: Graph, known: Known, name: str, versions: Mapping[str,
     """
     asked = [Reason("asked", "asked to run again", name)] if name in known.force else []
     if name in known.problems:
-        return (*asked, Reason("damaged", known.problems[name], name))
+        return (*asked, Reason("damaged", f"its stored result is damaged: {known.problems[name]}", name))
     record, failure = known.records.get(name), known.failures.get(name)
     today = Fingerprint.of([*known.parts(name), *input_parts(graph, name, versions)])
     unknown = {d.parameter for d in graph.dependencies[name] if versions.get(d.step) is None}

@@ -25,12 +25,16 @@ class Recorder:
     def __init__(self, *, echo: bool = True, on_entry: Callable[[LogEntry], None] | None = None) -> None:
         self.echo = echo
         self._entries: list[LogEntry] = []
+        self._pieces: list[str] = []  # of the last entry, while it grows
         self._size = 0
         self._on_entry = on_entry
 
     @property
     def entries(self) -> tuple[LogEntry, ...]:
         """The log so far; neighbouring text of one kind is one entry."""
+        if len(self._pieces) > 1:
+            self._pieces = ["".join(self._pieces)]
+            self._entries[-1] = LogEntry(self._entries[-1].kind, self._pieces[0])
         return tuple(self._entries)
 
     def write(self, kind: str, text: str) -> None:
@@ -41,16 +45,23 @@ class Recorder:
         """Adds an entry, until the log is full; then one line says so."""
         if self._size > LIMIT:
             return
+        room = LIMIT - self._size
         self._size += len(entry.text) + sum(len(value) for _, value in entry.data)
         if self._size > LIMIT:
-            entry = LogEntry("stderr", "\n[the log is cut here: it is longer than 1,000,000 characters]\n")
-        last = self._entries[-1] if self._entries else None
-        if last is not None and last.kind == entry.kind and not entry.data and not last.data:
-            self._entries[-1] = LogEntry(entry.kind, last.text + entry.text)
-        else:
-            self._entries.append(entry)
+            entry = LogEntry(entry.kind, "" if entry.data else entry.text[:room])
+            self._keep(entry)
+            entry = LogEntry("stderr", f"\n[the log is cut here: it is longer than {LIMIT:,} characters]\n")
+        self._keep(entry)
         if self._on_entry is not None:
             self._on_entry(entry)
+
+    def _keep(self, entry: LogEntry) -> None:
+        grows = self._entries and self._pieces and self._entries[-1].kind == entry.kind and not entry.data
+        if grows:
+            self._pieces.append(entry.text)
+        elif entry.text or entry.data:
+            self._pieces = [*self.entries[:0], entry.text] if not entry.data else []
+            self._entries.append(entry)
 
 
 @contextmanager

@@ -99,7 +99,8 @@ class _Run:
         self.outcome = outcome
         self.records = dict(outside.known.records)
         self.versions: dict[str, str | None] = {}
-        self.changed: set[str] = set()
+        self.moved = set(plan.to_run)
+        self.heads = frozenset(plan.heads)
         self.needed = {*plan.heads, *(p for name in plan.to_run for p in plan.parents[name])}
 
     def emit(self, kind: EventKind, step: str = "", text: str = "", seconds: float = 0.0) -> None:
@@ -120,21 +121,23 @@ class _Run:
             self._leave(name, decision)
 
     def _blocker(self, name: str, decision: Decision) -> str:
-        stopped = {**dict.fromkeys(self.outcome.failed, ""), **self.outcome.blocked}
-        for parent in self.outside.graph.parents(name):
-            if parent in stopped and decision.action is Action.RUN:
-                return stopped[parent] or parent
+        if decision.action is Action.RUN:
+            for parent in self.outside.graph.parents(name):
+                if parent in self.outcome.failed:
+                    return parent
+                if parent in self.outcome.blocked:
+                    return self.outcome.blocked[parent]
         return ""
 
     def _must_run(self, name: str, decision: Decision) -> bool:
-        """Decides again where something upstream ran in this run."""
-        affected = self.changed.intersection(self.outside.graph.parents(name))
-        if not affected:
+        """Decides again where something upstream was to run and its version is known by now."""
+        graph, known = self.outside.graph, self.outside.known
+        affected = any(parent in self.moved and parent in self.versions for parent in graph.parents(name))
+        if not affected or (known.only and name not in self.heads):
             return decision.action is Action.RUN
         if name not in self.needed:
             return False
-        reasons = reasons_to_run(self.outside.graph, self.outside.known, name, self.versions)
-        return bool(reasons) or not self.outside.known.held(name)
+        return bool(reasons_to_run(graph, known, name, self.versions)) or not known.held(name)
 
     def _leave(self, name: str, decision: Decision) -> None:
         record = self.outside.known.records.get(name)
@@ -147,14 +150,16 @@ class _Run:
         outside = self.outside
         started, when = time.perf_counter(), outside.clock()
         recorder = Recorder(echo=outside.echo, on_entry=lambda entry: self.emit(EventKind.OUTPUT, name, entry.text))
-        parts = outside.parts_now(name)
-        fingerprint = Fingerprint.of(parts)
-        self.changed.add(name)
+        fingerprint = Fingerprint.of(outside.known.parts(name))
+        self.moved.add(name)
         self.emit(EventKind.STARTED, name)
         try:
             inputs = {d.parameter: self._input(d.step) for d in outside.graph.dependencies[name]}
-            fingerprint = Fingerprint.of([*parts, *input_parts(outside.graph, name, self.versions)])
             function, params = outside.prepare(name)
+            # only now, with everything in place that was brought back: this is what the step runs with
+            fingerprint = Fingerprint.of(
+                [*outside.parts_now(name), *input_parts(outside.graph, name, self.versions)]
+            )
             with recording(recorder), outside.around(recorder):
                 value = call_step(function, {**inputs, **params})
         except KeyboardInterrupt:
@@ -190,15 +195,21 @@ class _Run:
             value = context[name]
         except StoreError as error:
             raise _as_input(name, error) from error
-        record = self.records.get(name)
         if from_disk:
+            self._note_record(name)
             self.outcome.loaded.append(name)
             self.emit(EventKind.LOADED, name)
-        elif record is not None and record.exact and version_of(value).digest != record.version:
+        elif (record := self.records.get(name)) and record.exact and version_of(value).digest != record.version:
             value = self._restored(name)
-        if record is not None:
-            self.versions[name] = record.version
+        if name in self.records:
+            self.versions[name] = self.records[name].version
         return value
+
+    def _note_record(self, name: str) -> None:
+        """What was read from disk may be newer than what the plan saw: another kernel writes there too."""
+        record = self.outside.context.records.get(name)
+        if record is not None:
+            self.records[name] = record
 
     def _restored(self, name: str) -> Any:
         """After something changed a value in memory: the stored one, or a new run of its step."""
@@ -207,7 +218,9 @@ class _Run:
         if context.held(name):
             what = "the stored result is used instead"
             self.emit(EventKind.WARNING, name, f"{name} was changed after its step returned it; {what}")
-            return context[name]
+            value = context[name]
+            self._note_record(name)
+            return value
         self.emit(EventKind.WARNING, name, f"{name} was changed after its step returned it; it runs again")
         self._run(name)
         if name in self.outcome.failed:
@@ -241,6 +254,9 @@ def _as_input(name: str, error: StoreError) -> JoError:
 
 
 def _one_line(error: BaseException) -> str:
-    first = str(error).strip().splitlines()
+    try:
+        first = str(error).strip().splitlines()
+    except Exception:  # noqa: BLE001 - an error's own text is the user's code
+        first = []
     text = f"{type(error).__name__}: {first[0]}" if first else type(error).__name__
     return text if len(text) <= 300 else text[:299] + "…"

@@ -19,6 +19,7 @@ from jo_notebook.views.words import about, count, file_size, one_line
 MARGIN = 14.0
 LEGEND_GAP = 10.0
 LEGEND_HEIGHT = 24.0
+FAILED = ("failed · last run failed: ", "failed: ")
 MARKS = (("will run", "run"), ("head", "head"), ("will load", "load"))
 FRAMES = {
     "available": ("(", ")"),
@@ -82,11 +83,13 @@ def details(node: NodeState) -> str:
     held = {"memory": "in memory", "disk": "on disk"}.get(node.held, "")
     if held and node.size:
         held += f", {file_size(node.size)}"
+    expected = about(node.seconds) if node.action == "run" and node.seconds is not None else ""
+    if node.state in ("running", "queued"):
+        return " · ".join(filter(None, (node.state, expected)))
     action = {"run": "will run", "load": "will be loaded"}.get(node.action, "")
-    if node.action == "run" and node.seconds is not None:
-        action += f", {about(node.seconds)}"
     orphan = "cell deleted" if node.is_orphan else ""
-    return " · ".join(filter(None, (node.state, *node.reasons, held, orphan, action)))
+    will = ", ".join(filter(None, (action, expected)))
+    return " · ".join(filter(None, (node.state, *node.reasons, held, orphan, will))).replace(*FAILED)
 
 
 def _node(node: NodeState) -> str:

@@ -62,15 +62,21 @@ class Drawing(Protocol):
         """Shows what went wrong."""
 
 
-class Follower:
-    """Redraws after events: a burst of events is one drawing.
+class PlanFollower:
+    """Calls `show` with the plan, at once and after events: a burst of events is one call.
 
     A plan is made anew when definitions or results changed and when a run is over; while a run goes on,
     its events say all there is to say.
     """
 
-    def __init__(self, source: GraphSource, drawing: Drawing, heads: tuple[str, ...] = ()) -> None:
-        self._source, self._drawing, self._heads = source, drawing, heads
+    def __init__(
+        self,
+        source: GraphSource,
+        show: Callable[[Plan], None],
+        show_error: Callable[[BaseException], None],
+        heads: tuple[str, ...] = (),
+    ) -> None:
+        self._source, self._show, self._show_error, self._heads = source, show, show_error, heads
         self._lock = threading.Lock()  # held for bookkeeping only: events come while a pipeline holds its own
         self._turn = threading.Lock()  # one drawing at a time
         self._outcomes: dict[str, Event] = {}
@@ -80,7 +86,7 @@ class Follower:
         self._unsubscribe = source.listen(self._heard)
         try:
             self._plan = source.plan(*heads)
-            self._draw()
+            show(self._plan)
         except BaseException:
             self.close()
             raise
@@ -114,17 +120,28 @@ class Follower:
                 outcomes, self._outcomes = self._outcomes, {}
             try:
                 self._plan = self._source.plan(*self._heads) if is_old else _after(self._plan, outcomes)
-                self._draw()
+                if not self._is_closed:
+                    self._show(self._plan)
             except Exception as error:  # noqa: BLE001 - on a timer's thread nobody else would see it
-                self._drawing.show_error(error)
+                self._show_error(error)
 
-    def _draw(self) -> None:
-        if self._is_closed:
-            return
-        self._drawing.text = plan_text(self._plan)
+
+class Follower:
+    """Redraws a picture after events."""
+
+    def __init__(self, source: GraphSource, drawing: Drawing, heads: tuple[str, ...] = ()) -> None:
+        self._source, self._drawing = source, drawing
+        self._plans = PlanFollower(source, self._draw, drawing.show_error, heads)
+
+    def close(self) -> None:
+        """Stops listening."""
+        self._plans.close()
+
+    def _draw(self, plan: Plan) -> None:
+        self._drawing.text = plan_text(plan)
         self._drawing.set_state(
             graph_state(
-                self._plan,
+                plan,
                 running=self._source.running,
                 queued=self._source.queued,
                 message=self._source.message(),

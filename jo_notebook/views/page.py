@@ -7,7 +7,7 @@ from html import escape
 from jo_notebook.views.diagram import details
 from jo_notebook.views.layout import NODE_HEIGHT
 from jo_notebook.views.look import EDGE, FONT, LOOKS, RING, Look
-from jo_notebook.views.state import GraphState
+from jo_notebook.views.state import GraphState, NodeState
 from jo_notebook.views.words import one_line, shorten
 
 HEIGHTS = (140, 180, 240, 320, 400, 560)
@@ -44,6 +44,10 @@ CSS = """\
  align-items:center;line-height:1;font-weight:400}
 .jo-graph-error{color:var(--jp-error-color1,#d32f2f)}
 .jo-graph-muted{opacity:.7}
+.jo-graph-box .jupyter-widgets-disconnected::before{display:none}
+.jo-graph-box.jupyter-widgets-disconnected::before{content:"The kernel was restarted: run this cell again.";
+ font:600 13px/1.5 %(font)s;color:var(--jp-ui-font-color1,inherit);padding:2px 0 6px}
+.jo-graph-box.jupyter-widgets-disconnected>*{opacity:.4;pointer-events:none}
 """
 CSS %= {
     "font": FONT,
@@ -71,9 +75,9 @@ def message_html(state: GraphState, error: str = "") -> str:
     """The line above the graph: an error, the pipeline's own message, or the count."""
     if error:
         return f'<span class="jo-graph-error" role="alert"><b>✕</b> {_safe(error)}</span>'
-    failed = [node.label for node in state.nodes if node.state == "failed"]
-    alert = f' <span class="jo-graph-error"><b>✕</b> {_safe(", ".join(failed[:3]))} failed</span>' if failed else ""
-    return f"{_safe(state.message or _usual(state))}{alert}"
+    failed = [node for node in state.nodes if node.state == "failed"]
+    alert = f' · <span class="jo-graph-error"><b>✕</b> {_safe(_failures(failed))}</span>' if failed else ""
+    return f"{_safe(_busy(state) or state.message or _usual(state))}{alert}"
 
 
 def hint_html(state: GraphState, pointed: str) -> str:
@@ -101,13 +105,25 @@ def _swatch(look: Look) -> str:
 def _usual(state: GraphState) -> str:
     if not state.nodes:
         return "No steps yet: begin a cell with %%step NAME."
-    states = [node.state for node in state.nodes]
+    done = sum(node.state == "available" for node in state.nodes)
+    may_click = done < len(state.nodes) <= DRAWN_LIMIT
+    return f"{done} of {len(state.nodes)} available" + (" · click a step to materialize it" if may_click else "")
+
+
+def _busy(state: GraphState) -> str:
+    """What is going on, or an empty string."""
     running = [node.label for node in state.nodes if node.state == "running"]
+    waiting = sum(node.state == "queued" for node in state.nodes)
     if running:
-        waiting = states.count("queued")
         return f"running {', '.join(running[:3])}" + (f" · {waiting} queued" if waiting else "")
-    click = " · click a step to materialize it" if len(states) <= DRAWN_LIMIT else ""
-    return f"{states.count('available')} of {len(states)} available{click}"
+    return f"{waiting} queued · waiting for the running cell" if waiting else ""
+
+
+def _failures(failed: list[NodeState]) -> str:
+    """Who failed; where it is one, also why."""
+    names = f"{', '.join(node.label for node in failed[:3])} failed"
+    why = failed[0].reasons[0].removeprefix("last run failed: ") if failed[0].reasons else ""
+    return f"{names}: {why}" if why and len(failed) == 1 else names
 
 
 def _safe(text: str) -> str:

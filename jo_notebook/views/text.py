@@ -69,11 +69,13 @@ def explain_text(decision: Decision, causes: Sequence[tuple[str, Reason]] = ()) 
     return "\n".join(lines)
 
 
-def step_line(decision: Decision, dependencies: Sequence[str], *, inferred: bool = False) -> str:
-    """What a cell answers when it registers a step."""
+def step_line(decision: Decision, dependencies: Sequence[str], *, inferred: bool = False, doing: str = "") -> str:
+    """What a cell answers when it registers a step. `doing` is what happens to it right now."""
     head = one_line(decision.step)
     if dependencies:
         head += f" ← {', '.join(map(one_line, dependencies))}{' (inferred)' if inferred else ''}"
+    if doing:
+        return f"{head} · {doing}"
     why = _reasons(decision).removeprefix("last run failed: ")
     is_plain = decision.availability is Availability.MISSING and all(r.kind in PLAIN for r in decision.reasons)
     state = f"{decision.availability}: {why}" if why and not is_plain else str(decision.availability)

@@ -176,6 +176,7 @@ class _Cytoscape(ipycytoscape.CytoscapeWidget):  # type: ignore[misc]
     """One drawing of one structure."""
 
     def __init__(self, state: GraphState, clicked: Callable[..., None], pointed_at: Callable[..., None]) -> None:
+        is_small = fit_zoom(state) < LEGIBLE_ZOOM
         super().__init__(
             graph=_graph(state),
             layout=ipywidgets.Layout(),
@@ -184,8 +185,8 @@ class _Cytoscape(ipycytoscape.CytoscapeWidget):  # type: ignore[misc]
             auto_unselectify=True,
             max_zoom=MAX_ZOOM,
             min_zoom=0.05,
-            wheel_sensitivity=0.3,
-            user_zooming_enabled=fit_zoom(state) < LEGIBLE_ZOOM,
+            user_zooming_enabled=is_small,
+            wheel_sensitivity=0.3 if is_small else 1.0,  # the browser's console warns about any other than 1
         )
         self.add_class("jo-graph").add_class(height_class(state))
         self.on("node", "click", clicked)
