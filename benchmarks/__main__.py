@@ -35,7 +35,7 @@ def main() -> int:
         for figure in _figures(Path(home), args.groups or GROUPS, quick=args.quick):
             print(f"{figure.ratio:8.3g} ×  {figure.what}", file=sys.stderr, flush=True)
             figures.append(figure)
-    print(f"Python {platform.python_version()}, {platform.system()}, {os.cpu_count()} cores, {time.strftime('%Y-%m-%d')}")
+    print(f"{time.strftime('%Y-%m-%d')}, Python {platform.python_version()}, {platform.system()}, {os.cpu_count()} cores")
     print()
     print(table(figures))
     print(f"\nTaken in {shown(time.perf_counter() - started)}.")

@@ -25,6 +25,15 @@ _new = {name.partition(".")[0] for name in set(_sys.modules) - _before}
 print("\\n" + _json.dumps({"widgets": _t1 - _t0, "ours": _t3 - _t2, "new": sorted(_new)}))
 """
 
+REGISTERING = """
+from IPython.utils.capture import capture_output as _capture
+for _i in range(COUNT):
+    _above = f"S{_i - 1}" if _i % 10 else "none"
+    _text = f"%%step S{_i} --depends-on {_above}\\n" + ("1" if _above == "none" else f"{_above} + 1")
+    with _capture():
+        get_ipython().run_cell(_text)
+"""
+
 
 def starting(place: Path, *, quick: bool) -> Iterator[Figure]:
     """Rows a and b."""
@@ -34,30 +43,19 @@ def starting(place: Path, *, quick: bool) -> Iterator[Figure]:
         figure = Figure(what, ours, floor, "a bare interpreter")
         yield figure.aiming(extra=0.030) if what.startswith("import") else figure
     yield _loading("no results yet", _folder(place / "empty"), rounds=2 if quick else 7)
-    yield _loading("100 steps on disk", with_steps(_folder(place / "hundred"), 100), rounds=2 if quick else 7)
+    yield _loading("100 steps on disk", _with_steps(_folder(place / "hundred"), 100), rounds=2 if quick else 7)
 
 
-def with_steps(place: Path, count: int) -> Path:
+def _with_steps(place: Path, count: int) -> Path:
     """A directory whose `notebook.jo` holds so many results, in chains of ten."""
     kernel = Kernel(place)
     try:
         kernel.run("%load_ext jo_notebook")
-        kernel.run(registering(count))
-        kernel.run("%materialize;", timeout=170)
+        kernel.run(REGISTERING.replace("COUNT", str(count)), timeout=120)
+        assert "Ran" in kernel.run("%materialize", timeout=120).stdout
     finally:
         kernel.close()
     return place
-
-
-def registering(count: int) -> str:
-    """Code that registers so many steps, in chains of ten, as cells would."""
-    return (
-        "from IPython.utils.capture import capture_output as _capture\n"
-        f"for _i in range({count}):\n"
-        '    _after = f"S{_i - 1}" if _i % 10 else "none"\n'
-        "    with _capture():\n"
-        '        get_ipython().run_cell(f"%%step S{_i} --depends-on {_after}\\n" + ("1" if _after == "none" else f"{_after} + 1"))\n'
-    )
 
 
 def _folder(place: Path) -> Path:

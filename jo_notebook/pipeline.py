@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -35,6 +35,11 @@ from jo_notebook.store.context import Context
 
 Listener = Callable[[Event], None]
 
+IN_PROGRESS = "A run is going on in this kernel: wait for it, or interrupt it first."
+IN_A_STEP = (
+    "A step cannot start a run. To use another step's result, read its name in the body: that makes it an input."
+)
+
 
 class Pipeline:
     """Holds graph, context and listeners; every verb is a few lines over the layers below.
@@ -58,6 +63,7 @@ class Pipeline:
         self._listeners: list[Listener] = []
         self._lock = threading.RLock()
         self._run_lock = threading.Lock()
+        self._runner = 0
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Pipeline:
@@ -149,13 +155,15 @@ class Pipeline:
     ) -> Any:
         """Makes the heads' results exist, running only what is needed, and returns them.
 
-        One head gives its value; several (or none: every step nobody depends on) give a dict of values.
+        One head gives its value; several (or none: every step nobody depends on) give a mapping of values, each
+        loaded when it is looked up.
         With `force` the heads run whatever is known; with `only` what they depend on is taken as it is.
         Raises UnknownStepError, StepFailed (its cause is the user's exception) or RunInProgress.
         """
         if not self._run_lock.acquire(blocking=False):
-            raise RunInProgress("A run is going on in this kernel: wait for it, or interrupt it first.")
+            raise RunInProgress(IN_A_STEP if self._runner == threading.get_ident() else IN_PROGRESS)
         try:
+            self._runner = threading.get_ident()
             self.context.refresh()
             self.touch()
             plan = self.plan(*heads, force=force, only=only)
@@ -163,16 +171,16 @@ class Pipeline:
             self._remember(plan.to_run)
             known = self._known(heads, force=force, only=only)
             outcome = self.outcome = Outcome()
-            execute(plan, self._surroundings(known, fail_fast=fail_fast, echo=echo), outcome)
+            load = heads[0] if len(heads) == 1 else ""
+            execute(plan, self._surroundings(known, fail_fast=fail_fast, echo=echo, load=load), outcome)
             self.touch()
             self._remember(outcome.finished)
-            values = {head: self._value(head) for head in plan.heads if self._came_out(head)}
         finally:
             self.running = self.queued = frozenset()
             self._run_lock.release()
             self.tell(Event(EventKind.CHANGED))
         self._raise_failure(plan)
-        return values[heads[0]] if len(heads) == 1 else values
+        return self.context[heads[0]] if len(heads) == 1 else Results(self.context, plan.heads)
 
     def graph(self, *heads: str) -> Any:
         """The live picture of the pipeline; a click on a step materializes it."""
@@ -277,7 +285,7 @@ class Pipeline:
     def _definition_needs(self, name: str) -> tuple[Need, ...]:
         return self.dag[name].needs if name in self.dag else ()
 
-    def _surroundings(self, known: Known, *, fail_fast: bool, echo: bool) -> Surroundings:
+    def _surroundings(self, known: Known, *, fail_fast: bool, echo: bool, load: str) -> Surroundings:
         return Surroundings(
             graph=self.dag,
             known=known,
@@ -288,6 +296,7 @@ class Pipeline:
             around=self.around,
             echo=echo,
             fail_fast=fail_fast,
+            load=load,
         )
 
     def _remember(self, names: Iterable[str]) -> None:
@@ -344,19 +353,6 @@ class Pipeline:
                     "somebody else's code. Run its cell, or say %context trust."
                 )
 
-    def _came_out(self, head: str) -> bool:
-        outcome = self.outcome
-        return outcome is None or head not in {*outcome.failed, *outcome.blocked}
-
-    def _value(self, head: str) -> Any:
-        """The head's value, read from disk where it is not in memory."""
-        from_disk = self.context.held(head) == "disk"
-        value = self.context[head]
-        if from_disk and self.outcome is not None:
-            self.outcome.loaded.append(head)
-            self.tell(Event(EventKind.LOADED, head, self.outcome.run_id))
-        return value
-
     def _raise_failure(self, plan: Plan) -> None:
         failed = self.outcome.failed if self.outcome is not None else {}
         if not failed:
@@ -364,9 +360,11 @@ class Pipeline:
         name, cause = next(iter(failed.items()))
         cause.__traceback__ = users_traceback(cause)
         others = f" So did {', '.join(list(failed)[1:])}." if len(failed) > 1 else ""
-        needed = f", which {', '.join(plan.heads)} needs," if plan.heads != (name,) else ""
+        heads = [head for head in plan.heads if name in self.dag.ancestors([head])]
+        needed = "" if name in heads else f", which {', '.join(heads)} {'needs' if len(heads) == 1 else 'need'},"
         where = self.dag[name].origin if name in self.dag else "a cell"
-        raise StepFailed(f"{name}{needed} failed in {where}: {type(cause).__name__}: {cause}.{others}", name) from cause
+        what = f"{type(cause).__name__}: {cause}".splitlines()[0].rstrip(": .")
+        raise StepFailed(f"{name}{needed} failed in {where}: {what}.{others}", name) from cause
 
     def _follow(self, event: Event) -> None:
         kind, step = event.kind, {event.step}
@@ -386,6 +384,28 @@ class Pipeline:
         if message.get("verb") != "materialize":
             raise UsageError(f"Without the notebook extension a picture can only materialize, not {message!r}.")
         self.materialize(*filter(None, [str(message.get("step", ""))]))
+
+
+class Results(Mapping[str, Any]):
+    """The values of some steps, by name; each is read when it is looked up."""
+
+    def __init__(self, context: Context, names: Iterable[str]) -> None:
+        self._context = context
+        self._names = tuple(names)
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._context[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __repr__(self) -> str:
+        return f"<Results of {', '.join(self._names)}>"
 
 
 ENDINGS = frozenset({EventKind.FINISHED, EventKind.FAILED, EventKind.BLOCKED, EventKind.CANCELLED, EventKind.KEPT})

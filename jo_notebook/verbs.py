@@ -104,11 +104,11 @@ def listing() -> str:
 
 
 def split(line: str | Sequence[str]) -> list[str]:
-    """The words of a magic line, quotes respected. A comment at the end is left out."""
+    """The words of a magic line, quotes respected. A comment or a semicolon at the end is left out."""
     if not isinstance(line, str):
         return list(line)
     try:
-        return shlex.split(line, comments=True)
+        return shlex.split(line.rstrip().rstrip(";"), comments=True)
     except ValueError as error:
         raise UsageError(f"The line {line!r} cannot be read: {error}.") from error
 

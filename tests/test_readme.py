@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,9 +57,9 @@ def _comparable(text: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def told(module_kernel: Kernel) -> Iterator[tuple[Kernel, list[Reply]]]:
+def told(module_kernel: Kernel) -> tuple[Kernel, list[Reply]]:
     """A kernel that has run every cell of the README, and its answers."""
-    yield module_kernel, [module_kernel.run(block.code) for block in BLOCKS]
+    return module_kernel, [module_kernel.run(block.code) for block in BLOCKS]
 
 
 def test_the_readme_has_cells_and_answers() -> None:

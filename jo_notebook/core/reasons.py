@@ -77,10 +77,16 @@ def _sentence(part: Part, was: Part | None, now: Part | None) -> str:
     if part.kind == "input":
         return _came_or_went(f"input {name}", was, now) or f"input {name} has a new value"
     if part.kind == "helper" and was and now and was.kind == now.kind:
-        return f"class {name} changed" if "class " in now.text.split("(")[0] else f"helper {name}() changed"
+        return f"class {name} changed" if _is_class(now.text) else f"helper {name}() changed"
     if part.kind == "global" and was and now and was.kind == now.kind:
         return f"{name} has a new value"
     return f"{part.kind} {name}: {_short(was)} → {_short(now)}"
+
+
+def _is_class(text: str) -> bool:
+    """Whether the first line that is no decorator begins a class."""
+    lines = (line for line in text.splitlines() if not line.startswith("@"))
+    return next(lines, "").startswith("class ")
 
 
 def _came_or_went(what: str, was: Part | None, now: Part | None) -> str:

@@ -167,7 +167,8 @@ def _mentioned(tree: ast.AST) -> Iterator[str]:
     for call in ast.walk(tree):
         if not (isinstance(call, ast.Call) and _is_shell_method(call.func)):
             continue
-        for argument in call.args:
+        names_a_magic = isinstance(call.func, ast.Attribute) and call.func.attr.startswith("run_")
+        for argument in call.args[1 if names_a_magic else 0 :]:
             if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
                 yield from MENTION.findall(argument.value)
                 for expression in BRACES.findall(argument.value):

@@ -32,9 +32,7 @@ class Recorder:
     @property
     def entries(self) -> tuple[LogEntry, ...]:
         """The log so far; neighbouring text of one kind is one entry."""
-        if len(self._pieces) > 1:
-            self._pieces = ["".join(self._pieces)]
-            self._entries[-1] = LogEntry(self._entries[-1].kind, self._pieces[0])
+        self._settle()
         return tuple(self._entries)
 
     def write(self, kind: str, text: str) -> None:
@@ -47,21 +45,27 @@ class Recorder:
             return
         room = LIMIT - self._size
         self._size += len(entry.text) + sum(len(value) for _, value in entry.data)
-        if self._size > LIMIT:
-            entry = LogEntry(entry.kind, "" if entry.data else entry.text[:room])
+        if self._size <= LIMIT:
             self._keep(entry)
-            entry = LogEntry("stderr", f"\n[the log is cut here: it is longer than {LIMIT:,} characters]\n")
-        self._keep(entry)
+            return
+        if not entry.data:
+            self._keep(LogEntry(entry.kind, entry.text[:room]))
+        self._keep(LogEntry("stderr", f"\n[the log is cut here: it is longer than {LIMIT:,} characters]\n"))
+
+    def _keep(self, entry: LogEntry) -> None:
+        if self._pieces and not entry.data and self._entries[-1].kind == entry.kind:
+            self._pieces.append(entry.text)
+        else:
+            self._settle()
+            self._entries.append(entry)
+            self._pieces = [] if entry.data else [entry.text]
         if self._on_entry is not None:
             self._on_entry(entry)
 
-    def _keep(self, entry: LogEntry) -> None:
-        grows = self._entries and self._pieces and self._entries[-1].kind == entry.kind and not entry.data
-        if grows:
-            self._pieces.append(entry.text)
-        elif entry.text or entry.data:
-            self._pieces = [*self.entries[:0], entry.text] if not entry.data else []
-            self._entries.append(entry)
+    def _settle(self) -> None:
+        if len(self._pieces) > 1:
+            self._pieces = ["".join(self._pieces)]
+            self._entries[-1] = LogEntry(self._entries[-1].kind, self._pieces[0])
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from jo_notebook.core.record import Failure, LogEntry, Record
 from jo_notebook.core.version import version_of
 from jo_notebook.engine.call import call_step, users_traceback
 from jo_notebook.engine.capture import Recorder, recording, routed_output
-from jo_notebook.errors import JoError, StoreError
+from jo_notebook.errors import StoreError, UntrustedError
 from jo_notebook.store.context import Context
 
 Around = Callable[[Recorder], AbstractContextManager[None]]
@@ -37,7 +37,8 @@ class Surroundings:
 
     `parts_now` looks at a step's code at the moment it starts (a step before it may have changed what it reads);
     `prepare` gives the function and the parameters of a step; `around` is entered around each call (a
-    front end captures displays there); `echo` shows printed text at once as well as keeping it.
+    front end captures displays there); `echo` shows printed text at once as well as keeping it; `load` is a head
+    whose value is wanted in memory at the end.
     """
 
     graph: Graph
@@ -49,6 +50,7 @@ class Surroundings:
     around: Around = nothing_around
     echo: bool = True
     fail_fast: bool = False
+    load: str = ""
     clock: Callable[[], float] = time.time
 
 
@@ -145,6 +147,8 @@ class _Run:
         if decision.action is Action.RUN:
             self.outcome.kept.append(name)
             self.emit(EventKind.KEPT, name, "its inputs came out the same")
+        if name == self.outside.load and self.outside.context.held(name) == "disk":
+            self._input(name)
 
     def _run(self, name: str) -> None:
         outside = self.outside
@@ -157,9 +161,7 @@ class _Run:
             inputs = {d.parameter: self._input(d.step) for d in outside.graph.dependencies[name]}
             function, params = outside.prepare(name)
             # only now, with everything in place that was brought back: this is what the step runs with
-            fingerprint = Fingerprint.of(
-                [*outside.parts_now(name), *input_parts(outside.graph, name, self.versions)]
-            )
+            fingerprint = Fingerprint.of([*outside.parts_now(name), *input_parts(outside.graph, name, self.versions)])
             with recording(recorder), outside.around(recorder):
                 value = call_step(function, {**inputs, **params})
         except KeyboardInterrupt:
@@ -193,8 +195,10 @@ class _Run:
         from_disk = context.held(name) == "disk"
         try:
             value = context[name]
+        except UntrustedError:
+            raise
         except StoreError as error:
-            raise _as_input(name, error) from error
+            return self._again(name, str(error).rstrip("."))
         if from_disk:
             self._note_record(name)
             self.outcome.loaded.append(name)
@@ -221,11 +225,15 @@ class _Run:
             value = context[name]
             self._note_record(name)
             return value
-        self.emit(EventKind.WARNING, name, f"{name} was changed after its step returned it; it runs again")
+        return self._again(name, f"{name} was changed after its step returned it")
+
+    def _again(self, name: str, why: str) -> Any:
+        """The value of a step that has to run once more because its result cannot be had."""
+        self.emit(EventKind.WARNING, name, f"{why}; it runs again")
         self._run(name)
         if name in self.outcome.failed:
             raise self.outcome.failed[name]
-        return context[name]
+        return self.outside.context[name]
 
     def _failed(
         self,
@@ -247,10 +255,6 @@ class _Run:
         except StoreError as trouble:
             self.emit(EventKind.WARNING, name, f"the failure of {name} could not be written down: {trouble}")
         self.emit(EventKind.FAILED, name, line, seconds)
-
-
-def _as_input(name: str, error: StoreError) -> JoError:
-    return type(error)(f"the input {name} cannot be read: {error}")
 
 
 def _one_line(error: BaseException) -> str:

@@ -1,24 +1,46 @@
-"""How answers look in a cell: quiet text, and a button where a front end shows widgets."""
+"""How answers look in a cell: quiet text that follows its step, and a button where a front end shows widgets."""
 
 from __future__ import annotations
 
 import html
+import threading
 from typing import Any
 
 from jo_notebook.core.plan import Availability, Decision, Plan
-from jo_notebook.errors import did_you_mean
+from jo_notebook.errors import JoError, did_you_mean
 from jo_notebook.pipeline import Pipeline
+from jo_notebook.views.live import PlanFollower
 from jo_notebook.views.look import LOOKS
 from jo_notebook.views.text import step_line
 
+ROW = "font-size:13px;line-height:24px"
+CSS = """\
+.jo-step-box{margin:0;overflow:hidden}
+.jo-step-box .widget-box,.jo-step-box .jupyter-widget-box{margin:0;align-items:center;gap:10px;overflow:hidden}
+.jo-step-box .widget-html,.jo-step-box .jupyter-widget-html{margin:0;min-height:0;height:auto;min-width:0}
+.jo-step-box .widget-html-content{line-height:24px;overflow-wrap:anywhere}
+.jo-step-button.jupyter-button{flex:0 0 auto;width:auto;height:22px;line-height:20px;margin:0;padding:0 8px;
+ border-radius:5px;font-size:12px;background:transparent;color:var(--jp-ui-font-color1,inherit);
+ border:1px solid var(--jp-border-color1,#8886)}
+.jo-step-button.jupyter-button:hover:enabled{background:var(--jp-layout-color2,#8882);box-shadow:none}
+.jo-step-button.jupyter-button:disabled{opacity:.4}
+.jo-step-box.jupyter-widgets-disconnected::before,.jo-step-box .jupyter-widgets-disconnected::before{display:none}
+.jo-step-box .jo-step-button.jupyter-widgets-disconnected{display:none}
+"""
+
 
 class Line:
-    """A line of text that a notebook shows in the page's own type, with the state's colour in front."""
+    """A line of text that a notebook shows in the page's own type, with the state's colour in front.
 
-    def __init__(self, text: str, decision: Decision, notes: list[str]) -> None:
+    `doing` is "running" or "queued" where that is so.
+    """
+
+    def __init__(self, text: str, decision: Decision, notes: list[str], doing: str = "") -> None:
         self.text = text
-        self.decision = decision
         self.notes = notes
+        self.is_busy = bool(doing)
+        self.is_available = decision.availability is Availability.AVAILABLE
+        self._look = LOOKS[doing or str(decision.availability)]
 
     def __repr__(self) -> str:
         return "\n".join([self.text, *self.notes])
@@ -28,76 +50,160 @@ class Line:
 
     def html(self) -> str:
         """The same as HTML; every piece of it that a user wrote is escaped."""
-        look = LOOKS[str(self.decision.availability)]
-        mark = f'<span style="color:{look.fill};font-weight:600">{html.escape(look.glyph)}</span>'
-        rows = [f"{mark} {html.escape(self.text)}"]
-        rows += [f'<span style="opacity:.75">{html.escape(note)}</span>' for note in self.notes]
-        return f'<div class="jo-step" style="font-size:90%;padding:2px 0">{"<br>".join(rows)}</div>'
+        rows = [self.state_html(), self.notes_html()]
+        return f'<div class="jo-step" style="{ROW}">{"<br>".join(filter(None, rows))}</div>'
+
+    def state_html(self) -> str:
+        """The line itself."""
+        mark = f'<span style="color:{self._look.fill};font-weight:600">{html.escape(self._look.glyph)}</span>'
+        return f"{mark} {html.escape(self.text)}"
+
+    def notes_html(self) -> str:
+        """What stands below it."""
+        return "<br>".join(f'<span style="opacity:.75">{html.escape(note)}</span>' for note in self.notes)
 
 
-class StepAnswer:
-    """The answer of a `%%step` cell. With a button until the step is available; then the line alone remains."""
+class StepAnswers:
+    """The answers of `%%step` cells: one for each step. Those with a button follow their steps."""
 
-    def __init__(self, pipeline: Pipeline, name: str, notes: list[str], *, button: bool) -> None:
+    def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
-        self._name = name
-        self._notes = notes
-        self._button = button
-        self._handle: Any = None
-        self._end: Any = None
+        self._lock = threading.Lock()
+        self._notes: dict[str, list[str]] = {}
+        self._live: dict[str, LiveLine] = {}
+        self._asked = ""
+        self._follower: PlanFollower | None = None
 
-    def show(self) -> None:
-        """Displays the line, and follows the step where a button asks for it."""
-        from IPython.display import display
+    def show(self, name: str, notes: list[str], *, button: bool) -> None:
+        """Displays the line of a step that was just registered."""
+        line = self._line(self._pipeline.explain(name), notes)
+        if not button:
+            from IPython.display import display
 
-        line = self.line()
-        if not self._button or line.decision.availability is Availability.AVAILABLE:
             display(line)
             return
-        self._handle = display(_with_button(line, self._clicked), display_id=True)
-        self._end = self._pipeline.listen(self._heard)
+        with self._lock:
+            self._drop(name)
+            self._notes[name] = notes
+            self._live[name] = LiveLine(line, lambda: self._clicked(name))
+        if self._follower is None:
+            self._follower = PlanFollower(self._pipeline, self._update, self._say)
 
-    def line(self) -> Line:
-        """The line of this moment."""
-        decision = self._pipeline.explain(self._name)
-        return Line(line_of(self._pipeline, decision), decision, self._notes)
+    def close(self) -> None:
+        """Ends following; what is shown stays."""
+        if self._follower is not None:
+            self._follower.close()
+        with self._lock:
+            for name in list(self._live):
+                self._drop(name)
 
-    def _clicked(self) -> None:
-        self._pipeline.request({"verb": "materialize", "step": self._name})
+    def _clicked(self, name: str) -> None:
+        self._asked = name
+        try:
+            self._pipeline.request({"verb": "materialize", "step": name})
+        except JoError as error:
+            self._say(error)
 
-    def _heard(self, event: Any) -> None:
-        if str(event.kind) == "changed" and self._name in self._pipeline.dag:
-            line = self.line()
-            if line.decision.availability is Availability.AVAILABLE:
-                self._end()
-                self._handle.update(line)
-        elif self._name not in self._pipeline.dag:
-            self._end()
+    def _update(self, plan: Plan) -> None:
+        notice = self._pipeline.message()
+        with self._lock:
+            for name in list(self._live):
+                if name not in plan:
+                    self._drop(name)
+                    continue
+                notes = self._notes[name] + ([notice] if notice and name == self._asked else [])
+                self._live[name].show(self._line(plan[name], notes))
+
+    def _say(self, error: BaseException) -> None:
+        """An error goes below the line whose button was clicked last."""
+        with self._lock:
+            live = self._live.get(self._asked)
+            if live is not None and self._asked in self._pipeline.dag:
+                decision = self._pipeline.explain(self._asked)
+                live.show(self._line(decision, [*self._notes[self._asked], str(error) or type(error).__name__]))
+
+    def _line(self, decision: Decision, notes: list[str]) -> Line:
+        pipeline, name = self._pipeline, decision.step
+        doing = "running" if name in pipeline.running else "queued" if name in pipeline.queued else ""
+        dependencies = [str(d) for d in pipeline.dag.dependencies[name]]
+        inferred = pipeline.dag[name].depends_on is None
+        return Line(step_line(decision, dependencies, inferred=inferred, doing=doing), decision, notes, doing)
+
+    def _drop(self, name: str) -> None:
+        self._notes.pop(name, None)
+        live = self._live.pop(name, None)
+        if live is not None:
+            live.close()
 
 
-def line_of(pipeline: Pipeline, decision: Decision) -> str:
-    """Name, dependencies, state, reason and expected time of a step."""
-    name = decision.step
-    inferred = pipeline.dag[name].depends_on is None
-    return step_line(decision, [str(d) for d in pipeline.dag.dependencies[name]], inferred=inferred)
+class LiveLine:
+    """A line in a cell. With a button until its step is available, then plain, so that a saved notebook shows it."""
+
+    def __init__(self, line: Line, clicked: Any) -> None:
+        from IPython.display import display
+
+        self._line = line
+        self._clicked = clicked
+        self._box: Any = None
+        self._handle = display(self._looks(), display_id=True)
+
+    def show(self, line: Line) -> None:
+        """Shows the line as it is now; nothing is sent where nothing is new."""
+        before, self._line = self._line, line
+        if line.html() == before.html():
+            return
+        if self._box is not None:
+            self._box.show(line)
+        if line.is_available or before.is_available:
+            self._handle.update(self._looks())
+
+    def close(self) -> None:
+        """Lets the button go."""
+        if self._box is not None:
+            self._box.close_all()
+
+    def _looks(self) -> Any:
+        if self._line.is_available:
+            return self._line
+        if self._box is None:
+            self._box = _box(self._line, self._clicked)
+        return self._box
 
 
-def _with_button(line: Line, clicked: Any) -> Any:
+def _box(line: Line, clicked: Any) -> Any:
     import ipywidgets
 
-    class StepBox(ipywidgets.HBox):  # type: ignore[misc]
-        """A line and its button; text where there are no widgets."""
+    class StepBox(ipywidgets.VBox):  # type: ignore[misc]
+        """A line, its button and its notes; text where there are no widgets."""
+
+        def __init__(self) -> None:
+            self._state, self._below = ipywidgets.HTML(), ipywidgets.HTML()
+            self._button = ipywidgets.Button(
+                description="Materialize", icon="play", tooltip="Run what is needed and store the results"
+            ).add_class("jo-step-button")
+            self._button.on_click(lambda _: clicked())
+            answer_at_once(self._button)
+            self._row = ipywidgets.HBox([self._state, self._button])
+            super().__init__([self._row, self._below])
+            self.add_class("jo-step-box")
+            self.show(line)
+
+        def show(self, line: Line) -> None:
+            self._line = line
+            self._state.value = f"<style>{CSS}</style>{line.state_html()}"
+            self._below.value = line.notes_html()
+            self._below.layout.display = None if line.notes else "none"
+            self._button.disabled = line.is_busy
+            self._button.layout.display = "none" if line.is_available else None
+
+        def close_all(self) -> None:
+            for widget in (self._state, self._button, self._below, self._row, self):
+                widget.close()
 
         def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-            return {**(super()._repr_mimebundle_(**kwargs) or {}), **line._repr_mimebundle_()}
+            return {**(super()._repr_mimebundle_(**kwargs) or {}), **self._line._repr_mimebundle_()}
 
-    button = ipywidgets.Button(
-        description="Materialize", icon="play", tooltip="Run what is needed and store the results"
-    )
-    button.layout = ipywidgets.Layout(width="auto", height="26px")
-    answer_at_once(button)
-    button.on_click(lambda _: clicked())
-    return StepBox([ipywidgets.HTML(line.html()), button], layout=ipywidgets.Layout(align_items="center"))
+    return StepBox()
 
 
 def answer_at_once(widget: Any) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,12 +12,13 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from jo_notebook.core.definition import Definition, Origin
+from jo_notebook.core.events import Event, EventKind
 from jo_notebook.core.plan import Availability
 from jo_notebook.core.source import is_builtin, parse_source
 from jo_notebook.engine.capture import Recorder
 from jo_notebook.engine.today import shown_text
-from jo_notebook.errors import JoError, StepFailed, UsageError
-from jo_notebook.notebook.answers import StepAnswer, mismatches
+from jo_notebook.errors import JoError, UsageError
+from jo_notebook.notebook.answers import StepAnswers, mismatches
 from jo_notebook.notebook.cells import Cells
 from jo_notebook.notebook.comment import comment_to_magic
 from jo_notebook.notebook.displays import capture_displays
@@ -75,6 +75,7 @@ class Extension:
         self.pipeline.today.filename = self._filename
         self.pipeline.around = self._around_steps
         self.loop = MainLoop()
+        self.answers = StepAnswers(self.pipeline)
         self.pipeline.send = Messages(self.pipeline, self.loop, lambda heads: self.bind_results()).handle
         self._bound: dict[str, Any] = {}
         self._files: dict[str, str] = {}
@@ -124,6 +125,7 @@ class Extension:
             shell.Completer.custom_matchers.remove(self._matcher)
         for picture in self._pictures.values():
             picture.close()
+        self.answers.close()
         self.loop.close()
 
     # -- cells -----------------------------------------------------------------------------------------
@@ -152,6 +154,8 @@ class Extension:
             print(self._name_hint(str(error.name)))  # noqa: T201 - shown below the cell's own traceback
         if cell.id and cell.text and result.success:
             self._drop_left_over(cell.id, cell.defined)
+        if len(self.pipeline.dag):
+            self.pipeline.tell(Event(EventKind.CHANGED))  # a helper may be another now: pictures look again
 
     def _drop_left_over(self, cell_id: str, defined: set[str]) -> None:
         """A cell that no longer defines a step: the step goes, its results stay on disk."""
@@ -242,7 +246,7 @@ class Extension:
         notes = mismatches(self.pipeline, name, plan) + self._shadowing(name)
         materialize = run or self.settings.on_step == "materialize"
         button = self.settings.button and not materialize and self.cells.has_front_end()
-        StepAnswer(self.pipeline, name, notes, button=button).show()
+        self.answers.show(name, notes, button=button)
         if not materialize:
             return None
         return perform_and_show(self, find("materialize"), [name], "%materialize")
@@ -306,17 +310,6 @@ class Extension:
             older.close()
         self._pictures[cell] = picture
         return picture
-
-    def render_failure(self, error: StepFailed) -> list[str]:
-        """The user's own traceback, in the shell's style, with the step named above it."""
-        cause = error.__cause__
-        assert cause is not None
-        # `%debug` looks here: it opens in the step's own frame
-        sys.last_type, sys.last_value, sys.last_traceback = type(cause), cause, cause.__traceback__
-        if sys.version_info >= (3, 12):
-            sys.last_exc = cause
-        lines = self.shell.InteractiveTB.structured_traceback(type(cause), cause, cause.__traceback__)
-        return [f"StepFailed: {error}", *lines]
 
     def _comes_from_a_cell(self) -> bool:
         """False where a request is being answered that did not come from a notebook's cell."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jo_notebook.errors import StepFailed, UsageError
 from jo_notebook.notebook.stepline import Help, parse_step_line, step_help
+from jo_notebook.notebook.tracebacks import failure_lines, interrupt_lines
 from jo_notebook.verbs import VERBS, Answer, Verb, find, listing, outcome_text, perform, split
 
 if TYPE_CHECKING:
@@ -91,11 +92,13 @@ def perform_and_show(extension: Extension, verb: Verb, line: str | Sequence[str]
     except StepFailed as error:
         print(outcome_text(extension.pipeline), flush=True)  # noqa: T201 - what was done before the failure stands
         extension.bind_results()
-        error.render = extension.render_failure
+        error.render = lambda failure: failure_lines(extension.shell, failure)
         raise
-    except KeyboardInterrupt:
-        print("Interrupted. What was finished is kept.")  # noqa: T201 - a magic's answer goes to its cell
+    except KeyboardInterrupt as interrupt:
+        print("Interrupted. What was finished is kept.", flush=True)  # noqa: T201 - a magic's answer goes to its cell
         extension.bind_results()
+        lines = interrupt_lines(extension.shell, interrupt)
+        vars(interrupt)["_render_traceback_"] = lambda: lines
         raise
     return _show(extension, verb, answer)
 

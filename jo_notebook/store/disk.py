@@ -103,7 +103,7 @@ class Disk:
         if not ours and runs_code(footer.codec):
             raise UntrustedError(
                 f"{found.step}'s result was made elsewhere, and loading it would run code from there. "
-                "Run the step again, or trust the results of this notebook."
+                "Run the step again, or say %context trust if you trust where it comes from."
             )
         return decode(footer.codec, payload, python=footer.python, step=found.step)
 

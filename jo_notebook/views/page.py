@@ -45,7 +45,7 @@ CSS = """\
 .jo-graph-error{color:var(--jp-error-color1,#d32f2f)}
 .jo-graph-muted{opacity:.7}
 .jo-graph-box .jupyter-widgets-disconnected::before{display:none}
-.jo-graph-box.jupyter-widgets-disconnected::before{content:"The kernel was restarted: run this cell again.";
+.jo-graph-box.jupyter-widgets-disconnected::before{content:"This graph has lost its kernel: run this cell again.";
  font:600 13px/1.5 %(font)s;color:var(--jp-ui-font-color1,inherit);padding:2px 0 6px}
 .jo-graph-box.jupyter-widgets-disconnected>*{opacity:.4;pointer-events:none}
 """
@@ -116,7 +116,7 @@ def _busy(state: GraphState) -> str:
     waiting = sum(node.state == "queued" for node in state.nodes)
     if running:
         return f"running {', '.join(running[:3])}" + (f" · {waiting} queued" if waiting else "")
-    return f"{waiting} queued · waiting for the running cell" if waiting else ""
+    return f"{waiting} queued · waiting for the kernel" if waiting else ""
 
 
 def _failures(failed: list[NodeState]) -> str:

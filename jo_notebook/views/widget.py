@@ -176,7 +176,6 @@ class _Cytoscape(ipycytoscape.CytoscapeWidget):  # type: ignore[misc]
     """One drawing of one structure."""
 
     def __init__(self, state: GraphState, clicked: Callable[..., None], pointed_at: Callable[..., None]) -> None:
-        is_small = fit_zoom(state) < LEGIBLE_ZOOM
         super().__init__(
             graph=_graph(state),
             layout=ipywidgets.Layout(),
@@ -185,8 +184,8 @@ class _Cytoscape(ipycytoscape.CytoscapeWidget):  # type: ignore[misc]
             auto_unselectify=True,
             max_zoom=MAX_ZOOM,
             min_zoom=0.05,
-            user_zooming_enabled=is_small,
-            wheel_sensitivity=0.3 if is_small else 1.0,  # the browser's console warns about any other than 1
+            wheel_sensitivity=0.3,
+            user_zooming_enabled=fit_zoom(state) < LEGIBLE_ZOOM,
         )
         self.add_class("jo-graph").add_class(height_class(state))
         self.on("node", "click", clicked)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,14 +84,19 @@ def open_notebook(
     servers: Callable[[App], Server],
     shots: Path,
 ) -> Iterator[OpenNotebook]:
-    """Opens notebooks made of the given cells, in a directory of the test's own."""
+    """Opens notebooks made of the given cells, or a copy of a file, in a directory of the test's own."""
     opened: list[Notebook] = []
     context = browser.new_context(viewport={"width": 1500, "height": 1000})
     name = re.sub(r"\W+", "-", request.node.name).strip("-")
 
-    def open_(cells: Sequence[str], app: App = "lab", file: str = "analysis.ipynb") -> Notebook:
+    def open_(cells: Sequence[str] | Path, app: App = "lab", file: str = "analysis.ipynb") -> Notebook:
         server = servers(app)
-        write_notebook(server.root / name / file, cells)
+        path = server.root / name / file
+        if isinstance(cells, Path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(cells, path)
+        else:
+            write_notebook(path, cells)
         opened.append(Notebook(context, server, f"{name}/{file}", shots))
         return opened[-1]
 

@@ -21,8 +21,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import nbformat
 
+from jo_notebook.views.look import LOOKS
+
 if TYPE_CHECKING:  # Playwright may be missing: then the browser tests skip, and the others run
-    from playwright.sync_api import BrowserContext, ConsoleMessage, Request
+    from playwright.sync_api import BrowserContext, ConsoleMessage, Dialog, Request
 
 App = Literal["lab", "notebook"]
 
@@ -199,6 +201,11 @@ PANEL = "[...window.jupyterapp.shell.widgets('main')].find(w => w.sessionContext
 SPLASH = "document.getElementById('jupyterlab-splash')"
 """JavaScript: the picture that covers the page while it loads or changes its theme."""
 
+NOT_OURS = ("pageerror: Cannot read properties of undefined (reading 'schema')",)
+"""Errors that Notebook 7 has on every page, without any widget."""
+
+WORDS = {look.glyph: look.word for look in LOOKS.values()}
+
 CORE = "[...document.querySelectorAll('*')].filter(e => e._cyreg && e._cyreg.cy && e.isConnected).at(-1)"
 """JavaScript: the element of the newest drawing; cytoscape.js keeps its core there."""
 
@@ -213,10 +220,13 @@ class Notebook:
         self.server, self.shots = server, shots
         self.console: list[str] = []
         self.external: list[str] = []
+        self.dialogs: list[str] = []
+        self.directory = (server.root / notebook).parent
         self.page = context.new_page()
         self.page.on("console", self._note_console)
         self.page.on("pageerror", lambda error: self.console.append(f"pageerror: {error}"))
         self.page.on("request", self._note_request)
+        self.page.on("dialog", self._note_dialog)
         self.page.goto(server.notebook_url(notebook), wait_until="domcontentloaded")
         self.wait_open()
 
@@ -227,6 +237,15 @@ class Notebook:
     def _note_request(self, request: Request) -> None:
         if not self.server.is_own(request.url):
             self.external.append(request.url)
+
+    def _note_dialog(self, dialog: Dialog) -> None:
+        self.dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    @property
+    def errors(self) -> list[str]:
+        """Errors in the console, but for the application's own."""
+        return [line for line in self.console if line.startswith(("error:", "pageerror:")) and line not in NOT_OURS]
 
     # --- the page ---------------------------------------------------------------------------------
 
@@ -275,9 +294,20 @@ class Notebook:
         """Wait until the front end shows an idle kernel."""
         self.wait_for(f"({PANEL})?.sessionContext.session?.kernel?.status === 'idle'", timeout=timeout)
 
+    @property
+    def status(self) -> str:
+        """What the front end says of the kernel: idle, busy and so on."""
+        return str(self.page.evaluate(f"() => ({PANEL}).sessionContext.session?.kernel?.status"))
+
+    def wait_busy(self, timeout: float = 30) -> None:
+        """Wait until the front end shows a busy kernel."""
+        self.wait_for(f"({PANEL})?.sessionContext.session?.kernel?.status === 'busy'", timeout=timeout)
+
     def restart_kernel(self) -> None:
-        """Restart the kernel without the dialog that asks whether to."""
-        self.page.evaluate(f"() => ({PANEL}).sessionContext.session.kernel.restart()")
+        """Restart the kernel as the menu does, and agree in the dialog."""
+        self._start("notebook:restart-kernel")
+        self.page.locator(".jp-Dialog .jp-mod-accept").click()
+        self.wait_run()
         self.wait_idle()
 
     def interrupt_kernel(self) -> None:
@@ -299,19 +329,37 @@ class Notebook:
 
     def _run(self, index: int, command: str) -> None:
         self.page.evaluate(
-            f"""([index, command]) => {{
+            f"""index => {{
                 const content = ({PANEL}).content;
                 content.activeCellIndex = index;
                 content.deselectAll();
-                window.joRan = false;
-                window.jupyterapp.commands.execute(command).finally(() => {{ window.joRan = true; }});
             }}""",
-            [index, command],
+            index,
+        )
+        self._start(command)
+
+    def _start(self, command: str) -> None:
+        self.page.evaluate(
+            """command => {
+                window.joRan = false;
+                window.jupyterapp.commands.execute(command).finally(() => { window.joRan = true; });
+            }""",
+            command,
         )
 
     def wait_run(self, timeout: float = 180) -> None:
         """Wait for what `run_cell(..., wait=False)` started."""
         self.wait_for("window.joRan === true", timeout=timeout)
+
+    def cell(self, cell_id: str) -> int:
+        """The place of a cell that is known by its id."""
+        place = self.page.evaluate(f"id => ({PANEL}).content.widgets.findIndex(w => w.model.id === id)", cell_id)
+        assert place >= 0, f"there is no cell {cell_id}"
+        return int(place)
+
+    def save(self) -> None:
+        """Write the notebook file."""
+        self.command("docmanager:save")
 
     def set_source(self, index: int, source: str) -> None:
         """Type a new text into a cell."""
@@ -356,6 +404,74 @@ class Notebook:
     def cy(self, expression: str) -> Any:
         """Evaluate JavaScript with `cy` bound to the live core of the newest drawing."""
         return self.page.evaluate(f"() => {{ const cy = ({CORE})._cyreg.cy; return {expression}; }}")
+
+    def states(self) -> dict[str, str]:
+        """The state that each node shows, by the glyph in its label."""
+        labels = self.cy("cy.nodes().map(node => [node.id(), node.style('label')])")
+        return {node: WORDS[label[0]] for node, label in labels}
+
+    def wait_states(self, timeout: float = 60, **expected: str) -> None:
+        """Wait until nodes show these states."""
+        glyphs = {node: LOOKS[word].glyph for node, word in expected.items()}
+        try:
+            self.wait_for(
+                f"""(cy => cy && Object.entries(arg).every(
+                    ([node, glyph]) => cy.getElementById(node).style('label')?.startsWith(glyph)
+                ))(({CORE})?._cyreg.cy)""",
+                glyphs,
+                timeout=timeout,
+            )
+        except Exception as error:
+            raise AssertionError(f"expected {expected}, seen {self.states()}: {self.message!r}") from error
+
+    def watch(self) -> None:
+        """Write down from now on what states the nodes go through."""
+        self.cy(
+            """(() => {
+                window.joSeen = {};
+                const note = () => cy.nodes().forEach(node => {
+                    const seen = window.joSeen[node.id()] ??= [], glyph = node.style('label')[0];
+                    if (seen.at(-1) !== glyph) seen.push(glyph);
+                });
+                note();
+                cy.on('style', note);
+            })()"""
+        )
+
+    def seen(self, node: str) -> list[str]:
+        """The states a node went through since `watch`, the first included."""
+        return [WORDS[glyph] for glyph in self.page.evaluate("node => window.joSeen[node]", node)]
+
+    @property
+    def message(self) -> str:
+        """The line above the newest graph."""
+        return self.page.locator(".jo-graph-message").last.inner_text().strip()
+
+    @property
+    def hint(self) -> str:
+        """The line below the newest graph."""
+        return self.page.locator(".jo-graph-hint").last.inner_text().strip()
+
+    def wait_message(self, text: str, timeout: float = 60) -> None:
+        """Wait until the line above the newest graph holds a text."""
+        self._wait_line(".jo-graph-message", text, timeout)
+
+    def wait_hint(self, text: str, timeout: float = 60) -> None:
+        """Wait until the line below the newest graph holds a text."""
+        self._wait_line(".jo-graph-hint", text, timeout)
+
+    def _wait_line(self, selector: str, text: str, timeout: float) -> None:
+        self.wait_for(
+            "[...document.querySelectorAll(arg[0])].at(-1)?.innerText.includes(arg[1])",
+            [selector, text],
+            timeout=timeout,
+        )
+
+    def point_at(self, node: str) -> None:
+        """Move the mouse over a node."""
+        x, y = self._settled(node)
+        self.page.mouse.move(x - 3, y - 3)
+        self.page.mouse.move(x, y)
 
     def node_position(self, node: str) -> tuple[float, float]:
         """Where a node is on the page, after scrolling to its drawing."""
