@@ -35,11 +35,16 @@ def main() -> int:
         for figure in _figures(Path(home), args.groups or GROUPS, quick=args.quick):
             print(f"{figure.ratio:8.3g} ×  {figure.what}", file=sys.stderr, flush=True)
             figures.append(figure)
-    print(f"{time.strftime('%Y-%m-%d')}, Python {platform.python_version()}, {platform.system()}, {os.cpu_count()} cores")
+    print(f"{time.strftime('%Y-%m-%d')}, {_machine()}")
     print()
     print(table(figures))
     print(f"\nTaken in {shown(time.perf_counter() - started)}.")
     return 0
+
+
+def _machine() -> str:
+    load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    return f"Python {platform.python_version()}, {platform.system()}, {os.cpu_count()} cores{load}"
 
 
 def _figures(home: Path, groups: list[str] | tuple[str, ...], *, quick: bool) -> Iterator[Figure]:

@@ -19,7 +19,7 @@ from jo_notebook.core.needs import Need
 from jo_notebook.core.plan import Decision, Known, Plan, make_plan
 from jo_notebook.core.record import LogEntry
 from jo_notebook.engine.call import users_traceback
-from jo_notebook.engine.run import Around, Outcome, Surroundings, execute, nothing_around
+from jo_notebook.engine.run import Around, Outcome, Surroundings, execute, nothing_around, one_line
 from jo_notebook.engine.today import Today
 from jo_notebook.errors import (
     DuplicateStepError,
@@ -64,6 +64,7 @@ class Pipeline:
         self._lock = threading.RLock()
         self._run_lock = threading.Lock()
         self._runner = 0
+        self.context.define = self._define
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Pipeline:
@@ -168,7 +169,7 @@ class Pipeline:
             self.touch()
             plan = self.plan(*heads, force=force, only=only)
             self._refuse_the_impossible(plan)
-            self._remember(plan.to_run)
+            self._write_down(plan.to_run if self._has_place() else self.dag if plan.to_run else ())
             known = self._known(heads, force=force, only=only)
             outcome = self.outcome = Outcome()
             load = heads[0] if len(heads) == 1 else ""
@@ -228,6 +229,7 @@ class Pipeline:
         context = Context(place)
         with self._lock:
             self.context = context
+            self.context.define = self._define
             self.resume()
             self._remember(self.dag)
         self.tell(Event(EventKind.CHANGED))
@@ -282,6 +284,9 @@ class Pipeline:
             only=only,
         )
 
+    def _define(self, step: str, name: str) -> bool:
+        return self.today.define(self.dag, step, name)
+
     def _definition_needs(self, name: str) -> tuple[Need, ...]:
         return self.dag[name].needs if name in self.dag else ()
 
@@ -300,13 +305,16 @@ class Pipeline:
         )
 
     def _remember(self, names: Iterable[str]) -> None:
-        """Writes definitions down, with what they need, once the context has a directory."""
-        place = self.context.place
-        if place is None:
-            return
+        """Writes definitions down once the context has a directory, which the first run makes."""
+        if self._has_place():
+            self._write_down(names)
+
+    def _has_place(self) -> bool:
+        return self.context.place is not None and self.context.place.is_dir()
+
+    def _write_down(self, names: Iterable[str]) -> None:
+        """Writes definitions down, with what they need: then a run that is killed leaves steps, not only results."""
         names = set(names)
-        if names and not place.is_dir():
-            return
         for order, (name, definition) in enumerate(self.dag.definitions.items()):
             if name in names:
                 needs, inferred = self.today.needs(self.dag, name), self.dag.parents(name)
@@ -362,9 +370,10 @@ class Pipeline:
         others = f" So did {', '.join(list(failed)[1:])}." if len(failed) > 1 else ""
         heads = [head for head in plan.heads if name in self.dag.ancestors([head])]
         needed = "" if name in heads else f", which {', '.join(heads)} {'needs' if len(heads) == 1 else 'need'},"
-        where = self.dag[name].origin if name in self.dag else "a cell"
-        what = f"{type(cause).__name__}: {cause}".splitlines()[0].rstrip(": .")
-        raise StepFailed(f"{name}{needed} failed in {where}: {what}.{others}", name) from cause
+        step = self.dag.definitions.get(name)
+        where = "" if step is None or step.origin.remembered else f" in {step.origin}"
+        what = one_line(cause).rstrip(": .")
+        raise StepFailed(f"{name}{needed} failed{where}: {what}.{_lost(step, cause)}{others}", name) from cause
 
     def _follow(self, event: Event) -> None:
         kind, step = event.kind, {event.step}
@@ -384,6 +393,14 @@ class Pipeline:
         if message.get("verb") != "materialize":
             raise UsageError(f"Without the notebook extension a picture can only materialize, not {message!r}.")
         self.materialize(*filter(None, [str(message.get("step", ""))]))
+
+
+def _lost(step: Definition | None, cause: BaseException) -> str:
+    """What to do about a name that an earlier session had and that could not be remembered as code."""
+    name = cause.name if isinstance(cause, NameError) else None
+    if step is None or name not in {need.name for need in step.needs}:
+        return ""
+    return f" {name} could not be kept from the earlier session: run the cell that defines it."
 
 
 class Results(Mapping[str, Any]):

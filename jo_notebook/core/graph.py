@@ -24,6 +24,7 @@ class Graph:
         self.dependencies: Mapping[str, tuple[Dependency, ...]] = {
             name: _dependencies(definition, names) for name, definition in self.definitions.items()
         }
+        self._parents = {name: tuple(dict.fromkeys(d.step for d in deps)) for name, deps in self.dependencies.items()}
         path = self._cycle()
         if path:
             raise CycleError(self._cycle_message(path), path)
@@ -70,7 +71,7 @@ class Graph:
 
     def parents(self, name: str) -> tuple[str, ...]:
         """The steps this one depends on, each once, in the order given."""
-        return tuple(dict.fromkeys(d.step for d in self.dependencies.get(name, ())))
+        return self._parents.get(name, ())
 
     def children(self, name: str) -> tuple[str, ...]:
         """The steps that depend on this one, in the order of registration."""

@@ -44,6 +44,7 @@ BOOKKEEPING = frozenset(
         "__slotnames__",
     }
 )
+JUMPS = frozenset((*dis.hasjrel, *dis.hasjabs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,14 +322,41 @@ def _globals(hasher: _Hasher, value: FunctionType) -> None:
 
 
 def _code(hasher: _Hasher, value: CodeType) -> None:
-    hasher.put("code", value.co_code)
-    hasher.feed((value.co_names, value.co_varnames, value.co_freevars, value.co_flags))
-    counts = struct.pack("<III", value.co_argcount, value.co_posonlyargcount, value.co_kwonlyargcount)
-    hasher.put("exceptions", value.co_exceptiontable, counts)
+    hasher.put("code", _instructions(value))
+    flags = value.co_flags & 0xFFFF  # above are the marks of `from __future__`
+    hasher.feed((value.co_names, value.co_varnames, value.co_freevars, flags))
+    hasher.feed((value.co_argcount, value.co_posonlyargcount, value.co_kwonlyargcount))
     constants = value.co_consts
     if constants and isinstance(constants[0], str) and not _loads_first_constant(value):
         constants = (None, *constants[1:])  # a docstring, which the code itself does not read
     hasher.each("constants", constants, len(constants))
+
+
+@functools.lru_cache(maxsize=4096)
+def _instructions(code: CodeType) -> bytes:
+    """What the code does, in the same words however it was compiled.
+
+    Python compiles `np.zeros(3)` in two ways: with and without `import numpy as np` in the same cell.
+    """
+    listing = dis.Bytecode(code)
+    listed = [(i, i.opname not in ("EXTENDED_ARG", "PUSH_NULL")) for i in listing]
+    place: dict[int, int] = {}
+    count = 0
+    for instruction, kept in listed:
+        place[instruction.offset] = count
+        count += kept
+    rows: list[tuple[str, object]] = []
+    for instruction, kept in listed:
+        name, argument = instruction.opname, instruction.arg
+        if name in ("LOAD_GLOBAL", "LOAD_METHOD", "LOAD_ATTR"):
+            rows.append((name.replace("METHOD", "ATTR"), instruction.argval))
+        elif kept:
+            rows.append((name, place.get(instruction.argval) if instruction.opcode in JUMPS else argument))
+    caught = [
+        (place.get(e.start), place.get(e.end), place.get(e.target), e.depth, e.lasti)
+        for e in getattr(listing, "exception_entries", ())
+    ]
+    return repr((rows, caught)).encode("utf-8", "surrogatepass")
 
 
 @functools.lru_cache(maxsize=4096)

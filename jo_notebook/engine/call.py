@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import inspect
 import threading
@@ -36,6 +37,7 @@ async def _drain(generator: Any) -> list[Any]:
 def _run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Runs on a helper thread; an interrupt of this thread cancels it."""
     outcome: dict[str, Any] = {}
+    ended = threading.Event()
     loop = asyncio.new_event_loop()
     task = loop.create_task(coroutine)
 
@@ -47,15 +49,21 @@ def _run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
         finally:
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.close()
+            ended.set()
 
     thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), name="jo step", daemon=True)
     thread.start()
     try:
-        thread.join()
+        # in turns: an interrupt that is no signal (Windows) does not end a wait. Not `join`: Python 3.11 takes a
+        # thread for ended whose join was interrupted
+        while not ended.wait(0.2):
+            pass
     except KeyboardInterrupt:
-        loop.call_soon_threadsafe(task.cancel)
-        thread.join()
+        with contextlib.suppress(RuntimeError):  # it has just ended
+            loop.call_soon_threadsafe(task.cancel)
+        ended.wait()
         raise
+    thread.join()
     if "error" in outcome:
         raise outcome["error"]
     return outcome["result"]

@@ -246,7 +246,7 @@ class _Run:
     ) -> None:
         error.__traceback__ = users_traceback(error)
         text = "".join(traceback.format_exception(error))
-        line = _one_line(error)
+        line = one_line(error)
         failure = Failure(name, fingerprint, line, text, when, seconds, self.outcome.run_id)
         recorder.add(LogEntry("error", text))
         self.outcome.failed[name] = error
@@ -257,7 +257,8 @@ class _Run:
         self.emit(EventKind.FAILED, name, line, seconds)
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """An error's type and the first line of its text."""
     try:
         first = str(error).strip().splitlines()
     except Exception:  # noqa: BLE001 - an error's own text is the user's code

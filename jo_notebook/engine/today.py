@@ -13,6 +13,7 @@ from jo_notebook.core.needs import Need, resolve
 from jo_notebook.core.source import compile_step
 from jo_notebook.core.version import Version, version_of
 from jo_notebook.engine.restore import restore
+from jo_notebook.errors import JoError
 
 
 class Today:
@@ -68,14 +69,30 @@ class Today:
     def prepare(self, graph: Graph, name: str) -> tuple[Callable[..., Any], Mapping[str, Any]]:
         """The step's function and its parameters, with everything it needs brought back first."""
         definition = graph[name]
-        needs = self.needs(graph, name)
-        for back in restore(name, needs, self.namespace):
-            self._brought_back[back] = next(need.code for need in needs if need.name == back)
+        self._bring_back(name, self.needs(graph, name))
         params = dict(definition.params)
         inputs = [d.parameter for d in graph.dependencies[name]]
         filename = self.filename(definition) or _remembered_file(definition)
         function = compile_step(definition.source, name, [*inputs, *params], self.namespace, filename)
         return function, params
+
+    def define(self, graph: Graph, step: str, name: str) -> bool:
+        """Brings back one name of the notebook that a step's value needs; False where nobody remembers it."""
+        upstream = [s for s in graph.order if s in graph.ancestors([step])] if step in graph else []
+        for other in dict.fromkeys([*reversed(upstream), *graph]):
+            definition = graph[other]
+            if definition.trusted and any(need.name == name and need.code for need in definition.needs):
+                needs = resolve([name], self.namespace, remembered=definition.needs)
+                try:
+                    self._bring_back(step, needs)
+                except JoError:
+                    continue
+                return True
+        return False
+
+    def _bring_back(self, step: str, needs: tuple[Need, ...]) -> None:
+        for back in restore(step, needs, self.namespace):
+            self._brought_back[back] = next(need.code for need in needs if need.name == back)
 
     def _version(self, value: object) -> Version:
         """The data version of a value the notebook holds, worked out once between two cells."""

@@ -14,12 +14,15 @@ from jo_notebook.views.look import LOOKS
 from jo_notebook.views.text import step_line
 
 ROW = "font-size:13px;line-height:24px"
+MARK = (
+    "display:inline-block;width:17px;border-radius:4px;font:600 11px/16px sans-serif;text-align:center;margin-right:3px"
+)
 CSS = """\
 .jo-step-box{margin:0;overflow:hidden}
-.jo-step-box .widget-box,.jo-step-box .jupyter-widget-box{margin:0;align-items:center;gap:10px;overflow:hidden}
+.jo-step-box .widget-box,.jo-step-box .jupyter-widget-box{margin:0;align-items:flex-start;gap:10px;overflow:hidden}
 .jo-step-box .widget-html,.jo-step-box .jupyter-widget-html{margin:0;min-height:0;height:auto;min-width:0}
 .jo-step-box .widget-html-content{line-height:24px;overflow-wrap:anywhere}
-.jo-step-button.jupyter-button{flex:0 0 auto;width:auto;height:22px;line-height:20px;margin:0;padding:0 8px;
+.jo-step-button.jupyter-button{flex:0 0 auto;width:auto;height:22px;line-height:20px;margin:1px 0;padding:0 8px;
  border-radius:5px;font-size:12px;background:transparent;color:var(--jp-ui-font-color1,inherit);
  border:1px solid var(--jp-border-color1,#8886)}
 .jo-step-button.jupyter-button:hover:enabled{background:var(--jp-layout-color2,#8882);box-shadow:none}
@@ -38,7 +41,8 @@ class Line:
     def __init__(self, text: str, decision: Decision, notes: list[str], doing: str = "") -> None:
         self.text = text
         self.notes = notes
-        self.is_busy = bool(doing)
+        self.decision = decision
+        self.doing = doing
         self.is_available = decision.availability is Availability.AVAILABLE
         self._look = LOOKS[doing or str(decision.availability)]
 
@@ -55,7 +59,8 @@ class Line:
 
     def state_html(self) -> str:
         """The line itself."""
-        mark = f'<span style="color:{self._look.fill};font-weight:600">{html.escape(self._look.glyph)}</span>'
+        look = self._look
+        mark = f'<span style="background:{look.fill};color:{look.text};{MARK}">{html.escape(look.glyph)}</span>'
         return f"{mark} {html.escape(self.text)}"
 
     def notes_html(self) -> str:
@@ -77,24 +82,25 @@ class StepAnswers:
     def show(self, name: str, notes: list[str], *, button: bool) -> None:
         """Displays the line of a step that was just registered."""
         line = self._line(self._pipeline.explain(name), notes)
-        if not button:
-            from IPython.display import display
-
-            display(line)
-            return
         with self._lock:
             self._drop(name)
+            if not button:
+                from IPython.display import display
+
+                display(line)
+                return
             self._notes[name] = notes
             self._live[name] = LiveLine(line, lambda: self._clicked(name))
         if self._follower is None:
             self._follower = PlanFollower(self._pipeline, self._update, self._say)
 
     def close(self) -> None:
-        """Ends following; what is shown stays."""
+        """Ends following; the lines stay, without buttons."""
         if self._follower is not None:
             self._follower.close()
         with self._lock:
-            for name in list(self._live):
+            for name, live in list(self._live.items()):
+                live.make_plain()
                 self._drop(name)
 
     def _clicked(self, name: str) -> None:
@@ -108,25 +114,25 @@ class StepAnswers:
         notice = self._pipeline.message()
         with self._lock:
             for name in list(self._live):
-                if name not in plan:
+                if name not in self._pipeline.dag:
                     self._drop(name)
-                    continue
-                notes = self._notes[name] + ([notice] if notice and name == self._asked else [])
-                self._live[name].show(self._line(plan[name], notes))
+                elif name in plan:  # a plan may be older than a step
+                    notes = self._notes[name] + ([notice] if notice and name == self._asked else [])
+                    self._live[name].show(self._line(plan[name], notes))
 
     def _say(self, error: BaseException) -> None:
         """An error goes below the line whose button was clicked last."""
         with self._lock:
             live = self._live.get(self._asked)
-            if live is not None and self._asked in self._pipeline.dag:
-                decision = self._pipeline.explain(self._asked)
-                live.show(self._line(decision, [*self._notes[self._asked], str(error) or type(error).__name__]))
+            if live is not None:
+                live.add_note(str(error) or type(error).__name__)
 
     def _line(self, decision: Decision, notes: list[str]) -> Line:
         pipeline, name = self._pipeline, decision.step
+        dag = pipeline.dag
         doing = "running" if name in pipeline.running else "queued" if name in pipeline.queued else ""
-        dependencies = [str(d) for d in pipeline.dag.dependencies[name]]
-        inferred = pipeline.dag[name].depends_on is None
+        dependencies = [str(d) for d in dag.dependencies[name]]
+        inferred = dag[name].depends_on is None
         return Line(step_line(decision, dependencies, inferred=inferred, doing=doing), decision, notes, doing)
 
     def _drop(self, name: str) -> None:
@@ -156,6 +162,16 @@ class LiveLine:
             self._box.show(line)
         if line.is_available or before.is_available:
             self._handle.update(self._looks())
+
+    def add_note(self, note: str) -> None:
+        """Shows one more line below this one, until the next change."""
+        line = self._line
+        self.show(Line(line.text, line.decision, [*line.notes, note], line.doing))
+
+    def make_plain(self) -> None:
+        """Takes the button away and leaves the line."""
+        if not self._line.is_available:
+            self._handle.update(self._line)
 
     def close(self) -> None:
         """Lets the button go."""
@@ -193,12 +209,14 @@ def _box(line: Line, clicked: Any) -> Any:
             self._state.value = f"<style>{CSS}</style>{line.state_html()}"
             self._below.value = line.notes_html()
             self._below.layout.display = None if line.notes else "none"
-            self._button.disabled = line.is_busy
+            self._button.disabled = bool(line.doing)
             self._button.layout.display = "none" if line.is_available else None
 
         def close_all(self) -> None:
             for widget in (self._state, self._button, self._below, self._row, self):
-                widget.close()
+                for part in (widget, widget.layout, getattr(widget, "style", None)):
+                    if part is not None:
+                        part.close()
 
         def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
             return {**(super()._repr_mimebundle_(**kwargs) or {}), **self._line._repr_mimebundle_()}

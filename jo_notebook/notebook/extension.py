@@ -111,12 +111,14 @@ class Extension:
     def close(self) -> None:
         """Undoes every registration."""
         shell = self.shell
-        for kind, name in self._magics:
-            before = self._shadowed.get((kind, name))
+        for kind, name, function in self._magics:
+            table, before = shell.magics_manager.magics[kind], self._shadowed.get((kind, name))
+            if table.get(name) is not function:
+                continue  # the user has put one of their own in its place
             if before is None:
-                shell.magics_manager.magics[kind].pop(name, None)
+                del table[name]
             else:
-                shell.magics_manager.magics[kind][name] = before
+                table[name] = before
         shell.configurables.remove(self.settings)
         shell.input_transformers_cleanup.remove(comment_to_magic)
         shell.events.unregister("pre_run_cell", self._before_cell)

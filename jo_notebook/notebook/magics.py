@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from jo_notebook.notebook.extension import Extension
 
 
-def register_magics(extension: Extension) -> list[tuple[str, str]]:
-    """Registers `%%step`, `%step`, `%jo`, `%pipeline` and one magic for each verb; returns (kind, name) pairs."""
-    magics: list[tuple[str, str, Callable[..., Any]]] = [
+Magic = tuple[str, str, Callable[..., Any]]
+
+
+def register_magics(extension: Extension) -> list[Magic]:
+    """Registers `%%step`, `%step`, `%jo`, `%pipeline` and one magic for each verb; returns (kind, name, function)."""
+    magics: list[Magic] = [
         ("cell", "step", _cell_step(extension)),
         ("line", "step", _line_step(extension)),
         ("line", "jo", _jo(extension)),
@@ -25,7 +28,7 @@ def register_magics(extension: Extension) -> list[tuple[str, str]]:
     magics += [("line", verb.name, _verb(extension, verb)) for verb in VERBS]
     for kind, name, function in magics:
         extension.shell.register_magic_function(function, magic_kind=kind, magic_name=name)
-    return [(kind, name) for kind, name, _ in magics]
+    return magics
 
 
 def _magic(function: Callable[..., Any], doc: str) -> Callable[..., Any]:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from jo_notebook.core.record import Failure, LogEntry, Record
-from jo_notebook.errors import ResultDamaged, ResultMissing, ResultNotSaved
+from jo_notebook.errors import ResultDamaged, ResultMissing, ResultNotSaved, StoreError
 from jo_notebook.store.definitions import Definitions
 from jo_notebook.store.disk import Disk
 from jo_notebook.store.formats import python_version
 from jo_notebook.store.held import Held
 from jo_notebook.store.known import Known
 from jo_notebook.store.names import check_stored_name
+from jo_notebook.store.pickles import NotDefined
 from jo_notebook.store.reading import Found
 from jo_notebook.store.saving import save_failure, save_result
 from jo_notebook.store.trust import open_key
@@ -33,10 +34,12 @@ class Context(Mapping[str, Any]):
     `place` is the directory `<notebook>.jo`, made at the first write; without one nothing outlives the
     kernel. `keep` generations of each result stay on disk. Opening and looking read what the files say
     of themselves: no value is read, no code runs, damage is told in `damaged` and never raised.
-    Threads may share a context, kernels may share a place.
+    Threads may share a context, kernels may share a place. `define` is asked, with a step and a name, for
+    what a value needs from the notebook and does not find there; it says whether the name is defined now.
     """
 
     def __init__(self, place: str | os.PathLike[str] | None = None, *, keep: int = 2) -> None:
+        self.define: Callable[[str, str], bool] = lambda step, name: False
         self._lock = threading.RLock()
         self._known = Known()
         self._disk: Disk | None = None
@@ -241,7 +244,7 @@ class Context(Mapping[str, Any]):
         """Read a value into memory. Raises as reading does, and FileNotFoundError for a file that left."""
         assert self._disk is not None
         try:
-            value = self._disk.load(found)
+            value = self._decoded(self._disk, found)
         except ResultDamaged as damage:
             with self._lock:
                 self._known.injure(found, str(damage))
@@ -252,6 +255,18 @@ class Context(Mapping[str, Any]):
             if self._known.disk_results.get(found.step) is found:
                 return self._known.held.setdefault(found.step, Held(value, found.id)).value
         return value
+
+    def _decoded(self, disk: Disk, found: Found[Record]) -> Any:
+        """The value from disk; where it lacks names of the notebook, after they have been defined."""
+        asked: set[str] = set()
+        while True:
+            try:
+                return disk.load(found)
+            except StoreError as error:
+                missing = str(error.__cause__) if isinstance(error.__cause__, NotDefined) else ""
+                if not missing or missing in asked or not self.define(found.step, missing):
+                    raise
+                asked.add(missing)
 
     def _look_again(self, name: str) -> None:
         assert self._disk is not None

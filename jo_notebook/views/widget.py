@@ -93,6 +93,7 @@ class GraphWidget(ipywidgets.VBox):  # type: ignore[misc]
             for callback in callbacks:
                 callback()
             _close_all(self.children)
+            self.layout.close()
             super().close()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any] | None:
@@ -176,6 +177,7 @@ class _Cytoscape(ipycytoscape.CytoscapeWidget):  # type: ignore[misc]
     """One drawing of one structure."""
 
     def __init__(self, state: GraphState, clicked: Callable[..., None], pointed_at: Callable[..., None]) -> None:
+        self.observe(lambda change: change["old"].close(), "graph")  # it makes two empty ones before ours
         super().__init__(
             graph=_graph(state),
             layout=ipywidgets.Layout(),
@@ -231,4 +233,6 @@ def _close_all(widgets: Iterable[ipywidgets.Widget]) -> None:
         elif isinstance(widget, _Cytoscape):
             for element in (*widget.graph.nodes, *widget.graph.edges, widget.graph):
                 element.close()
-        widget.close()
+        for part in (widget, getattr(widget, "layout", None), getattr(widget, "style", None)):
+            if isinstance(part, ipywidgets.Widget):
+                part.close()

@@ -294,11 +294,6 @@ class Notebook:
         """Wait until the front end shows an idle kernel."""
         self.wait_for(f"({PANEL})?.sessionContext.session?.kernel?.status === 'idle'", timeout=timeout)
 
-    @property
-    def status(self) -> str:
-        """What the front end says of the kernel: idle, busy and so on."""
-        return str(self.page.evaluate(f"() => ({PANEL}).sessionContext.session?.kernel?.status"))
-
     def wait_busy(self, timeout: float = 30) -> None:
         """Wait until the front end shows a busy kernel."""
         self.wait_for(f"({PANEL})?.sessionContext.session?.kernel?.status === 'busy'", timeout=timeout)
@@ -446,11 +441,6 @@ class Notebook:
     def message(self) -> str:
         """The line above the newest graph."""
         return self.page.locator(".jo-graph-message").last.inner_text().strip()
-
-    @property
-    def hint(self) -> str:
-        """The line below the newest graph."""
-        return self.page.locator(".jo-graph-hint").last.inner_text().strip()
 
     def wait_message(self, text: str, timeout: float = 60) -> None:
         """Wait until the line above the newest graph holds a text."""

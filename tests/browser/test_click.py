@@ -20,7 +20,7 @@ def test_click_restart_click_change_click(open_notebook: OpenNotebook, app: App)
     notebook.watch()
     click(notebook, "Total")
     assert notebook.states() == ALL_AVAILABLE
-    assert notebook.message == "4 of 4 available"
+    notebook.wait_message("4 of 4 available")
     for step in STEPS[1:]:
         assert notebook.seen(step) == ["missing", "queued", "running", "available"]
     colours = notebook.cy("cy.nodes().map(node => node.style('background-color'))")

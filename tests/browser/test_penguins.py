@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 from tests.browser.conftest import OpenNotebook
@@ -24,7 +25,7 @@ def times(notebook: Notebook) -> dict[str, float]:
     scratch = notebook.cell("table-again")
     notebook.set_source(scratch, WHEN)
     notebook.run_cell(scratch)
-    found: dict[str, float] = eval(notebook.text(scratch))  # a dict of numbers that this very line asked for
+    found: dict[str, float] = ast.literal_eval(notebook.text(scratch))
     return found
 
 
@@ -33,7 +34,7 @@ def test_click_restart_resume_and_change(open_notebook: OpenNotebook) -> None:
     run(notebook, *BEFORE, "graph")
     notebook.wait_graph(len(STEPS))
     assert notebook.states() == dict.fromkeys(STEPS, "missing")
-    assert notebook.message == "0 of 7 available · click a step to materialize it"
+    notebook.wait_message("0 of 7 available · click a step to materialize it")
 
     notebook.watch()
     notebook.click_node("Plot")

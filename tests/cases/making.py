@@ -24,11 +24,29 @@ def graph_of(**after: str) -> Graph:
     return Graph(step(name, "1", parents) for name, parents in after.items())
 
 
-def notebook(code: str = "", place: Path | None = None) -> Pipeline:
+class Watched(Pipeline):
+    """A pipeline that notes which steps start."""
+
+    def __init__(self, context: Context, namespace: dict[str, Any]) -> None:
+        super().__init__(context, namespace=namespace)
+        self.started: list[str] = []
+        self.listen(self._note)
+
+    def _note(self, event: Event) -> None:
+        if event.kind == "started":
+            self.started.append(event.step)
+
+    def ran(self) -> list[str]:
+        """The steps that have run since this was asked last."""
+        names, self.started = self.started, []
+        return names
+
+
+def notebook(code: str = "", place: Path | None = None) -> Watched:
     """A pipeline over a namespace that looks like a notebook's, in which `code` has run."""
-    namespace: dict[str, Any] = {"__name__": "__main__", "ran": []}
+    namespace: dict[str, Any] = {"__name__": "__main__"}
     exec(code, namespace)
-    return Pipeline(Context(place), namespace=namespace)
+    return Watched(Context(place), namespace)
 
 
 class Heard:

@@ -52,13 +52,13 @@ def result_of(text: str, namespace: dict[str, Any] | None = None, **inputs: Any)
         pytest.param("def f(n):\n    return n and n * f(n - 1) or 1\nf(4)", 24, id="nested recursive def"),
         pytest.param("class A:\n    x = 3\nA().x", 3, id="class"),
         pytest.param("k = 2\n[i * k for i in range(3)]", [0, 2, 4], id="comprehension"),
-        pytest.param("k = 2\n{i: [j * k for j in range(i)] for i in range(3)}", {0: [], 1: [0], 2: [0, 2]}, id="nested"),
+        pytest.param(
+            "k = 2\n{i: [j * k for j in range(i)] for i in range(3)}", {0: [], 1: [0], 2: [0, 2]}, id="nested"
+        ),
         pytest.param("(n := 5) + n", 10, id="walrus"),
         pytest.param("[last := i for i in range(3)]\nlast", 2, id="walrus in a comprehension"),
         pytest.param("x = 'a'\nf'{x!r:>5}{x}{{}}'", "  'a'a{}", id="f-string"),
-        pytest.param(
-            "match {'a': [1, 2]}:\n    case {'a': [x, *rest]}:\n        r = x, rest\nr", (1, [2]), id="match"
-        ),
+        pytest.param("match {'a': [1, 2]}:\n    case {'a': [x, *rest]}:\n        r = x, rest\nr", (1, [2]), id="match"),
         pytest.param("naïve = 1\nµ = 2\nnaïve + μ", 3, id="unicode names, normalised as Python does"),
         pytest.param("x = 0\n" + "x += 1\n" * 5_000 + "x", 5_000, id="5,000 lines"),
         pytest.param("lambda: 1", "lambda", id="a lambda"),
@@ -96,7 +96,9 @@ def test_an_input_may_be_assigned_to() -> None:
         pytest.param("x = (1", "", ["Clean, line 1", "never closed", "\n    x = (1\n        ^"], id="open bracket"),
         pytest.param("a = 1\nb = = 2", "", ["line 2: invalid syntax", "    b = = 2\n        ^"], id="second line"),
         pytest.param("b = = 2", "%%step Clean\n", ["Clean, line 2", "    b = = 2\n        ^"], id="header"),
-        pytest.param("b = = 2", "%%step C\n\n# more\n", ["line 4", "    b = = 2\n        ^"], id="three lines of header"),
+        pytest.param(
+            "b = = 2", "%%step C\n\n# more\n", ["line 4", "    b = = 2\n        ^"], id="three lines of header"
+        ),
         pytest.param("from math import *", "", ["line 1", "import * only allowed"], id="import *"),
         pytest.param("x = 1\nnonlocal y", "%%step C\n", ["line 3", "nonlocal"], id="nonlocal"),
         pytest.param("x = 1\nglobal x", "", ["line 2", "global"], id="global too late"),
@@ -133,10 +135,14 @@ READS = [
     pytest.param("class A:\n    def f(self):\n        return h(self)\nA", {"h"}, id="method"),
     pytest.param("lambda x: x + k", {"k"}, id="lambda"),
     pytest.param("f'{a:{width}} {b!r}'", {"a", "b", "width"}, id="f-string"),
-    pytest.param("match v:\n    case P.x:\n        r = q\n    case [a, *b]:\n        r = a, b\nr", {"v", "P", "q"}, id="match"),
+    pytest.param(
+        "match v:\n    case P.x:\n        r = q\n    case [a, *b]:\n        r = a, b\nr", {"v", "P", "q"}, id="match"
+    ),
     pytest.param("(n := m) + n", {"m"}, id="walrus"),
     pytest.param("global K\nK = K + 1", {"K"}, id="global read and written"),
-    pytest.param("@deco(arg)\ndef f(x: Ann) -> Ret: ...\nf", {"deco", "arg", "Ann", "Ret"}, id="decorator, annotations"),
+    pytest.param(
+        "@deco(arg)\ndef f(x: Ann) -> Ret: ...\nf", {"deco", "arg", "Ann", "Ret"}, id="decorator, annotations"
+    ),
     pytest.param("a.b.c[d](e=g)", {"a", "d", "g"}, id="attributes are no names"),
     pytest.param("import numpy as np\nnp.zeros(n)", {"n"}, id="import inside"),
     pytest.param("try:\n    pass\nexcept Wrong as error:\n    error", {"Wrong"}, id="except"),

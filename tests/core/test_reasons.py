@@ -46,19 +46,21 @@ K10, K20 = part("constant", "K", "10"), part("constant", "K", "20")
             [part("param", "alpha", "0.1")], [part("param", "alpha", "0.2")], ["param alpha: 0.1 → 0.2"], id="param"
         ),
         pytest.param([], [part("param", "alpha", "0.2")], ["param alpha: not defined → 0.2"], id="new param"),
-        pytest.param([part("input", "Load", "a")], [part("input", "Load", "b")], ["input Load has a new value"], id="input"),
+        pytest.param(
+            [part("input", "Load", "a")], [part("input", "Load", "b")], ["input Load has a new value"], id="input"
+        ),
         pytest.param([], [part("input", "Load", "b")], ["input Load is new"], id="input came"),
         pytest.param([part("input", "Load", "b")], [], ["input Load is gone"], id="input went"),
-        pytest.param([part("global", "data", "a")], [part("global", "data", "b")], ["data has a new value"], id="global"),
+        pytest.param(
+            [part("global", "data", "a")], [part("global", "data", "b")], ["data has a new value"], id="global"
+        ),
         pytest.param([], [K10], ["constant K: not defined → 10"], id="name came"),
         pytest.param([K10], [], ["constant K: 10 → not defined"], id="name went"),
         pytest.param([CLEAN], [], ["helper clean: a function or class → not defined"], id="helper went"),
         pytest.param(
             [CLEAN], [part("constant", "clean", "3")], ["constant clean: a function or class → 3"], id="kind changed"
         ),
-        pytest.param(
-            [part("import", "f", "m.f")], [part("import", "f", "n.f")], ["import f: m.f → n.f"], id="import"
-        ),
+        pytest.param([part("import", "f", "m.f")], [part("import", "f", "n.f")], ["import f: m.f → n.f"], id="import"),
         pytest.param([CODE], [CODE2, K10], ["code changed"], id="a name the edit brought is not told apart"),
         pytest.param([CODE, K10], [CODE2], ["code changed"], id="a name the edit took away neither"),
         pytest.param([CODE, K10], [CODE2, K20], ["code changed", "constant K: 10 → 20"], id="a changed one is"),
@@ -74,7 +76,8 @@ K10, K20 = part("constant", "K", "10"), part("constant", "K", "20")
         ),
         pytest.param([part("untracked", "db", "a")], [part("untracked", "db2", "b")], [], id="untracked"),
         pytest.param(
-            [part("constant", "K", "1 2\n  3")], [part("constant", "K", "x" * 99)],
+            [part("constant", "K", "1 2\n  3")],
+            [part("constant", "K", "x" * 99)],
             ["constant K: 1 2 3 → " + "x" * 47 + "…"],
             id="long texts are cut",
         ),

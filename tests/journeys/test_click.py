@@ -22,7 +22,7 @@ from tests.journeys.asking import (
     wait_for_notes,
     wait_for_states,
 )
-from tests.kernel import Kernel, Reply
+from tests.kernel import Kernel, Message, Reply
 
 ALL = {"Load": "available", "Clean": "available"}
 
@@ -51,8 +51,7 @@ def test_a_click_materializes(shown: tuple[Kernel, Reply], tmp_path: Path) -> No
     elsewhere = kernel.heard_elsewhere("")
     assert not [m for m in elsewhere if m["msg_type"] == "stream" and "some words" in m["content"]["text"]]
     assert kernel.run("%log Load").stdout == "some words\n"
-    styles = [m["content"]["data"]["state"] for m in elsewhere if m["msg_type"] == "comm_msg" and "data" in m["content"]]
-    assert [s for s in styles if "cytoscape_style" in s]
+    assert [m for m in elsewhere if m["msg_type"] == "comm_msg" and "cytoscape_style" in str(m["content"])]
 
 
 def test_a_second_click_runs_nothing(shown: tuple[Kernel, Reply], tmp_path: Path) -> None:
@@ -86,8 +85,12 @@ def test_the_button_below_a_step(lab_kernel: Kernel, tmp_path: Path) -> None:
     button = buttons(answer)["Materialize"]
     lab_kernel.comm(button, BUTTON_CLICK)
     wait_for_states(lab_kernel, {"Load": "available"})
-    lab_kernel.run("1")
-    updates = [m for m in lab_kernel.heard_elsewhere("") if m["msg_type"] == "update_display_data"]
+    deadline = time.monotonic() + 10
+    updates: list[Message] = []
+    while not updates and time.monotonic() < deadline:
+        time.sleep(0.1)
+        lab_kernel.run("1")
+        updates = [m for m in lab_kernel.heard_elsewhere("") if m["msg_type"] == "update_display_data"]
     assert updates[-1]["content"]["data"]["text/plain"] == "Load · available · in memory"
     assert "application/vnd.jupyter.widget-view+json" not in updates[-1]["content"]["data"]
 
@@ -127,23 +130,21 @@ def test_a_failing_step_is_told_by_the_picture(lab_kernel: Kernel) -> None:
     assert "ZeroDivisionError: division by zero" in lab_kernel.run("%log Bad").stdout
 
 
-@pytest.mark.parametrize(
-    ("message", "words"),
-    [
-        ({"verb": "materialize", "step": "Clear"}, "There is no step called 'Clear'. Did you mean Clean?"),
-        ({"verb": "explode", "step": "Clean"}, "'explode'"),
-        ({"verb": "materialize", "step": 7}, "no name: 7"),
-        ({}, "None"),
-    ],
-    ids=["unknown step", "unknown verb", "no name", "nothing"],
-)
-def test_a_senseless_request_is_refused(
-    shown: tuple[Kernel, Reply], message: dict[str, object], words: str, tmp_path: Path
-) -> None:
-    """One clear error, and nothing is queued."""
+SENSELESS = {
+    "There is no step called 'Clear'. Did you mean Clean?": {"verb": "materialize", "step": "Clear"},
+    "'explode'": {"verb": "explode", "step": "Clean"},
+    "no name: 7": {"verb": "materialize", "step": 7},
+    "None": {},
+}
+
+
+def test_a_senseless_request_is_refused(shown: tuple[Kernel, Reply], tmp_path: Path) -> None:
+    """One clear error each, and nothing is queued."""
     kernel, _ = shown
-    error = kernel.run(f"pipeline = %pipeline\npipeline.request({message!r})", allow_error=True).error
-    assert words in error
-    assert "Traceback" not in error
+    kernel.run("pipeline = %pipeline")
+    for words, message in SENSELESS.items():
+        error = kernel.run(f"pipeline.request({message!r})", allow_error=True).error
+        assert words in error
+        assert "Traceback" not in error
     assert states(kernel) == {"Load": "missing", "Clean": "missing"}
     assert result(kernel.run("pipeline.queued")) == "frozenset()"

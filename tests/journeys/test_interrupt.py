@@ -24,8 +24,8 @@ from tests.journeys.asking import (
 from tests.kernel import Kernel
 
 SLOW = {
-    "plain": "import time\nif not os.path.exists('quick'):\n    for _ in range(400):\n        time.sleep(0.05)\nsum(Load)",
-    "asynchronous": "import asyncio\nif not os.path.exists('quick'):\n    await asyncio.sleep(20)\nsum(Load)",
+    "plain": "import time\nif slow:\n    for _ in range(400):\n        time.sleep(0.05)\nsum(Load)",
+    "asynchronous": "import asyncio\nif slow:\n    await asyncio.sleep(20)\nsum(Load)",
 }
 STOPPED = {"Load": "available", "Slow": "missing", "Last": "missing"}
 ALL = dict.fromkeys(STOPPED, "available")
@@ -35,7 +35,7 @@ def define(kernel: Kernel, kind: str = "plain") -> str:
     """Load, Slow (20 seconds, unless there is a file `quick`) and Last; returns the comm of a picture."""
     kernel.run("%load_ext jo_notebook", "a")
     kernel.run("%%step Load\n" + body("Load", "[3, 1, 2]"), "b")
-    kernel.run("%%step Slow\nimport os\n" + body("Slow", SLOW[kind]), "c")
+    kernel.run("%%step Slow\nimport os\nslow = not os.path.exists('quick')\n" + body("Slow", SLOW[kind]), "c")
     kernel.run("%%step Last\n" + body("Last", "Slow + 1"), "d")
     (drawing,) = models(kernel.run("%graph", "e"), "CytoscapeModel")
     return drawing
@@ -78,7 +78,8 @@ def test_a_click_run_is_interrupted(lab_kernel: Kernel, tmp_path: Path) -> None:
     time.sleep(0.2)
     lab_kernel.interrupt()
     wait_for_states(lab_kernel, STOPPED, timeout=5)
-    assert result(lab_kernel.run("pipeline = %pipeline\npipeline.message()")) == "'Interrupted. What was finished is kept.'"
+    told = result(lab_kernel.run("pipeline = %pipeline\npipeline.message()"))
+    assert told == "'Interrupted. What was finished is kept.'"
     assert result(lab_kernel.run("pipeline.running, pipeline.queued, pipeline.is_running")) == (
         "(frozenset(), frozenset(), False)"
     )

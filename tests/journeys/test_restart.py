@@ -14,7 +14,7 @@ NOTEBOOK = """import math
 import statistics as st
 from collections import Counter, OrderedDict as OD
 SCALE = 2.5
-NAMES = {"a": (1, 2), "b": frozenset({3})}
+NAMES = {"a": (1, 2), "b": {3: None}}
 def inner(x):
     return x * SCALE
 def helper(x):
@@ -29,7 +29,8 @@ class Model:
 """
 LOAD = "%%step Load\n" + body("Load", "list(range(10))")
 FIT = "%%step Fit --depends-on values=Load\n" + body("Fit", "Model(values)")
-SCORE = "%%step Score\n" + body("Score", "(Fit.score(), square(3), NAMES['a'], st.mean(Load), Counter('aab')['a'], OD(a=1))")
+PARTS = "Fit.score(), square(3), NAMES['a'], st.mean(Load), Counter('aab')['a'], OD(a=1)"
+SCORE = "%%step Score\n" + body("Score", f"({PARTS})")
 VALUE = "(10.607, 9, (1, 2), 4.5, 2, OrderedDict({'a': 1}))"
 ALL = {"Load": "available", "Fit": "available", "Score": "available"}
 HERE = 'sorted({"math", "st", "SCALE", "inner", "helper", "Model", "Load", "Fit", "Score"} & set(globals()))'
@@ -40,7 +41,7 @@ def told(text: str) -> str:
     return text.replace("OrderedDict([('a', 1)])", "OrderedDict({'a': 1})").splitlines()[-1]
 
 
-@pytest.fixture(params=["restarted", "killed"])
+@pytest.fixture
 def second_kernel(lab_kernel: Kernel, tmp_path: Path, request: pytest.FixtureRequest) -> Kernel:
     """A kernel that has run nothing, after one that has run everything."""
     lab_kernel.run("%load_ext jo_notebook", "a")
@@ -50,18 +51,19 @@ def second_kernel(lab_kernel: Kernel, tmp_path: Path, request: pytest.FixtureReq
     assert told(result(lab_kernel.run("%materialize Score"))) == VALUE
     assert states(lab_kernel) == ALL
     assert runs(tmp_path) == ["Load", "Fit", "Score"]
-    if request.param == "killed":
+    if getattr(request, "param", "killed") == "killed":
         lab_kernel.kill()
     lab_kernel.restart()
     return lab_kernel
 
 
+@pytest.mark.parametrize("second_kernel", ["restarted", "killed"], indirect=True)
 def test_a_restart_keeps_results(second_kernel: Kernel, tmp_path: Path) -> None:
     """Load says what was found; looking runs and loads nothing; reading a name loads just that; then all can run."""
     kernel = second_kernel
-    assert kernel.run("%load_ext jo_notebook", "a").stdout == (
-        "jo_notebook: 3 steps in analysis.jo: 3 available. Nothing was run or loaded; %graph shows them.\n"
-    )
+    found = kernel.run("%load_ext jo_notebook", "a").stdout
+    assert found.startswith("jo_notebook: 3 steps in analysis.jo: 3 available. Nothing was run or loaded")
+    assert found.count("\n") == 1
     assert [line.split("    ")[0] for line in kernel.run("%plan").stdout.splitlines()[1:]] == [
         " [*] ( ) Load",
         " [*] ( ) Fit",
@@ -73,7 +75,7 @@ def test_a_restart_keeps_results(second_kernel: Kernel, tmp_path: Path) -> None:
 
     assert told(result(kernel.run("Score"))) == VALUE
     assert result(kernel.run(HERE)) == "['Score']"
-    assert result(kernel.run("%pipeline\n_.context.held('Load')")) == "'disk'" or True
+    assert result(kernel.run("pipeline = %pipeline\npipeline.context.held('Load')")) == "'disk'"
     assert runs(tmp_path) == []
 
     assert told(result(kernel.run("%materialize Score --force"))) == VALUE
@@ -125,7 +127,7 @@ def test_the_failure_of_a_remembered_step_is_told_once(lab_kernel: Kernel) -> No
     error = lab_kernel.run("%materialize Zero", allow_error=True).error
     assert error.count("Traceback (most recent call last)") == 1
     assert "----> 3 number / (One - One)" in error
-    assert "Zero failed in " in error
+    assert error.startswith("StepFailed: Zero failed: ZeroDivisionError: division by zero.\n")
 
 
 def test_what_was_never_materialized_is_remembered_too(lab_kernel: Kernel) -> None:
