@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from jo_notebook.core.needs import Need
 from jo_notebook.core.plan import Decision, Known, Plan, make_plan
 from jo_notebook.core.record import LogEntry
 from jo_notebook.engine.call import users_traceback
+from jo_notebook.engine.progress import Progress
 from jo_notebook.engine.run import Around, Outcome, Surroundings, execute, nothing_around, one_line
 from jo_notebook.engine.today import Today
 from jo_notebook.errors import (
@@ -58,8 +58,7 @@ class Pipeline:
         self.problems: list[str] = []
         self.notice = ""
         self.outcome: Outcome | None = None
-        self.running: frozenset[str] = frozenset()
-        self.queued: frozenset[str] = frozenset()
+        self._progress = Progress()
         self._listeners: list[Listener] = []
         self._lock = threading.RLock()
         self._run_lock = threading.Lock()
@@ -78,7 +77,7 @@ class Pipeline:
         if not place.is_dir():
             raise UsageError(f"There is no context at {place}. Name a directory such as analysis.jo.")
         pipeline = cls(Context(place))
-        pipeline.resume()
+        pipeline.take_in()
         return pipeline
 
     # -- steps ---------------------------------------------------------------------------------------
@@ -114,12 +113,16 @@ class Pipeline:
         self.tell(Event(EventKind.CHANGED))
 
     def resume(self) -> list[str]:
-        """Takes in the steps that the context remembers and no cell has defined; returns their names.
+        """Looks at the context again, and takes in the steps it remembers and no cell has defined.
 
-        Runs nothing and unpickles nothing. What cannot be understood is listed in `problems`.
+        Returns their names. Runs nothing and unpickles nothing. What cannot be understood is in `problems`.
         """
+        self.context.refresh()
+        return self.take_in()
+
+    def take_in(self) -> list[str]:
+        """As `resume`, for a context that has just been opened."""
         with self._lock:
-            self.context.refresh()
             found = sorted(self.context.definitions().items(), key=lambda item: item[1][0].get("order", 0))
             self.problems = list(self.context.problems)
             new = [self._remembered(name, data, trusted) for name, (data, trusted) in found]
@@ -140,6 +143,18 @@ class Pipeline:
         return self._run_lock.locked()
 
     @property
+    def running(self) -> frozenset[str]:
+        """The steps that are running now."""
+        with self._lock:
+            return self._progress.running
+
+    @property
+    def queued(self) -> frozenset[str]:
+        """The steps that wait for their turn."""
+        with self._lock:
+            return self._progress.queued
+
+    @property
     def orphans(self) -> frozenset[str]:
         """Steps whose cell is gone from the notebook."""
         return frozenset(n for n, d in self.dag.definitions.items() if d.origin.cell_id in self.gone_cells)
@@ -149,6 +164,8 @@ class Pipeline:
     def plan(self, *heads: str, force: bool = False, only: bool = False) -> Plan:
         """What materializing the heads would do, and why. Without heads, the whole graph."""
         with self._lock:
+            if not self.is_running:  # within a run, the run itself says when names may mean something else
+                self.touch()
             return make_plan(self.dag, self._known(heads, force=force, only=only), heads)
 
     def materialize(
@@ -177,7 +194,7 @@ class Pipeline:
             self.touch()
             self._remember(outcome.finished)
         finally:
-            self.running = self.queued = frozenset()
+            self._progress.clear()
             self._run_lock.release()
             self.tell(Event(EventKind.CHANGED))
         self._raise_failure(plan)
@@ -185,6 +202,8 @@ class Pipeline:
 
     def graph(self, *heads: str) -> Any:
         """The live picture of the pipeline; a click on a step materializes it."""
+        from importlib.metadata import entry_points  # slow to import, and wanted only here
+
         face = next(iter(entry_points(group="jo_notebook.graph", name="widget")), None)
         if face is None:
             raise UsageError("No picture is installed for the graph: reinstall jo_notebook.")
@@ -230,7 +249,7 @@ class Pipeline:
         with self._lock:
             self.context = context
             self.context.define = self._define
-            self.resume()
+            self.take_in()
             self._remember(self.dag)
         self.tell(Event(EventKind.CHANGED))
 
@@ -244,7 +263,7 @@ class Pipeline:
     def tell(self, event: Event) -> None:
         """Gives an event to all listeners; one that raises does not stop the others."""
         with self._lock:
-            self._follow(event)
+            self._progress.follow(event)
         for listener in list(self._listeners):
             try:
                 listener(event)
@@ -375,19 +394,6 @@ class Pipeline:
         what = one_line(cause).rstrip(": .")
         raise StepFailed(f"{name}{needed} failed{where}: {what}.{_lost(step, cause)}{others}", name) from cause
 
-    def _follow(self, event: Event) -> None:
-        kind, step = event.kind, {event.step}
-        if kind is EventKind.QUEUED:
-            self.queued |= step
-        elif kind is EventKind.STARTED:
-            self.running |= step
-            self.queued -= step
-        elif kind is EventKind.ENDED:
-            self.running = self.queued = frozenset()
-        elif kind in ENDINGS:
-            self.running -= step
-            self.queued -= step
-
     def _answer(self, message: dict[str, Any]) -> None:
         """Where no front end takes requests: the one that makes sense is done at once."""
         if message.get("verb") != "materialize":
@@ -423,6 +429,3 @@ class Results(Mapping[str, Any]):
 
     def __repr__(self) -> str:
         return f"<Results of {', '.join(self._names)}>"
-
-
-ENDINGS = frozenset({EventKind.FINISHED, EventKind.FAILED, EventKind.BLOCKED, EventKind.CANCELLED, EventKind.KEPT})

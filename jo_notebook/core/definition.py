@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import keyword
+import sys
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from jo_notebook.core.fingerprint import SCHEMA
 from jo_notebook.core.needs import Need
 from jo_notebook.core.source import Source, parse_source
 from jo_notebook.errors import StepNameError, UsageError
 
 NAME_LIMIT = 128
+READ_BY = f"{sys.version_info[0]}.{sys.version_info[1]} {SCHEMA}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,10 @@ class Definition:
             "text": self.source.text,
             "python": self.source.python,
             "header": self.source.header,
+            "read_by": READ_BY,
+            "canonical": self.source.canonical,
+            "reads": sorted(self.source.reads),
+            "has_result": self.source.has_result,
             "depends_on": deps,
             "params": [[name, repr(value)] for name, value in self.params],
             "notebook": self.origin.notebook,
@@ -91,7 +98,7 @@ class Definition:
         deps = data["depends_on"]
         return cls(
             name=check_name(data["name"]),
-            source=parse_source(data["text"], python=data["python"], header=data["header"]),
+            source=_source_from_json(data, trusted=trusted),
             depends_on=None if deps is None else tuple(Dependency(*pair) for pair in deps),
             params=tuple((name, ast.literal_eval(value)) for name, value in data["params"]),
             origin=Origin(data["notebook"], data["cell_id"], remembered=True),
@@ -103,6 +110,14 @@ class Definition:
     def under(self, name: str, origin: Origin) -> Definition:
         """The same code under another name."""
         return replace(self, name=name, origin=origin)
+
+
+def _source_from_json(data: dict[str, Any], *, trusted: bool) -> Source:
+    """What was found in the text before, where this very Python found it and we wrote it down; else found anew."""
+    if trusted and data["read_by"] == READ_BY:
+        found = data["canonical"], frozenset(data["reads"]), data["has_result"]
+        return Source(data["text"], data["python"], data["header"], *found)
+    return parse_source(data["text"], python=data["python"], header=data["header"])
 
 
 def check_name(name: str) -> str:

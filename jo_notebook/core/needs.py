@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import functools
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -78,25 +78,30 @@ def resolve(
     remembered: Iterable[Need] = (),
     statement: Statement = lambda name: None,
     versions: Versions = version_of,
+    looked: MutableMapping[str, list[Need]] | None = None,
 ) -> tuple[Need, ...]:
     """Everything that `names` stand for in the notebook, helpers of helpers included.
 
     A name that the namespace does not have is taken from `remembered` (a fresh kernel has not run the
     cells yet); one that nobody knows is left out. `steps` are not looked up: their values come in as
-    inputs. Runs nothing of the user's, except what a value's own `__reduce__` does.
+    inputs. `looked` keeps what was found in the namespace, for the next call over the same one. Runs nothing
+    of the user's, except what a value's own `__reduce__` does.
     """
     known: dict[str, list[Need]] = {}
     for need in remembered:
         known.setdefault(need.name, []).append(need)
     skip = set(steps)
+    looked = {} if looked is None else looked
     found: dict[str, list[Need]] = {}
     queue = sorted(set(names))
     while queue:
         name = queue.pop()
         if name in found or name in skip:
             continue
-        if name in namespace:
-            needs = _look(name, namespace[name], statement, versions)
+        if name in looked:
+            needs = looked[name]
+        elif name in namespace:
+            needs = looked[name] = _look(name, namespace[name], statement, versions)
         elif is_builtin(name):
             needs = [Need("untracked", name, "", f"what {name}() reaches")] if name in REACHING else []
         else:

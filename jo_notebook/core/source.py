@@ -8,6 +8,8 @@ import re
 import symtable
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from types import CodeType
 from typing import Any, TypeVar
 
 from jo_notebook.errors import SourceError
@@ -62,14 +64,19 @@ def compile_step(
 
     `filename` is what tracebacks show; lines count from the top of the cell.
     """
-    tree = _function_tree(source.python, name, tuple(parameters), header=source.header, where=name)
-    code = compile(tree, filename, "exec", dont_inherit=True)
     local: dict[str, Any] = {}
+    code = _compiled(source.python, source.header, name, tuple(parameters), filename)
     exec(code, namespace, local)  # defines the function, runs nothing of it
     function: Callable[..., Any] = local[name]
     # the text behind `filename` is a cell, not a `def`: tools that look for one would cut it short
     function.__code__ = function.__code__.replace(co_name="<module>")
     return function
+
+
+@lru_cache(maxsize=4096)
+def _compiled(python: str, header: str, name: str, parameters: tuple[str, ...], filename: str) -> CodeType:
+    tree = _function_tree(python, name, parameters, header=header, where=name)
+    return compile(tree, filename, "exec", dont_inherit=True)
 
 
 def canonical_text(body: Sequence[ast.stmt]) -> str:

@@ -223,6 +223,7 @@ class _Run:
             what = "the stored result is used instead"
             self.emit(EventKind.WARNING, name, f"{name} was changed after its step returned it; {what}")
             value = context[name]
+            self.outcome.loaded.append(name)
             self._note_record(name)
             return value
         return self._again(name, f"{name} was changed after its step returned it")

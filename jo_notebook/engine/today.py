@@ -29,12 +29,14 @@ class Today:
         self.filename: Callable[[Definition], str | None] = lambda definition: None
         self._parts: dict[str, tuple[Part, ...]] = {}
         self._versions: dict[int, tuple[object, Version]] = {}
+        self._looked: dict[str, list[Need]] = {}
         self._brought_back: dict[str, str] = {}
 
     def touch(self) -> None:
         """Forgets what was seen: names may mean something else now."""
         self._parts.clear()
         self._versions.clear()
+        self._looked.clear()
 
     def parts(self, graph: Graph, name: str) -> tuple[Part, ...]:
         """The parts of a step's fingerprint, all but its inputs: its text, its parameters, what it needs."""
@@ -51,6 +53,7 @@ class Today:
         """The parts looked at afresh: a step that ran before this one may have changed a global."""
         self._parts.pop(name, None)
         self._versions.clear()
+        self._looked.clear()
         return self.parts(graph, name)
 
     def needs(self, graph: Graph, name: str) -> tuple[Need, ...]:
@@ -64,6 +67,7 @@ class Today:
             remembered=definition.needs,
             statement=lambda n: self.statement(n) or self._brought_back.get(n),
             versions=self._version,
+            looked=self._looked,
         )
 
     def prepare(self, graph: Graph, name: str) -> tuple[Callable[..., Any], Mapping[str, Any]]:

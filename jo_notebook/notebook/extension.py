@@ -82,7 +82,7 @@ class Extension:
         self._pictures: dict[str, Any] = {}
         self._register()
         if os.environ.get("JO_RESUME", "on") != "off":
-            self.pipeline.resume()
+            self.pipeline.take_in()
             self._mark_orphans()
             print(found_text(self.pipeline))  # noqa: T201 - what %load_ext says
 
