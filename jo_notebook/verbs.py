@@ -17,8 +17,6 @@ from jo_notebook.core.definition import check_name
 from jo_notebook.core.plan import root_causes
 from jo_notebook.errors import UsageError, did_you_mean
 from jo_notebook.pipeline import Pipeline
-from jo_notebook.views.diagram import mermaid, svg
-from jo_notebook.views.state import graph_state
 from jo_notebook.views.text import explain_text, file_size, plan_text, run_line, steps_text
 from jo_notebook.views.words import count
 
@@ -160,6 +158,9 @@ def _graph(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     plan = pipeline.plan(*heads)
     if not args.output:
         return Answer(plan_text(plan), picture=lambda: pipeline.graph(*heads))
+    from jo_notebook.views.diagram import mermaid, svg  # with the layout, slow to import
+    from jo_notebook.views.state import graph_state
+
     path = Path(args.output)
     drawers = {".svg": svg, ".mmd": mermaid}
     if path.suffix not in drawers:

@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 Magic = tuple[str, str, Callable[..., Any]]
 
 
+STEP_DOC = """Make this cell a step of the pipeline.
+
+    %%step NAME [--depends-on A,B | x=A | none] [--params "p=1"] [--name-alias N] [--run]
+
+Registers and runs nothing, unless --run says so. The last expression is the result; without --depends-on the
+dependencies are the steps whose names the body reads. `%%step --help` says more.
+"""
+
+
 def register_magics(extension: Extension) -> list[Magic]:
     """Registers `%%step`, `%step`, `%jo`, `%pipeline` and one magic for each verb; returns (kind, name, function)."""
     magics: list[Magic] = [
@@ -47,7 +56,7 @@ def _cell_step(extension: Extension) -> Callable[..., Any]:
         except Help:
             print(step_help())  # noqa: T201 - a magic's help goes to its cell
 
-    return _magic(step, f"Make this cell a step of the pipeline.\n\n{step_help()}")
+    return _magic(step, STEP_DOC)
 
 
 def _line_step(extension: Extension) -> Callable[..., Any]:
@@ -57,7 +66,7 @@ def _line_step(extension: Extension) -> Callable[..., Any]:
         except Help:
             print(step_help())  # noqa: T201 - a magic's help goes to its cell
 
-    return _magic(step, f"A step with the code of another one: %step NAME --like STEP.\n\n{step_help()}")
+    return _magic(step, f"A step with the code of another one: %step NAME --like STEP.\n\n{STEP_DOC}")
 
 
 def _verb(extension: Extension, verb: Verb) -> Callable[..., Any]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from jo_notebook.core.events import Event, EventKind
 from jo_notebook.core.plan import Action, Availability, Decision, Plan
 from jo_notebook.core.reasons import Reason
-from jo_notebook.views.state import GraphState, graph_state
 from jo_notebook.views.text import plan_text
+
+if TYPE_CHECKING:
+    from jo_notebook.views.state import GraphState
 
 PAUSE = 0.05
 LARGE, LARGE_PAUSE = 300, 0.5
@@ -138,6 +140,8 @@ class Follower:
         self._plans.close()
 
     def _draw(self, plan: Plan) -> None:
+        from jo_notebook.views.state import graph_state  # with the layout, slow to import
+
         self._drawing.text = plan_text(plan)
         self._drawing.set_state(
             graph_state(
