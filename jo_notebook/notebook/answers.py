@@ -12,8 +12,10 @@ from jo_notebook.pipeline import Pipeline
 from jo_notebook.views.live import PlanFollower
 from jo_notebook.views.look import LOOKS
 from jo_notebook.views.text import step_line
+from jo_notebook.views.words import shorten
 
-ROW = "font-size:13px;line-height:24px"
+LIMIT = 160  # columns: longer reasons are told in full by %explain and %log
+ROW = "font-size:13px;line-height:24px;overflow-wrap:anywhere"
 MARK = (
     "display:inline-block;width:17px;border-radius:4px;font:600 11px/16px sans-serif;text-align:center;margin-right:3px"
 )
@@ -133,7 +135,8 @@ class StepAnswers:
         doing = "running" if name in pipeline.running else "queued" if name in pipeline.queued else ""
         dependencies = [str(d) for d in dag.dependencies[name]]
         inferred = dag[name].depends_on is None
-        return Line(step_line(decision, dependencies, inferred=inferred, doing=doing), decision, notes, doing)
+        text = step_line(decision, dependencies, inferred=inferred, doing=doing)
+        return Line(shorten(text, LIMIT), decision, notes, doing)
 
     def _drop(self, name: str) -> None:
         self._notes.pop(name, None)

@@ -12,10 +12,14 @@ BINDING = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Assign, ast.
 
 @dataclass
 class Cell:
-    """The outermost cell of the request that is being answered. `id` is empty where nobody tells it."""
+    """The outermost cell of the request that is being answered. `id` is empty where nobody tells it.
+
+    `is_numbered` is False for a cell that does not enter the history (nbval runs such cells).
+    """
 
     id: str = ""
     text: str = ""
+    is_numbered: bool = True
     defined: set[str] = field(default_factory=set)
 
 
@@ -44,7 +48,8 @@ class Cells:
         cell_id = getattr(info, "cell_id", None) or metadata.get("cellId") or ""
         self.deleted.update(str(gone) for gone in metadata.get("deletedCells") or ())
         self.deleted.discard(cell_id)
-        self.current = Cell(str(cell_id), str(getattr(info, "raw_cell", "") or ""))
+        text, is_numbered = str(getattr(info, "raw_cell", "") or ""), bool(getattr(info, "store_history", True))
+        self.current = Cell(str(cell_id), text, is_numbered)
         return self.current
 
     def leave(self, result: Any) -> Cell | None:
@@ -61,9 +66,14 @@ class Cells:
 
     def label(self) -> str:
         """What a message calls the running cell: its number, as the user sees it beside the cell."""
-        number = getattr(self._shell, "execution_count", 0)
+        number = self.number()
         short = f" ({self.current.id[:8]})" if self.current.id else ""
         return f"cell [{number}]{short}" if number else f"a cell{short}"
+
+    def number(self) -> int:
+        """The running cell's number, 0 where it has none; the shell's own counter may be one ahead by now."""
+        history = getattr(self._shell.history_manager, "input_hist_parsed", [])
+        return len(history) - 1 if self.current.is_numbered else 0
 
     def has_front_end(self) -> bool:
         """Whether a notebook front end with widgets is there: only those tell the cell's id."""

@@ -1,4 +1,4 @@
-"""Tab in a `%%step` line and in the verbs' lines: options, and names of steps."""
+"""Tab in a `%%step` line, its comment form and the verbs' lines: options, and names of steps."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from jo_notebook.notebook.stepline import STEP_OPTIONS
 from jo_notebook.pipeline import Pipeline
-from jo_notebook.verbs import VERBS
+from jo_notebook.verbs import VERBS, Verb
 
 
 def step_matcher(pipeline: Pipeline) -> Any:
@@ -34,22 +34,38 @@ def _words(text: str, line_number: int, column: int) -> tuple[list[str], str]:
 
 
 def _candidates(pipeline: Pipeline, words: list[str], fragment: str) -> list[str]:
+    """What may stand at the cursor of a line that begins with these words."""
+    if words[1:2] == ["="]:  # plan = %plan
+        words = words[2:]
     if not words:
         return []
-    magic = words[0].lstrip("%")
+    if words[0].startswith("#|"):
+        return _of_step(pipeline, fragment) if "<-" in words else []
     if not words[0].startswith("%"):
         return []
+    magic, *rest = words[0].lstrip("%"), *words[1:]
     if magic == "step":
-        if fragment.startswith("-"):
-            return list(STEP_OPTIONS)
-        return list(pipeline.dag) if any(w in ("--depends-on", "--like") for w in words[1:]) else []
+        behind = any(word in ("--depends-on", "--like") for word in rest)
+        return _of_step(pipeline, fragment) if behind or fragment.startswith("-") else []
     if magic == "jo":
-        if len(words) == 1:
+        if not rest:
             return [verb.name for verb in VERBS]
-        magic = words[1]
+        magic = rest[0]
     verb = next((verb for verb in VERBS if verb.name == magic), None)
-    if verb is None:
-        return []
-    if fragment.startswith("-"):
-        return [flag for a in verb.arguments for flag in a.flags if flag.startswith("--")]
-    return list(pipeline.dag)
+    return [] if verb is None else _of_verb(pipeline, verb, fragment)
+
+
+def _of_step(pipeline: Pipeline, fragment: str) -> list[str]:
+    return list(STEP_OPTIONS) if fragment.startswith("-") else list(pipeline.dag)
+
+
+def _of_verb(pipeline: Pipeline, verb: Verb, fragment: str) -> list[str]:
+    found: list[str] = []
+    for argument in verb.arguments:
+        if fragment.startswith("-"):
+            found += [flag for flag in argument.flags if flag.startswith("--")]
+        elif argument.flags[0] in ("heads", "name", "names"):
+            found += pipeline.dag
+        else:
+            found += dict(argument.settings).get("choices", ())
+    return found

@@ -278,7 +278,7 @@ class Extension:
         """A file name under which tracebacks and the debugger find the cell's own lines."""
         text = shown_text(definition)
         compiler = self.shell.compile
-        return str(compiler.cache(text, self.shell.execution_count, raw_code=self.cells.current.text or text))
+        return str(compiler.cache(text, self.cells.number(), raw_code=self.cells.current.text or text))
 
     def _filename(self, definition: Definition) -> str | None:
         return None if definition.origin.remembered else self._files.get(definition.name)

@@ -89,7 +89,7 @@ def _bound_by(python: str) -> list[str]:
         symbols = symtable.symtable(python, "<cell>", "exec").get_symbols()
     except (SyntaxError, ValueError, RecursionError):
         return []
-    return [symbol.get_name() for symbol in symbols if symbol.is_assigned()]
+    return [symbol.get_name() for symbol in symbols if symbol.is_assigned() or symbol.is_imported()]
 
 
 def _assigned(found: re.Match[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,18 @@ def step(name: str, text: str = "1", after: str | None = None, *, cell: str = ""
 def graph_of(**after: str) -> Graph:
     """A graph of steps that say what they depend on: `graph_of(A="", B="A")`."""
     return Graph(step(name, "1", parents) for name, parents in after.items())
+
+
+def texts_of(code: str) -> dict[str, str]:
+    """The text of each statement that binds a name, as the notebook's front end keeps it."""
+    found: dict[str, str] = {}
+    for statement in ast.parse(code).body:
+        targets = getattr(statement, "targets", [])
+        names = [getattr(statement, "name", None), *(getattr(target, "id", None) for target in targets)]
+        rows = [statement.lineno, *(d.lineno for d in getattr(statement, "decorator_list", []))]
+        text = "\n".join(code.splitlines()[min(rows) - 1 : statement.end_lineno])
+        found.update((name, text) for name in names if name)
+    return found
 
 
 class Watched(Pipeline):
@@ -46,7 +59,9 @@ def notebook(code: str = "", place: Path | None = None) -> Watched:
     """A pipeline over a namespace that looks like a notebook's, in which `code` has run."""
     namespace: dict[str, Any] = {"__name__": "__main__"}
     exec(code, namespace)
-    return Watched(Context(place), namespace)
+    pipeline = Watched(Context(place), namespace)
+    pipeline.today.statement = texts_of(code).get
+    return pipeline
 
 
 class Heard:

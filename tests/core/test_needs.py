@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import ast
 import gc
 from collections.abc import Iterable
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 
 from jo_notebook.core.needs import Need, resolve
 from jo_notebook.engine.restore import restore
+from tests.cases.making import texts_of
 
 
 class Notebook:
@@ -26,14 +26,7 @@ class Notebook:
 
     def run(self, cell: str) -> Notebook:
         exec(compile(cell, "<cell>", "exec", dont_inherit=True), self.namespace)
-        for statement in ast.parse(cell).body:
-            named = [
-                getattr(statement, "name", None),
-                *(getattr(t, "id", None) for t in getattr(statement, "targets", [])),
-            ]
-            for name in filter(None, named):
-                rows = [statement.lineno, *(d.lineno for d in getattr(statement, "decorator_list", []))]
-                self.texts[name] = "\n".join(cell.splitlines()[min(rows) - 1 : statement.end_lineno])
+        self.texts.update(texts_of(cell))
         return self
 
     def needs(self, names: str, *, texts: bool = True, remembered: Iterable[Need] = ()) -> tuple[Need, ...]:

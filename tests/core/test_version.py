@@ -79,9 +79,7 @@ DIFFERENT = [
     pytest.param(range(3), range(0, 3, 2), id="range"),
     pytest.param(slice(1), slice(2), id="slice"),
     pytest.param(datetime.date(2020, 1, 1), datetime.datetime(2020, 1, 1), id="date and datetime"),
-    pytest.param(
-        datetime.datetime(2020, 1, 1), datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC), id="time zone"
-    ),
+    pytest.param(datetime.datetime(2020, 1, 1), datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC), id="time zone"),
     pytest.param(decimal.Decimal("1.0"), decimal.Decimal("1.00"), id="Decimal"),
     pytest.param(Fraction(1, 2), 0.5, id="Fraction"),
     pytest.param(pathlib.PurePosixPath("a"), "a", id="path"),

@@ -348,3 +348,18 @@ def test_a_thousand_steps_in_a_chain() -> None:
     pipeline.dag = type(pipeline.dag)([step("s0"), *(step(f"s{n}", f"s{n - 1} + 1") for n in range(1, 1000))])
     assert pipeline.materialize("s999") == 1000
     assert pipeline.plan("s999").to_run == ()
+
+
+def test_a_lost_value_that_comes_out_otherwise_is_told_to_all_who_need_it() -> None:
+    """`A` gives another value each time: who was up to date with the lost one has to run too."""
+    code = "class Count:\n    n = 0\n    def __reduce__(self): raise TypeError\ncount = Count()"
+    pipeline = pipeline_of(
+        ("A", "count.n += 1\ncount.n", "none"), ("L", "A * 10"), ("R", "A * 100"), ("T", "L + R"), code=code
+    )
+    assert pipeline.materialize("T") == 110
+    pipeline.ran()
+    pipeline.context.drop_memory("A")
+    pipeline.add(step("R", "A * 1000"))
+    assert pipeline.materialize("T") == 20 + 2000
+    assert pipeline.ran() == ["A", "L", "R", "T"]
+    assert pipeline.plan().to_run == ()

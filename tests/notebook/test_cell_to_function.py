@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import count
 
 import pytest
@@ -52,7 +53,10 @@ VALUES = {
     "comment form, rename": ("#| step: S <- x=Load, y=Load\nsum(x + y)", "12"),
     "comment form, no spaces": ("#|step:S<-x=Load\nsum(x)", "6"),
     "comment form, options": ("#| step: S <- x=Load --params \"k=2\"\nk * sum(x)", "12"),
-    "parameters": ('%%step S --params "alpha=0.5, kind=\'a b\', sizes=[1, 2]"\n(alpha, kind, sizes)', "(0.5, 'a b', [1, 2])"),
+    "parameters": (
+        "%%step S --params \"alpha=0.5, kind='a b', sizes=[1, 2]\"\n(alpha, kind, sizes)",
+        "(0.5, 'a b', [1, 2])",
+    ),
     "an alias": ("%%step Salt --name-alias S\n1", "1"),
 }  # fmt: skip
 
@@ -62,7 +66,7 @@ def test_value(loaded: Kernel, case: str) -> None:
     """A cell, and the value of its step; `S` stands for a name of the test's own."""
     code, value = VALUES[case]
     name = f"S{next(numbers)}"
-    answer = loaded.run(code.replace("step S", f"step {name}").replace("step:S", f"step:{name}").replace("-alias S", f"-alias {name}"), case)
+    answer = loaded.run(re.sub(r"(step:? ?|-alias )S\b", rf"\g<1>{name}", code), case)
     assert answer.text.startswith(name)
     assert "available" not in answer.text
     assert result(loaded.run(f"%materialize {name}")) == value
@@ -86,7 +90,9 @@ def test_none_is_pointed_out_and_kept(loaded: Kernel) -> None:
 
 def test_names_stay_inside(loaded: Kernel) -> None:
     """Assignments, imports, loop variables, functions; also those of a magic, and of a `%%magic` cell."""
-    body = "inner_a = 1\nimport colorsys as inner_b\nfor inner_c in [1]: pass\ndef inner_d(): pass\n%time inner_e = 2\n1"
+    body = (
+        "inner_a = 1\nimport colorsys as inner_b\nfor inner_c in [1]: pass\ndef inner_d(): pass\n%time inner_e = 2\n1"
+    )
     loaded.run(f"%%step Inside --run\n{body}", "inside")
     loaded.run("%%step Inside2 --run\n%%time\ninner_f = 3\nimport calendar as inner_g\n1", "inside2")
     loaded.run("%%step Inside3 --run\n%%capture inner_h\nprint(1)", "inside3")
@@ -99,7 +105,7 @@ def test_names_stay_inside(loaded: Kernel) -> None:
 def test_magic_lines_do_what_they_do(loaded: Kernel) -> None:
     """Output of `!`, `%time`, `%%time`, `%%bash` and `%%capture` inside a step, shown and kept as its log."""
     shown = loaded.run("%%step Echo --depends-on x=Load --run\n!echo have {len(x)} {x[0]}\n%time sum(x)", "echo").stdout
-    assert "have 3 3\n" in shown
+    assert "have 3 3" in shown
     assert "Wall time" in shown
     assert "have 3 3" in loaded.run("%log Echo").stdout
     shown = loaded.run('%%step Shell --depends-on x=Load --run\n%%bash -s "{len(x)}" $x\necho first $1', "shell").stdout
@@ -129,7 +135,9 @@ def test_inferred_and_declared_dependencies_are_told(loaded: Kernel) -> None:
     assert "reads Load" in loaded.run("%%step Told --depends-on none\nLoad", "told").text
 
 
-def test_the_pipeline_is_not_looked_at_while_a_name_is_typed(loaded: Kernel) -> None:
-    """`%%step --help`, and the help of the magic."""
+def test_help(loaded: Kernel) -> None:
+    """`%%step --help` with and without a body, and what `%%step?` shows."""
     assert "--depends-on" in loaded.run("%%step --help").stdout
-    assert "--depends-on" in str(loaded.run("%step?").messages)
+    assert "--depends-on" in loaded.run("%%step S --help\n1").stdout
+    assert "--depends-on" in loaded.run("print(get_ipython().find_cell_magic('step').__doc__)").stdout
+    assert "'S' in" not in loaded.run("%steps").stdout

@@ -32,7 +32,6 @@ def test_line_numbers(loaded: Kernel, case: str) -> None:
     assert f"{line} " in next(row for row in error.splitlines() if "> " in row and "1 / 0" in row)
     assert error.count("Traceback (most recent call last)") == 1
     assert "jo_notebook" not in error
-    loaded.run("%pipeline\n_.remove('F')")
 
 
 def test_a_helper_has_its_own_frame(loaded: Kernel) -> None:

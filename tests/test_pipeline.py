@@ -1,0 +1,444 @@
+"""The one object a user holds: its verbs, over memory and over a directory that another kernel takes up."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jo_notebook.core.definition import Definition
+from jo_notebook.errors import (
+    CycleError,
+    DuplicateStepError,
+    RunInProgress,
+    StepFailed,
+    UnknownStepError,
+    UntrustedError,
+    UsageError,
+)
+from jo_notebook.pipeline import Pipeline
+from jo_notebook.store.context import Context
+from tests.cases.making import Heard, Watched, notebook, step, texts_of
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    return tmp_path / "analysis.jo"
+
+
+def with_steps(pipeline: Watched, *steps: Definition) -> Watched:
+    for definition in steps:
+        pipeline.add(definition)
+    return pipeline
+
+
+CHAIN = (step("A", "1"), step("B", "A + 1"), step("C", "B + 1"))
+
+
+# -- steps --------------------------------------------------------------------------------------------
+
+
+def test_running_a_cell_again_replaces_its_step() -> None:
+    pipeline = with_steps(notebook(), *CHAIN, step("A", "5", cell="one"))
+    pipeline.add(step("A", "6", cell="one"))
+    assert pipeline.materialize("C") == 8
+    assert list(pipeline.dag) == ["A", "B", "C"]
+
+
+def test_two_cells_cannot_claim_one_name() -> None:
+    pipeline = with_steps(notebook(), step("A", "1", cell="first"))
+    with pytest.raises(DuplicateStepError, match=r"called A: cell first has it, and cell second claims it"):
+        pipeline.add(step("A", "2", cell="second"))
+    assert pipeline.materialize("A") == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param("", "second", id="the first has no id"),
+        pytest.param("first", "", id="the second has no id"),
+        pytest.param("gone", "second", id="the first cell was deleted"),
+    ],
+)
+def test_a_claim_that_nobody_disputes(before: str, after: str) -> None:
+    pipeline = with_steps(notebook(), step("A", "1", cell=before))
+    pipeline.gone_cells = frozenset({"gone"})
+    pipeline.add(step("A", "2", cell=after))
+    assert pipeline.materialize("A") == 2
+
+
+def test_a_remembered_step_may_be_claimed_by_any_cell(place: Path) -> None:
+    with_steps(notebook(place=place), step("A", "1", cell="first")).materialize()
+    fresh = notebook(place=place)
+    fresh.resume()
+    fresh.add(step("A", "1", cell="second"))
+    assert fresh.dag["A"].origin.cell_id == "second"
+
+
+def test_a_renamed_step_takes_its_place_and_its_definition_leaves_the_disk(place: Path) -> None:
+    pipeline = with_steps(notebook(place=place), *CHAIN)
+    pipeline.materialize()
+    pipeline.add(step("New", "1", cell="x"), replacing=["A"])
+    assert list(pipeline.dag) == ["New", "B", "C"]
+    assert set(Context(place).definitions()) == {"New", "B", "C"}
+
+
+def test_a_cycle_changes_nothing() -> None:
+    pipeline = with_steps(notebook(), *CHAIN)
+    before = pipeline.dag
+    with pytest.raises(CycleError):
+        pipeline.add(step("A", "C"))
+    assert pipeline.dag is before
+
+
+def test_a_name_that_is_both_a_dependency_and_a_parameter() -> None:
+    with pytest.raises(UsageError, match="B: x is a dependency and a parameter"):
+        notebook().add(step("B", "x", "x=A", x=1))
+
+
+def test_remove_keeps_the_result() -> None:
+    pipeline = with_steps(notebook(), *CHAIN)
+    pipeline.materialize()
+    heard = Heard(pipeline)
+    pipeline.remove("C")
+    assert "C" not in pipeline.dag
+    assert pipeline.context["C"] == 3
+    assert heard.words() == ["changed"]
+
+
+def test_parameters() -> None:
+    pipeline = with_steps(notebook(), step("A", "alpha * 2", alpha=2))
+    assert pipeline.materialize("A") == 4
+    pipeline.add(step("A", "alpha * 2", alpha=3))
+    assert pipeline.explain("A").reasons[0].text == "param alpha: 2 → 3"
+    assert pipeline.materialize("A") == 6
+
+
+def test_an_input_under_another_name() -> None:
+    assert with_steps(notebook(), *CHAIN, step("D", "x + y", "x=A,y=C")).materialize("D") == 4
+
+
+# -- verbs --------------------------------------------------------------------------------------------
+
+
+def test_one_head_gives_its_value_and_several_a_mapping() -> None:
+    pipeline = with_steps(notebook(), *CHAIN, step("D", "4"))
+    assert pipeline.materialize("A") == 1
+    assert dict(pipeline.materialize("A", "C")) == {"A": 1, "C": 3}
+    assert dict(pipeline.materialize()) == {"C": 3, "D": 4}
+    assert dict(notebook().materialize()) == {}
+
+
+def test_an_unknown_head_runs_nothing() -> None:
+    pipeline = with_steps(notebook(), *CHAIN)
+    with pytest.raises(UnknownStepError, match="no step called 'Z'"):
+        pipeline.materialize("A", "Z")
+    assert pipeline.ran() == []
+
+
+def test_an_undefined_dependency_runs_nothing() -> None:
+    pipeline = with_steps(notebook(), step("Load", "1"), step("Model", "Laod", "Load,Laod"))
+    with pytest.raises(UnknownStepError, match=r"Model depends on Laod, which is not registered. Did you mean Load\?"):
+        pipeline.materialize("Model")
+    assert pipeline.ran() == []
+    assert pipeline.plan("Model")["Model"].reasons[-1].text == "Laod is not registered yet"
+
+
+def test_force_runs_the_head_and_not_what_it_needs() -> None:
+    pipeline = with_steps(notebook(), *CHAIN)
+    pipeline.materialize()
+    pipeline.ran()
+    pipeline.materialize("B", force=True)
+    assert pipeline.ran() == ["B"]
+    pipeline.materialize(force=True)
+    assert pipeline.ran() == ["C"]
+
+
+def test_only_takes_what_is_upstream_as_it_is() -> None:
+    pipeline = with_steps(notebook(), *CHAIN)
+    pipeline.materialize()
+    pipeline.ran()
+    pipeline.add(step("A", "10"))
+    pipeline.add(step("C", "B + 100"))
+    assert pipeline.materialize("C", only=True) == 102
+    assert pipeline.ran() == ["C"]
+    assert pipeline.materialize("C") == 111
+    assert pipeline.ran() == ["A", "B", "C"]
+
+
+def test_only_runs_nothing_upstream_even_where_a_value_is_lost() -> None:
+    """What was in memory only has to run again; its stale neighbour is still taken as it is."""
+    pipeline = with_steps(notebook(), step("P", "1"), step("Q", "P + 1"), step("H", "P + Q"))
+    pipeline.materialize()
+    pipeline.ran()
+    pipeline.add(step("Q", "P + 50"))
+    pipeline.add(step("H", "P + Q + 0"))
+    pipeline.context.drop_memory("P")
+    assert pipeline.materialize("H", only=True) == 3
+    assert pipeline.ran() == ["P", "H"]
+
+
+def test_forget() -> None:
+    pipeline = with_steps(notebook(), *CHAIN)
+    pipeline.materialize()
+    pipeline.ran()
+    pipeline.forget("A", "B")
+    assert "A" not in pipeline.context
+    assert pipeline.plan("C")["A"].reasons[0].text == "never run"
+    pipeline.materialize()
+    assert pipeline.ran() == ["A", "B"], "the value of C is the same, so it is kept"
+
+
+def test_forget_wants_names_it_knows() -> None:
+    pipeline = with_steps(notebook(), *CHAIN)
+    with pytest.raises(UsageError, match="which steps"):
+        pipeline.forget()
+    with pytest.raises(UnknownStepError):
+        pipeline.forget("Z")
+    pipeline.materialize()
+    pipeline.remove("C")
+    pipeline.forget("C")
+    assert "C" not in pipeline.context
+
+
+def test_log_of_an_unknown_step() -> None:
+    with pytest.raises(UnknownStepError):
+        notebook().log("A")
+
+
+def test_explain_and_steps() -> None:
+    pipeline = with_steps(notebook(), *CHAIN)
+    assert [reason.text for reason in pipeline.explain("B").reasons] == ["never run", "upstream A will run"]
+    assert [decision.step for decision in pipeline.steps()] == ["A", "B", "C"]
+
+
+def test_a_step_whose_cell_is_gone_is_an_orphan() -> None:
+    pipeline = with_steps(notebook(), step("A", "1", cell="a"), step("B", "A", cell="b"))
+    pipeline.gone_cells = frozenset({"b"})
+    assert pipeline.orphans == {"B"}
+    assert pipeline.plan().heads == ()
+    assert dict(pipeline.materialize()) == {}
+
+
+def test_a_failure_says_which_head_needed_it() -> None:
+    pipeline = with_steps(notebook(), step("A", "1 / 0", cell="a"), step("B", "A"))
+    with pytest.raises(
+        StepFailed, match=r"^A, which B needs, failed in cell a: ZeroDivisionError: division by zero\.$"
+    ):
+        pipeline.materialize("B")
+
+
+def test_a_failure_with_fail_fast_is_told_and_not_what_did_not_run() -> None:
+    pipeline = with_steps(notebook(), step("A", "1 / 0"), step("B", "2"))
+    with pytest.raises(StepFailed, match="A failed"):
+        pipeline.materialize("A", "B", fail_fast=True)
+
+
+# -- what the notebook's names mean -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "edit", "reason"),
+    [
+        pytest.param("K = 10", "K = 20", "constant K: 10 → 20", id="constant"),
+        pytest.param("K = [1]", "K.append(2)", "constant K: [1] → [1, 2]", id="in place"),
+        pytest.param("def K(): return 1", "def K(): return 2", "helper K() changed", id="helper"),
+        pytest.param("class K: x = 1", "class K: x = 2", "class K changed", id="class"),
+        pytest.param("import math as K", "import cmath as K", "import K: math → cmath", id="import"),
+        pytest.param("K = 1", "del K", "constant K: 1 → not defined", id="deleted"),
+        pytest.param("", "K = 1", "constant K: not defined → 1", id="defined"),
+    ],
+)
+def test_a_plan_sees_an_edit_at_once(before: str, edit: str, reason: str) -> None:
+    pipeline = with_steps(notebook(before), step("A", "'K' in globals() and K\n1"))
+    pipeline.materialize()
+    assert pipeline.plan("A").to_run == ()
+    exec(edit, pipeline.today.namespace)
+    assert [r.text for r in pipeline.plan("A")["A"].reasons] == [reason]
+
+
+def test_what_cannot_be_compared_is_told() -> None:
+    pipeline = with_steps(notebook("import threading\nlock = threading.Lock()"), step("A", "lock\neval('1')"))
+    assert pipeline.plan("A")["A"].untracked == ("eval", "lock")
+
+
+# -- another kernel over the same directory -----------------------------------------------------------
+
+CODE = """
+import math
+K = 3
+def inner(x):
+    return math.floor(x) + K
+def helper(x, y=K):
+    return inner(x) + y
+class Point:
+    def __init__(self, x):
+        self.x = helper(x)
+"""
+
+
+def test_resume_needs_no_cell(place: Path) -> None:
+    pipeline = with_steps(notebook(CODE, place), step("A", "helper(1.5)"), step("B", "Point(A).x + alpha", alpha=100))
+    assert pipeline.materialize("B") == 113
+    fresh = Pipeline.open(place)
+    assert list(fresh.dag) == ["A", "B"]
+    assert fresh.plan("B").to_run == ()
+    assert fresh.today.namespace == {}, "nothing was run"
+    assert fresh.materialize("B") == 113
+    fresh.forget("A", "B")
+    assert fresh.materialize("B") == 113, "imports, helpers and constants come back"
+    assert fresh.plan("B").to_run == (), "and are the same"
+    assert Pipeline.open(place).plan("B").to_run == ()
+
+
+def test_the_text_of_helpers_comes_back_with_them(place: Path) -> None:
+    code = "K = 3\ndef helper(x):\n    return x + K  # so"
+    with_steps(notebook(code, place), step("A", "helper(1)")).materialize()
+    fresh = Pipeline.open(place)
+    fresh.forget("A")
+    assert fresh.materialize("A") == 4
+    fresh.today.namespace.clear()
+    exec(code, fresh.today.namespace)
+    fresh.today.statement = texts_of(code).get
+    assert fresh.plan("A").to_run == (), "running the cells themselves changes nothing"
+
+
+def test_a_needed_value_that_is_no_code_is_asked_for(place: Path) -> None:
+    pipeline = with_steps(notebook("import numpy\ndata = numpy.arange(3)", place), step("A", "int(data.sum())"))
+    assert pipeline.materialize("A") == 3
+    fresh = Pipeline.open(place)
+    assert fresh.materialize("A") == 3
+    fresh.forget("A")
+    with pytest.raises(StepFailed, match=r"data.*run the cell that defines it"):
+        fresh.materialize("A")
+
+
+def test_steps_that_never_ran_are_remembered_too(place: Path) -> None:
+    pipeline = with_steps(notebook(place=place), *CHAIN)
+    pipeline.materialize("A")
+    assert list(Pipeline.open(place).dag) == ["A", "B", "C"]
+
+
+def test_resuming_twice_takes_in_nothing_new(place: Path) -> None:
+    with_steps(notebook(place=place), *CHAIN).materialize()
+    fresh = notebook(place=place)
+    assert fresh.resume() == ["A", "B", "C"]
+    assert fresh.resume() == []
+
+
+def test_a_cell_that_ran_wins_over_what_is_remembered(place: Path) -> None:
+    with_steps(notebook(place=place), *CHAIN).materialize()
+    fresh = with_steps(notebook(place=place), step("A", "10"))
+    assert fresh.resume() == ["B", "C"]
+    assert fresh.materialize("C") == 12
+
+
+def test_a_definition_that_is_not_understood_is_a_problem_not_an_error(place: Path) -> None:
+    with_steps(notebook(place=place), *CHAIN).materialize()
+    Context(place).save_definition("B", {"name": "B", "text": "x = = 1"})
+    fresh = Pipeline.open(place)
+    assert "B" in " ".join(fresh.problems)
+    assert {"A", "C"} <= set(fresh.dag)
+
+
+@pytest.mark.parametrize("name", ["missing.jo", "missing.ipynb"])
+def test_open_where_there_is_nothing(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=r"There is no context at .*missing\.jo"):
+        Pipeline.open(tmp_path / name)
+
+
+def test_open_by_the_name_of_the_notebook(place: Path) -> None:
+    with_steps(notebook(place=place), *CHAIN).materialize()
+    assert list(Pipeline.open(place.with_suffix(".ipynb")).dag) == ["A", "B", "C"]
+
+
+def test_what_was_made_elsewhere_neither_runs_nor_loads(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = with_steps(notebook("def helper(): return 1", place), step("A", "helper()"), step("B", "A + 1"))
+    pipeline.materialize("A")
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(place.parent / "somebody else"))
+    fresh = Pipeline.open(place)
+    assert not fresh.dag["A"].trusted
+    assert [d.step for d in fresh.plan("B")] == ["A", "B"], "looking is fine"
+    for head in ("A", "B"):
+        with pytest.raises(UntrustedError):
+            fresh.materialize(head)
+    assert fresh.today.namespace == {}
+    assert fresh.trust() == ["A", "B"]
+    assert fresh.materialize("B") == 2
+
+
+def test_move_to(place: Path) -> None:
+    pipeline = with_steps(notebook(), *CHAIN)
+    pipeline.materialize()
+    pipeline.move_to(place)
+    assert pipeline.plan().to_run == ("A", "B", "C")
+    pipeline.materialize()
+    assert list(Pipeline.open(place).dag) == ["A", "B", "C"]
+
+
+def test_two_kernels_share_results(place: Path) -> None:
+    one = with_steps(notebook(place=place), *CHAIN)
+    other = with_steps(notebook(place=place), *CHAIN)
+    one.materialize()
+    assert other.materialize("C") == 3
+    assert other.ran() == []
+
+
+# -- listeners ----------------------------------------------------------------------------------------
+
+
+def test_a_listener_that_raises_stops_nobody() -> None:
+    pipeline = with_steps(notebook(), *CHAIN)
+
+    def broken(event: Any) -> None:
+        raise ValueError("broken picture")
+
+    pipeline.listen(broken)
+    heard = Heard(pipeline)
+    assert pipeline.materialize("C") == 3
+    assert heard.words("finished") == ["finished A", "finished B", "finished C"]
+    assert "ValueError in a listener: broken picture" in pipeline.problems
+
+
+def test_a_listener_can_leave() -> None:
+    pipeline, heard = notebook(), []
+    leave = pipeline.listen(heard.append)
+    pipeline.add(step("A", "1"))
+    leave()
+    leave()
+    pipeline.add(step("A", "2"))
+    assert [(event.kind, event.step) for event in heard] == [("changed", "A")]
+
+
+def test_a_listener_may_look_at_the_plan() -> None:
+    pipeline = with_steps(notebook(), *CHAIN)
+    seen: list[int] = []
+    pipeline.listen(lambda event: seen.append(len(pipeline.plan().to_run)))
+    pipeline.materialize()
+    assert seen[-1] == 0
+
+
+def test_a_request_without_a_front_end() -> None:
+    pipeline = with_steps(notebook(), *CHAIN)
+    pipeline.request({"verb": "materialize", "step": "B"})
+    assert pipeline.ran() == ["A", "B"]
+    with pytest.raises(UsageError):
+        pipeline.request({"verb": "forget", "step": "B"})
+
+
+def test_a_second_run_from_another_thread_is_refused() -> None:
+    pipeline = with_steps(notebook("import threading"), step("A", "inside.set()\ngo.wait(20)\n1"), step("B", "2"))
+    inside, go = threading.Event(), threading.Event()
+    pipeline.today.namespace.update(inside=inside, go=go)
+    thread = threading.Thread(target=pipeline.materialize, args=("A",))
+    thread.start()
+    assert inside.wait(20)
+    with pytest.raises(RunInProgress):
+        pipeline.materialize("B")
+    assert pipeline.is_running
+    go.set()
+    thread.join()
+    assert not pipeline.is_running
+    assert pipeline.materialize("B") == 2
