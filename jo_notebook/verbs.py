@@ -223,6 +223,15 @@ def found_text(pipeline: Pipeline) -> str:
     return "\n".join(lines)
 
 
+def _directory(text: str) -> Path:
+    """A place for results. Raises UsageError where a file is in the way."""
+    place = Path(text).expanduser().resolve()
+    there = next(path for path in (place, *place.parents) if path.exists())
+    if not there.is_dir():
+        raise UsageError(f"Results cannot live in {text}: {there.name} is a file. Name a directory, or one to be made.")
+    return place
+
+
 def _context(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     if args.action == "trust":
         names = pipeline.trust()
@@ -230,7 +239,7 @@ def _context(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     if args.action == "at":
         if not args.path:
             raise UsageError("Say where results should live, for instance: %context at results.jo")
-        pipeline.move_to(Path(args.path).expanduser().resolve())
+        pipeline.move_to(_directory(args.path))
         return Answer(found_text(pipeline))
     context = pipeline.context
     kept = [record for record in context.records.values() if not record.unsaved]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 
 from jo_notebook.core.definition import Definition, Dependency
+from jo_notebook.core.source import is_builtin
 from jo_notebook.errors import CycleError, UnknownStepError, did_you_mean
 
 
@@ -14,7 +15,8 @@ class Graph:
     """Definitions and the dependencies between them, in the order of registration.
 
     A dependency may be not yet defined. Dependencies that a definition leaves to be inferred are the
-    steps whose names its body reads; they are found anew whenever the set of names changes.
+    steps whose names its body reads (but for names that Python itself has: a step called `sum` has to be
+    asked for by name); they are found anew whenever the set of names changes.
     """
 
     def __init__(self, definitions: Iterable[Definition] = ()) -> None:
@@ -152,8 +154,8 @@ def _dependencies(definition: Definition, names: Collection[str]) -> tuple[Depen
     if definition.depends_on is not None:
         return definition.depends_on
     given = {name for name, _ in definition.params}
-    known = [n for n in sorted(definition.source.reads - given) if n in names or n in definition.inferred]
-    return tuple(Dependency(n, n) for n in known)
+    read = (name for name in sorted(definition.source.reads - given) if not is_builtin(name))
+    return tuple(Dependency(name, name) for name in read if name in names or name in definition.inferred)
 
 
 def _reach(names: Iterable[str], step: Callable[[str], Iterable[str]]) -> frozenset[str]:

@@ -13,7 +13,8 @@ class Record:
     """What is remembered of one result.
 
     `version` is the data version of the value; `exact` is False where two equal values might get
-    different versions (which can only cause extra runs). `when` is seconds since the epoch, `seconds`
+    different versions (which can only cause extra runs), and then `witness` tells a changed value from
+    this one as far as anything can. `when` is seconds since the epoch, `seconds`
     the wall time of the run, `size` the bytes on disk. `unsaved` is empty for a stored result and
     otherwise says why the value could not be stored.
     """
@@ -22,6 +23,7 @@ class Record:
     fingerprint: Fingerprint
     version: str
     exact: bool = True
+    witness: str = ""
     when: float = 0.0
     seconds: float = 0.0
     size: int = 0

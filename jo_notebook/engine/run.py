@@ -16,7 +16,7 @@ from jo_notebook.core.fingerprint import Fingerprint, Part
 from jo_notebook.core.graph import Graph
 from jo_notebook.core.plan import Action, Decision, Known, Plan, input_parts, reasons_to_run
 from jo_notebook.core.record import Failure, LogEntry, Record
-from jo_notebook.core.version import version_of
+from jo_notebook.core.version import version_of, witness_of
 from jo_notebook.engine.call import call_step, users_traceback
 from jo_notebook.engine.capture import Recorder, recording, routed_output
 from jo_notebook.errors import StoreError, UntrustedError
@@ -147,7 +147,7 @@ class _Run:
         if decision.action is Action.RUN:
             self.outcome.kept.append(name)
             self.emit(EventKind.KEPT, name, "its inputs came out the same")
-        if name == self.outside.load and self.outside.context.held(name) == "disk":
+        if name == self.outside.load and self.outside.context.held(name):
             self._input(name)
 
     def _run(self, name: str) -> None:
@@ -177,6 +177,7 @@ class _Run:
             fingerprint=fingerprint,
             version=version.digest,
             exact=version.exact,
+            witness="" if version.exact else witness_of(value),
             when=when,
             seconds=seconds,
             run_id=self.outcome.run_id,
@@ -203,7 +204,7 @@ class _Run:
             self._note_record(name)
             self.outcome.loaded.append(name)
             self.emit(EventKind.LOADED, name)
-        elif (record := self.records.get(name)) and record.exact and version_of(value).digest != record.version:
+        elif (record := self.records.get(name)) and _has_changed(value, record):
             value = self._restored(name)
         if name in self.records:
             self.versions[name] = self.records[name].version
@@ -266,3 +267,10 @@ def one_line(error: BaseException) -> str:
         first = []
     text = f"{type(error).__name__}: {first[0]}" if first else type(error).__name__
     return text if len(text) <= 300 else text[:299] + "…"
+
+
+def _has_changed(value: object, record: Record) -> bool:
+    """Whether a value in memory is no longer the one its step returned."""
+    if record.exact:
+        return version_of(value).digest != record.version
+    return bool(record.witness) and witness_of(value) != record.witness

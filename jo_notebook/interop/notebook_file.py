@@ -19,7 +19,7 @@ from pathlib import Path
 from jo_notebook.core.source import free_names
 from jo_notebook.errors import UsageError
 
-STEP = re.compile(r"^(?:%%step\s+|#\|\s*step:\s*)(?P<name>[^\s<]+)(?P<rest>[^\n]*)")
+STEP = re.compile(r"\s*(?:%%(?:capture|time)\b[^\n]*\n)*(?:%%step\s+|#\|\s*step:\s*)(?P<name>[^\s<]+)(?P<rest>[^\n]*)")
 ALIAS = re.compile(r"--name-alias[ =](\S+)")
 LIKE = re.compile(r"^%step\s+(?P<name>\S+)", re.MULTILINE)
 VERB = re.compile(
@@ -27,6 +27,7 @@ VERB = re.compile(
     r"load_ext jo_notebook|unload_ext|reload_ext)\b",
     re.MULTILINE,
 )
+WORD = re.compile(r"[^\W\d]\w*")
 MAGIC = re.compile(r"^(\s*)(?:\w+\s*=\s*)?[%!].*$", re.MULTILINE)
 
 
@@ -104,8 +105,9 @@ def _always_runs(cell: NotebookCell, last: int) -> bool:
 
 
 def _body(cell: NotebookCell) -> str:
-    """A step's text without its `%%step` line."""
-    return cell.text.partition("\n")[2] if cell.text.startswith("%%step") else cell.text
+    """A step's text without the lines that make it one."""
+    found = STEP.match(cell.text)
+    return cell.text[found.end() :] if found else cell.text
 
 
 def _steps_of(text: str) -> list[str]:
@@ -119,14 +121,16 @@ def _steps_of(text: str) -> list[str]:
 
 def _python(text: str) -> str:
     """The cell without its magic lines, which are replaced by `pass`."""
-    return "" if text.startswith("%%") else MAGIC.sub(r"\1pass", text)
+    return MAGIC.sub(r"\1pass", text)
 
 
 def _reads(text: str) -> frozenset[str]:
+    """The names a cell reads; of a magic's line every word, for its text may be Python."""
+    words = {word for line in MAGIC.finditer(text) for word in WORD.findall(line[0])}
     try:
-        return free_names(_python(text))
+        return free_names(_python(text)) | words
     except (SyntaxError, ValueError, RecursionError):
-        return frozenset()
+        return frozenset(words)
 
 
 def _bound(text: str) -> set[str]:

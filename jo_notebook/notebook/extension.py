@@ -228,6 +228,8 @@ class Extension:
                 "%step as a line needs --like: %step SaltTomatoes --like Salt --depends-on water=PourTomatoes. "
                 "To make a cell a step, use %%step on its first line."
             )
+        if line.name == line.like:
+            raise UsageError(f"{line.name} cannot be like itself: give the new step another name.")
         dag = self.pipeline.dag
         dag.check([line.like])
         model = dag[line.like]
