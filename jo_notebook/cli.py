@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except JoError as error:
         return _complain(str(error), 2 if getattr(error, "cause", "") in MISUSE else 1)
     except KeyboardInterrupt:
-        return _complain("Interrupted. What was finished is kept.", 130)
+        return _complain("Interrupted.", 130)
 
 
 def _perform(words: list[str]) -> int:

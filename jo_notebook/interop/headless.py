@@ -13,6 +13,7 @@ from jo_notebook.errors import JoError
 from jo_notebook.interop.notebook_file import CellKind, NotebookCell, read_notebook
 
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+NUMBERED = re.compile(r",? (?:in )?cell \[\d+\]")
 Write = Callable[[str, str], None]
 
 
@@ -51,8 +52,8 @@ class Session:
     def _explain(self, cell: Any, where: str, error: Any) -> str:
         for output in cell.outputs:
             if output.output_type == "error":
-                is_line = len(output.traceback) == 1
-                return output.traceback[0] if is_line else f"{where} failed.\n" + "\n".join(output.traceback)
+                is_ours = len(output.traceback) == 1
+                return _placed(where, output.evalue) if is_ours else f"{where} failed.\n" + "\n".join(output.traceback)
         return f"{where} failed: {error.ename}: {error.evalue}"
 
     def _heard(self, message: dict[str, Any]) -> None:
@@ -81,6 +82,13 @@ def session(path: str | os.PathLike[str], write: Write) -> Iterator[Session]:
         yield ready
 
 
+def _placed(where: str, message: str) -> str:
+    """An error of ours with its place in the file; this kernel's own numbering of cells means nothing to a user."""
+    if where.startswith("jo "):
+        return message
+    return f"{where}: {NUMBERED.sub('', message)}"
+
+
 def _where(path: Path, cell: NotebookCell) -> str:
     return f"{path.name}, cell {cell.index + 1}" + (f" (step {cell.step})" if cell.step else "")
 
@@ -102,7 +110,7 @@ def _client(path: Path) -> Any:
     kernel = nbformat.read(path, as_version=4).metadata.get("kernelspec", {}).get("name") or "python3"
     return Client(
         nbformat.v4.new_notebook(),
-        extra_arguments=["--log-level=ERROR"],
+        extra_arguments=["--log-level=CRITICAL"],
         timeout=None,
         kernel_name=kernel,
         resources={"metadata": {"path": str(path.parent)}},

@@ -23,7 +23,7 @@ from jo_notebook.notebook.cells import Cells
 from jo_notebook.notebook.comment import comment_to_magic
 from jo_notebook.notebook.displays import capture_displays
 from jo_notebook.notebook.inner import assign_outside, magics_see_the_step
-from jo_notebook.notebook.location import find_location, start_directory
+from jo_notebook.notebook.location import Location, find_location, start_directory
 from jo_notebook.notebook.magics import perform_and_show, register_magics
 from jo_notebook.notebook.mainloop import MainLoop
 from jo_notebook.notebook.messages import Messages
@@ -62,13 +62,7 @@ class Extension:
         self.shell = shell
         self.settings = JoNotebook(parent=shell)
         self.cells = Cells(shell)
-        self.location = find_location(
-            shell.user_ns,
-            os.environ,
-            start_directory(shell),
-            asked=self.settings.context,
-            from_cell=self._comes_from_a_cell(),
-        )
+        self.location = self._locate(self.settings.context)
         self.saved = SavedCells(self.location.notebook)
         self.pipeline = Pipeline(Context(self.location.place), namespace=shell.user_ns)
         self.pipeline.today.statement = self.cells.statement
@@ -80,11 +74,17 @@ class Extension:
         self._bound: dict[str, Any] = {}
         self._files: dict[str, str] = {}
         self._pictures: dict[str, Any] = {}
+        self.settings.observe(lambda change: self.pipeline.move_to(self._locate(change["new"]).place), "context")
         self._register()
         if os.environ.get("JO_RESUME", "on") != "off":
             self.pipeline.take_in()
             self._mark_orphans()
             print(found_text(self.pipeline))  # noqa: T201 - what %load_ext says
+
+    def _locate(self, asked: str) -> Location:
+        """Where results live: where a setting says, or beside the notebook."""
+        is_cell, start = self._comes_from_a_cell(), start_directory(self.shell)
+        return find_location(self.shell.user_ns, os.environ, start, asked=asked, from_cell=is_cell)
 
     # -- registrations and their undo ------------------------------------------------------------------
 
