@@ -43,8 +43,13 @@ class Reply:
 
     @property
     def displays(self) -> list[dict[str, Any]]:
-        """The mime bundles shown: displays, their updates and the cell's result."""
-        return [content["data"] for content in self._contents("execute_result", "display_data", "update_display_data")]
+        """The mime bundles shown: displays, their updates and the cell's result.
+
+        Updates of what another cell shows may come at any time: they are not this cell's.
+        """
+        mine = {_display_id(content) for content in self._contents("display_data")}
+        shown = self._contents("execute_result", "display_data", "update_display_data")
+        return [c["data"] for c in shown if not _display_id(c) or _display_id(c) in mine]
 
     @property
     def text(self) -> str:
@@ -178,6 +183,10 @@ class Kernel:
         if self._manager.has_kernel:
             self._manager.shutdown_kernel(now=True)
         self._manager.context.destroy(linger=0)
+
+
+def _display_id(content: Message) -> str:
+    return str(content.get("transient", {}).get("display_id", ""))
 
 
 def _is_finished(reply: Reply) -> bool:

@@ -161,7 +161,7 @@ UNSTORABLE = {
 @pytest.mark.parametrize("kind", UNSTORABLE)
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_result_that_cannot_be_stored(ready: Kernel, kind: str) -> None:
-    """It costs only itself: usable downstream in this session, with the piece that refuses named; the rest is stored."""
+    """It costs only itself: usable downstream in this session; the piece that refuses is named; the rest is stored."""
     makes, path = UNSTORABLE[kind]
     ready.run(f"%%step Odd\n{makes}", "odd")
     ready.run("%%step After\ntype(Odd).__name__", "after")

@@ -83,8 +83,8 @@ def _params(words: list[str] | None) -> tuple[tuple[str, Any], ...]:
         return tuple((check_name(str(k.arg)), ast.literal_eval(k.value)) for k in call.keywords)
     except (SyntaxError, ValueError) as error:
         raise UsageError(
-            f"The parameters {text!r} are not understood ({error}). Write plain values by name, for instance "
-            "--params \"alpha=0.1, kind='linear'\""
+            f"The parameters {text!r} are not understood ({getattr(error, 'msg', error)}). "
+            "Write plain values by name, for instance --params \"alpha=0.1, kind='linear'\""
         ) from error
 
 

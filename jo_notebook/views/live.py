@@ -25,6 +25,7 @@ OUTCOMES: Mapping[EventKind, Availability] = {
     EventKind.LOADED: Availability.AVAILABLE,
     EventKind.FAILED: Availability.FAILED,
 }
+IN_MEMORY = frozenset({EventKind.FINISHED, EventKind.UNSAVED, EventKind.LOADED})
 SILENT = frozenset({EventKind.OUTPUT, EventKind.WARNING})
 
 
@@ -163,4 +164,5 @@ def _outcome(decision: Decision, event: Event | None) -> Decision:
         return decision
     failed = event.kind is EventKind.FAILED
     reasons = (Reason("failed", f"last run failed: {event.text}", event.step),) if failed else ()
-    return replace(decision, availability=OUTCOMES[event.kind], action=Action.NOTHING, reasons=reasons)
+    held = "memory" if event.kind in IN_MEMORY else decision.held
+    return replace(decision, availability=OUTCOMES[event.kind], action=Action.NOTHING, reasons=reasons, held=held)

@@ -42,7 +42,7 @@ def test_a_cd_before_and_after_loading_moves_nothing(kernel: Kernel, tmp_path: P
     assert places(tmp_path) == ["notebook.jo"]
     kernel.restart()
     kernel.run("import os; os.chdir('deep')")
-    assert "1 steps" in kernel.run("%load_ext jo_notebook").stdout.replace("1 step ", "1 steps ")
+    assert "jo_notebook: 1 step in notebook.jo: 1 available" in kernel.run("%load_ext jo_notebook").stdout
 
 
 def test_jupyterlab(start_kernel: StartKernel, tmp_path: Path) -> None:

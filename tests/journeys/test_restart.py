@@ -94,6 +94,29 @@ def test_a_step_runs_again_first_thing(second_kernel: Kernel, tmp_path: Path) ->
     assert states(second_kernel) == ALL
 
 
+def test_a_value_of_the_notebooks_own_class_is_read(second_kernel: Kernel, tmp_path: Path) -> None:
+    """An ordinary cell reads an instance: its class comes back with what its methods need, and nothing runs."""
+    second_kernel.run("%load_ext jo_notebook", "a")
+    assert result(second_kernel.run("Fit.score(), Fit.values[:3]")) == "(10.607, [0, 1, 2])"
+    assert states(second_kernel) == ALL
+    assert runs(tmp_path) == []
+
+
+def test_what_could_not_be_kept_is_told(lab_kernel: Kernel) -> None:
+    """A value that no code gives back: the step's failure names it and says which cell to run."""
+    lab_kernel.run("%load_ext jo_notebook", "a")
+    lab_kernel.run("import threading\nlock = threading.Lock()", "b")
+    lab_kernel.run("%%step Guarded --run\nwith lock:\n    value = 5\nvalue", "c")
+    lab_kernel.kill()
+    lab_kernel.restart()
+    lab_kernel.run("%load_ext jo_notebook", "a")
+    assert result(lab_kernel.run("Guarded")) == "5"
+    error = lab_kernel.run("%materialize Guarded --force", allow_error=True).error
+    assert "lock could not be kept from the earlier session: run the cell that defines it." in error.splitlines()[0]
+    lab_kernel.run("import threading\nlock = threading.Lock()", "b")
+    assert result(lab_kernel.run("%materialize Guarded --force")) == "5"
+
+
 def test_running_the_cells_again_changes_nothing(second_kernel: Kernel, tmp_path: Path) -> None:
     """*Run All* in the new kernel finds everything available, and an edit of a helper is seen as before."""
     kernel = second_kernel
