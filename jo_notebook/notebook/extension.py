@@ -3,41 +3,31 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from jo_notebook.core.definition import Definition, Origin
+from jo_notebook.core.definition import Definition
 from jo_notebook.core.events import Event, EventKind
-from jo_notebook.core.plan import Availability
-from jo_notebook.core.source import is_builtin, parse_source
 from jo_notebook.engine.capture import Recorder
-from jo_notebook.engine.today import shown_text
-from jo_notebook.errors import JoError, UsageError
 from jo_notebook.notebook.answers import StepAnswers, mismatches
 from jo_notebook.notebook.cells import Cells
 from jo_notebook.notebook.comment import comment_to_magic
+from jo_notebook.notebook.defining import Defining
 from jo_notebook.notebook.displays import capture_displays
-from jo_notebook.notebook.inner import assign_outside, magics_see_the_step
+from jo_notebook.notebook.inner import magics_see_the_step
 from jo_notebook.notebook.location import Location, find_location, start_directory
 from jo_notebook.notebook.magics import perform_and_show, register_magics
 from jo_notebook.notebook.mainloop import MainLoop
 from jo_notebook.notebook.messages import Messages
+from jo_notebook.notebook.names import Names
 from jo_notebook.notebook.saved import SavedCells
 from jo_notebook.notebook.settings import JoNotebook
 from jo_notebook.notebook.stepline import StepLine
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.store.context import Context
-from jo_notebook.verbs import VERBS, find, found_text
-
-ABSENT = object()
-WORD = re.compile(r"\w+")
-STEP_CELL = re.compile(r"\s*(?:%%step\b|#\|\s*step:)")
-OWN_MAGIC = re.compile(rf"\s*(?:\w+\s*=\s*)?%(?:step|jo|pipeline|{'|'.join(verb.name for verb in VERBS)})\b")
+from jo_notebook.verbs import find, found_text
 
 _loaded: WeakKeyDictionary[Any, Extension] = WeakKeyDictionary()
 
@@ -64,15 +54,15 @@ class Extension:
         self.cells = Cells(shell)
         self.location = self._locate(self.settings.context)
         self.saved = SavedCells(self.location.notebook)
+        self.defining = Defining(shell, self.cells, self.location.notebook)
         self.pipeline = Pipeline(Context(self.location.place), namespace=shell.user_ns)
         self.pipeline.today.statement = self.cells.statement
-        self.pipeline.today.filename = self._filename
+        self.pipeline.today.filename = self.defining.file_of
         self.pipeline.around = self._around_steps
         self.loop = MainLoop()
         self.answers = StepAnswers(self.pipeline)
-        self.pipeline.send = Messages(self.pipeline, self.loop, lambda heads: self.bind_results()).handle
-        self._bound: dict[str, Any] = {}
-        self._files: dict[str, str] = {}
+        self.pipeline.send = Messages(self.pipeline, self.loop, lambda heads: self.names.bind_results()).handle
+        self.names = Names(shell, self.pipeline)
         self._pictures: dict[str, Any] = {}
         self.settings.observe(lambda change: self.pipeline.move_to(self._locate(change["new"]).place), "context")
         self._register()
@@ -138,7 +128,7 @@ class Extension:
             return
         self._mark_orphans()
         self.pipeline.touch()
-        self._look_at_what_is_read(cell.text)
+        self.names.look_at_what_is_read(cell.text)
 
     def _mark_orphans(self) -> None:
         """Steps whose cell was deleted: in this session, or (for remembered ones) from the saved file."""
@@ -151,9 +141,7 @@ class Extension:
         if cell is None:
             return
         self.pipeline.touch()
-        error = result.error_in_exec
-        if isinstance(error, NameError) and error.name in self.pipeline.dag:
-            print(self._name_hint(str(error.name)))  # noqa: T201 - shown below the cell's own traceback
+        self.names.explain_missing(result.error_in_exec)
         if cell.id and cell.text and result.success:
             self._drop_left_over(cell.id, cell.defined)
         if len(self.pipeline.dag):
@@ -166,101 +154,29 @@ class Extension:
         if left:
             self.pipeline.remove(*left)
 
-    def _name_hint(self, name: str) -> str:
-        return (
-            f"{name} is a step that is not materialized yet: click it in %graph, or run %materialize {name}."
-            if self.pipeline.explain(name).availability is not Availability.STALE
-            else f"{name} is a step whose result is stale: see %explain {name}, or run %materialize {name}."
-        )
-
-    def _look_at_what_is_read(self, text: str) -> None:
-        """A step's name is its value: loads what nobody has bound, and tells where a bound value is old."""
-        namespace = self.shell.user_ns
-        for name in self._steps_read_by(text):
-            if name not in namespace:
-                self._load(name)
-            elif namespace[name] is self._bound.get(name, ABSENT) and "materialize" not in text:
-                self._warn_if_stale(name)
-
-    def _steps_read_by(self, text: str) -> list[str]:
-        """The steps whose names an ordinary cell reads, also in its magics."""
-        dag = self.pipeline.dag
-        if STEP_CELL.match(text) or dag.definitions.keys().isdisjoint(WORD.findall(text)):
-            return []
-        own = "\n".join(line for line in text.split("\n") if not OWN_MAGIC.match(line))
-        try:
-            reads = parse_source(own, python=self.shell.transform_cell(own)).reads
-        except (JoError, SyntaxError, ValueError, RecursionError):
-            return []
-        return sorted(name for name in reads if name in dag)
-
-    def _load(self, name: str) -> None:
-        if self.pipeline.explain(name).availability is Availability.AVAILABLE:
-            try:
-                self._bind(name, self.pipeline.context[name])
-            except JoError as error:
-                print(f"{name} cannot be loaded: {error}")  # noqa: T201 - shown above the cell's output
-
-    def _warn_if_stale(self, name: str) -> None:
-        decision = self.pipeline.explain(name)
-        if decision.availability is Availability.STALE:
-            why = decision.reasons[0].text
-            print(f"Note: this is an old {name} ({why}); %materialize {name} makes a new one.")  # noqa: T201 - as above
-
     # -- steps -----------------------------------------------------------------------------------------
 
     def define(self, line: StepLine, body: str) -> Any:
         """Registers the running cell as a step, shows its line, and materializes it where that is asked."""
-        if line.like:
-            raise UsageError("--like is for a line of its own: %step NAME --like STEP. This cell has its own code.")
-        origin = Origin(Path(self.location.notebook).name, self.cells.current.id, self.cells.label())
-        header = self._header(line, body)
-        blank = len(body) - len(body.lstrip("\n"))
-        python = "\n" * blank + assign_outside(self.shell.transform_cell(body))
-        source = parse_source(body, python=python, header=header, where=f"{line.name}, {origin}")
-        definition = Definition(line.name, source, line.depends_on, line.params, origin)
-        return self._add(definition, run=line.run, replacing=self._of_this_cell())
+        return self._add(self.defining.of_cell(line, body), run=line.run, replacing=self._of_this_cell())
 
     def define_like(self, line: StepLine) -> Any:
         """Registers a step with the code of another one."""
-        if not line.like:
-            raise UsageError(
-                "%step as a line needs --like: %step SaltTomatoes --like Salt --depends-on water=PourTomatoes. "
-                "To make a cell a step, use %%step on its first line."
-            )
-        if line.name == line.like:
-            raise UsageError(f"{line.name} cannot be like itself: give the new step another name.")
-        dag = self.pipeline.dag
-        dag.check([line.like])
-        model = dag[line.like]
-        origin = Origin(Path(self.location.notebook).name, self.cells.current.id, self.cells.label())
-        definition = replace(
-            model.under(line.name, origin),
-            depends_on=model.depends_on if line.depends_on is None else line.depends_on,
-            params=tuple({**dict(model.params), **dict(line.params)}.items()),
-        )
-        return self._add(definition, run=line.run, replacing=())
+        return self._add(self.defining.like(line, self.pipeline), run=line.run, replacing=())
 
     def _add(self, definition: Definition, *, run: bool, replacing: tuple[str, ...]) -> Any:
         name = definition.name
         self.pipeline.add(definition, replacing=replacing)
         self.cells.current.defined.add(name)
-        self._files[name] = self._register_text(definition)
+        self.defining.keep_text(definition)
         plan = self.pipeline.plan(name)
-        notes = mismatches(self.pipeline, name, plan) + self._shadowing(name)
+        notes = mismatches(self.pipeline, name, plan) + self.names.shadowed(name)
         materialize = run or self.settings.on_step == "materialize"
         button = self.settings.button and not materialize and self.cells.has_front_end()
         self.answers.show(name, notes, button=button)
         if not materialize:
             return None
         return perform_and_show(self, find("materialize"), [name], "%materialize")
-
-    def _shadowing(self, name: str) -> list[str]:
-        """A name that is in use already, for something that is no step's value."""
-        taken = name in self.shell.user_ns and self.shell.user_ns[name] is not self._bound.get(name)
-        if taken or is_builtin(name):
-            return [f"Note: {name} is already a name in this notebook; materializing binds it to the step's result."]
-        return []
 
     def _of_this_cell(self) -> tuple[str, ...]:
         """Steps that this very cell defined when it ran before."""
@@ -270,21 +186,6 @@ class Extension:
         mine = (n for n, d in self.pipeline.dag.definitions.items() if d.origin.cell_id == cell.id)
         return tuple(name for name in mine if name not in cell.defined)
 
-    def _header(self, line: StepLine, body: str) -> str:
-        """What stands above the body in the cell, so that line numbers are the cell's own."""
-        whole, part = self.cells.current.text.rstrip("\n"), body.rstrip("\n")
-        above = whole[: len(whole) - len(part)] if whole.endswith(part) else ""
-        return above if above.endswith("\n") else f"%%step {line.name}\n"
-
-    def _register_text(self, definition: Definition) -> str:
-        """A file name under which tracebacks and the debugger find the cell's own lines."""
-        text = shown_text(definition)
-        compiler = self.shell.compile
-        return str(compiler.cache(text, self.cells.number(), raw_code=self.cells.current.text or text))
-
-    def _filename(self, definition: Definition) -> str | None:
-        return None if definition.origin.remembered else self._files.get(definition.name)
-
     @contextmanager
     def _around_steps(self, recorder: Recorder) -> Iterator[None]:
         """What the engine enters around each call of a step."""
@@ -292,19 +193,6 @@ class Extension:
             yield
 
     # -- results ---------------------------------------------------------------------------------------
-
-    def bind_results(self) -> None:
-        """Binds the names of what the last run made or loaded; results that are only on disk come when read."""
-        outcome, context = self.pipeline.outcome, self.pipeline.context
-        if outcome is None:
-            return
-        for name in dict.fromkeys([*outcome.finished, *outcome.loaded]):
-            if context.held(name) == "memory":
-                self._bind(name, context[name])
-
-    def _bind(self, name: str, value: Any) -> None:
-        self.shell.user_ns[name] = value
-        self._bound[name] = value
 
     def keep_picture(self, picture: Any) -> Any:
         """A cell shows one picture: the one it showed before is let go."""

@@ -103,12 +103,12 @@ def perform_and_show(extension: Extension, verb: Verb, line: str | Sequence[str]
         answer = perform(extension.pipeline, verb, line, prog)
     except StepFailed as error:
         print(outcome_text(extension.pipeline), flush=True)  # noqa: T201 - what was done before the failure stands
-        extension.bind_results()
+        extension.names.bind_results()
         error.render = lambda failure: failure_lines(extension.shell, failure)
         raise
     except KeyboardInterrupt as interrupt:
         print("Interrupted. What was finished is kept.", flush=True)  # noqa: T201 - a magic's answer goes to its cell
-        extension.bind_results()
+        extension.names.bind_results()
         lines = interrupt_lines(extension.shell, interrupt)
         vars(interrupt)["_render_traceback_"] = lambda: lines
         raise
@@ -122,5 +122,5 @@ def _show(extension: Extension, verb: Verb, answer: Answer) -> Any:
     if answer.text:
         print(answer.text, flush=True)  # noqa: T201 - a magic's answer goes to its cell
     if verb.name == "materialize":
-        extension.bind_results()
+        extension.names.bind_results()
     return answer.value if answer.has_value else None
