@@ -182,6 +182,7 @@ class Pipeline:
             raise RunInProgress(IN_A_STEP if self._runner == threading.get_ident() else IN_PROGRESS)
         try:
             self._runner = threading.get_ident()
+            self.notice = ""
             self.context.refresh()
             self.touch()
             plan = self.plan(*heads, force=force, only=only)

@@ -186,7 +186,7 @@ def test_forget() -> None:
     pipeline.ran()
     pipeline.forget("A", "B")
     assert "A" not in pipeline.context
-    assert pipeline.plan("C")["A"].reasons[0].text == "never run"
+    assert pipeline.plan("C")["A"].reasons[0].text == "no result"
     pipeline.materialize()
     assert pipeline.ran() == ["A", "B"], "the value of C is the same, so it is kept"
 
@@ -210,7 +210,7 @@ def test_log_of_an_unknown_step() -> None:
 
 def test_explain_and_steps() -> None:
     pipeline = with_steps(notebook(), *CHAIN)
-    assert [reason.text for reason in pipeline.explain("B").reasons] == ["never run", "upstream A will run"]
+    assert [reason.text for reason in pipeline.explain("B").reasons] == ["no result", "upstream A will run"]
     assert [decision.step for decision in pipeline.steps()] == ["A", "B", "C"]
 
 

@@ -150,6 +150,8 @@ def parse_dependencies(words: Iterable[str]) -> tuple[Dependency, ...] | None:
     pieces = [piece for piece in pieces if piece]
     if [piece.lower() for piece in pieces] == ["none"]:
         return ()
+    if "none" in pieces:
+        raise UsageError("--depends-on says none and names steps as well: leave one of them out.")
     found: dict[str, Dependency] = {}
     for piece in pieces:
         parameter, equals, step = piece.partition("=")

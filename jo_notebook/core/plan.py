@@ -170,7 +170,7 @@ def reasons_to_run(graph: Graph, known: Known, name: str, versions: Mapping[str,
     if failure is not None and not differences(failure.fingerprint, today, unknown):
         found = [Reason("failed", f"last run failed: {failure.error}", name), *found]
     elif record is None:
-        missing = "never run" if failure is None else "not run since it was edited"
+        missing = "no result" if failure is None else "not run since it was edited"
         found = [Reason("missing", missing, name), *found]
     return (*asked, *found)
 

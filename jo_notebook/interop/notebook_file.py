@@ -17,7 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from jo_notebook.core.source import free_names
-from jo_notebook.errors import UsageError
+from jo_notebook.errors import DuplicateStepError, UsageError
 
 STEP = re.compile(r"\s*(?:%%(?:capture|time)\b[^\n]*\n)*(?:%%step\s+|#\|\s*step:\s*)(?P<name>[^\s<]+)(?P<rest>[^\n]*)")
 ALIAS = re.compile(r"--name-alias[ =](\S+)")
@@ -70,6 +70,7 @@ def read_notebook(path: str | os.PathLike[str]) -> tuple[NotebookCell, ...]:
 
 def _sorted_out(cells: Iterable[tuple[int, str, str]]) -> tuple[NotebookCell, ...]:
     cells = list(cells)
+    _refuse_second_claims(cells)
     steps = {name for _, _, text in cells for name in _steps_of(text)}
     tainted = set(steps)
     found = []
@@ -108,6 +109,18 @@ def _body(cell: NotebookCell) -> str:
     """A step's text without the lines that make it one."""
     found = STEP.match(cell.text)
     return cell.text[found.end() :] if found else cell.text
+
+
+def _refuse_second_claims(cells: Iterable[tuple[int, str, str]]) -> None:
+    """As in the notebook: one name, one cell."""
+    owners: dict[str, int] = {}
+    for index, _, text in cells:
+        for name in _steps_of(text):
+            if owners.setdefault(name, index) != index:
+                raise DuplicateStepError(
+                    f"Two cells define a step called {name}: cell {owners[name] + 1} and cell {index + 1} of the "
+                    "notebook. Give one of them another name."
+                )
 
 
 def _steps_of(text: str) -> list[str]:

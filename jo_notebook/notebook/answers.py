@@ -9,6 +9,7 @@ from typing import Any
 from jo_notebook.core.plan import Availability, Decision, Plan
 from jo_notebook.errors import JoError, did_you_mean
 from jo_notebook.pipeline import Pipeline
+from jo_notebook.views.comms import answer_at_once
 from jo_notebook.views.live import PlanFollower
 from jo_notebook.views.look import LOOKS
 from jo_notebook.views.text import step_line
@@ -225,15 +226,6 @@ def _box(line: Line, clicked: Any) -> Any:
             return {**(super()._repr_mimebundle_(**kwargs) or {}), **self._line._repr_mimebundle_()}
 
     return StepBox()
-
-
-def answer_at_once(widget: Any) -> None:
-    """Lets a click reach Python while a cell runs, where ipykernel would hold it back until then.
-
-    ipykernel 7.4 answers a comm on the thread that last wrote to it; this keeps the front end's own thread.
-    """
-    if hasattr(type(widget.comm), "_reply_subshell_for"):
-        widget.comm._reply_subshell_for = lambda data, default: default
 
 
 def mismatches(pipeline: Pipeline, name: str, plan: Plan) -> list[str]:

@@ -16,6 +16,7 @@ import ipycytoscape
 import ipywidgets
 from ipycytoscape.cytoscape import MutableDict
 
+from jo_notebook.views.comms import answer_at_once
 from jo_notebook.views.cytoscape import edge_data, node_data, style_sheet
 from jo_notebook.views.diagram import describe, svg
 from jo_notebook.views.live import Follower, GraphSource
@@ -116,7 +117,7 @@ class GraphWidget(ipywidgets.VBox):  # type: ignore[misc]
     def _button(self, word: str, tip: str, action: Callable[[], None]) -> ipywidgets.Button:
         button = ipywidgets.Button(description=word, tooltip=tip).add_class("jo-graph-button")
         button.on_click(lambda _: action())
-        _answer_at_once(button)
+        answer_at_once(button)
         return button
 
     def _draw(self) -> None:
@@ -192,7 +193,7 @@ class _Cytoscape(ipycytoscape.CytoscapeWidget):  # type: ignore[misc]
         self.add_class("jo-graph").add_class(height_class(state))
         self.on("node", "click", clicked)
         self.on("node", "mouseover", pointed_at)
-        _answer_at_once(self)
+        answer_at_once(self)
 
 
 def _graph(state: GraphState) -> _Graph:
@@ -214,16 +215,6 @@ def _picture(state: GraphState) -> str:
 
 def _is_busy(state: GraphState) -> bool:
     return any(node.state in ("running", "queued") for node in state.nodes)
-
-
-def _answer_at_once(widget: ipywidgets.Widget) -> None:
-    """Keeps a widget's messages on the front end's own thread, so that a click counts while a cell runs.
-
-    ipykernel 7.4 would move them to the thread that last wrote to the widget. The name is private to it;
-    without it all works, only later.
-    """
-    if hasattr(type(widget.comm), "_reply_subshell_for"):
-        widget.comm._reply_subshell_for = lambda data, default: default
 
 
 def _close_all(widgets: Iterable[ipywidgets.Widget]) -> None:

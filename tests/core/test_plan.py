@@ -103,9 +103,9 @@ ROWS = [
         world(),
         [],
         [
-            "A missing run: never run",
-            "B missing run: never run; upstream A will run",
-            "C missing run: never run; upstream B will run",
+            "A missing run: no result",
+            "B missing run: no result; upstream A will run",
+            "C missing run: no result; upstream B will run",
         ],
         id="nothing known",
     ),
@@ -150,7 +150,7 @@ ROWS = [
     pytest.param(
         world().ran().forgotten("A"),
         [],
-        ["A missing run: never run", "B stale run: upstream A will run", "C stale run: upstream B will run"],
+        ["A missing run: no result", "B stale run: upstream A will run", "C stale run: upstream B will run"],
         id="source forgotten",
     ),
     pytest.param(
@@ -227,7 +227,7 @@ ROWS = [
     pytest.param(
         World(graph_of(B="A")),
         [],
-        ["B missing run: never run; A is not registered yet"],
+        ["B missing run: no result; A is not registered yet"],
         id="undefined dependency",
     ),
     pytest.param(

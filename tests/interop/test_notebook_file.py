@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from jo_notebook.errors import UsageError
+from jo_notebook.errors import DuplicateStepError, UsageError
 from jo_notebook.interop.notebook_file import read_notebook
 
 CLEAN = "%%step Clean\n1"
@@ -27,7 +27,10 @@ ROWS: dict[str, tuple[list[str], list[str]]] = {
     "loading the extension": (["%load_ext jo_notebook", CLEAN], ["use", "step Clean"]),
     "use": ([CLEAN, "Clean + 1"], ["step Clean", "use"]),
     "use above the step": (["Clean + 1", CLEAN], ["use", "step Clean"]),
-    "use through a name": ([CLEAN, "n = len(Clean)", "print(n)", CLEAN], ["step Clean", "use", "use", "step Clean"]),
+    "use through a name": (
+        [CLEAN, "n = len(Clean)", "print(n)", "%%step B\n1"],
+        ["step Clean", "use", "use", "step B"],
+    ),
     "a name made anew is no use": (
         [CLEAN, "n = len(Clean)", "n = 3", "m = n", "%%step B\nm"],
         ["step Clean", "use", "setup", "setup", "step B"],
@@ -84,3 +87,10 @@ def test_no_notebook(text: str, tmp_path: Path) -> None:
         read_notebook(path)
     with pytest.raises(UsageError, match="There is no notebook at"):
         read_notebook(tmp_path / "nowhere.ipynb")
+
+
+def test_two_cells_with_one_name(tmp_path: Path) -> None:
+    """Without cell ids a kernel cannot tell; the file can."""
+    path = write(tmp_path / "two.ipynb", ["%%step A\n1", "x = 1", "#| step: A\n2"])
+    with pytest.raises(DuplicateStepError, match="cell 1 and cell 3"):
+        read_notebook(path)

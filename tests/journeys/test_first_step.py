@@ -23,7 +23,7 @@ def test_from_nothing_to_a_value(lab_kernel: Kernel, tmp_path: Path) -> None:
     assert say("%%step Clean --depends-on Load\n" + body("Clean", "sorted(Load)"), "c").text == "Clean ← Load · missing"
     assert say("%plan").stdout.splitlines() == [
         LEGEND,
-        " [ ] (>) Load     never run",
+        " [ ] (>) Load     no result",
         " [ ] (H) Clean    upstream Load will run",
     ]
     assert runs(tmp_path) == []

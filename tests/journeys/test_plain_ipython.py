@@ -56,7 +56,7 @@ EXPECTED = [
     "Clean is [1, 2, 3, 1, 2, 3]",
     "available",
 ]
-SHOWN = ["[ ] (>) Load     never run", "Execution plan. Result availability"]  # what %graph shows as text
+SHOWN = ["[ ] (>) Load     no result", "Execution plan. Result availability"]  # what %graph shows as text
 
 
 def check(said: str, expected: list[str]) -> None:

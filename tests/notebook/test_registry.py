@@ -68,7 +68,7 @@ def test_a_deleted_cell_leaves_an_orphan(fresh: Kernel) -> None:
     fresh.run("1", "x", deleted=["a", "b", "unknown"])
     assert fresh.run("%steps").stdout.count("cell deleted") == 2
     plan = fresh.run("%plan").stdout
-    assert " [ ] ( ) A       never run; cell deleted" in plan
+    assert " [ ] ( ) A       no result; cell deleted" in plan
     assert " [*] ( ) B       in memory; cell deleted" in plan
     assert "Its cell was deleted" in fresh.run("%explain A").stdout
     assert "Ran" not in fresh.run("%materialize").stdout

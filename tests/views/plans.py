@@ -27,7 +27,7 @@ def penguin_plan() -> Plan:
     helper = Reason("helper", "helper drop_outliers() changed", "drop_outliers")
     nan = Reason("failed", "last run failed: ValueError: Input X contains NaN", "LogReg")
     upstream = Reason("upstream", "upstream Features will run", "Features")
-    never = Reason("missing", "never run")
+    never = Reason("missing", "no result")
     decisions = (
         Decision("Load", available, load, held="disk", size=1_234_567, seconds=0.41),
         Decision("Clean", available, Action.NOTHING, held="memory", size=845_000, seconds=1.2),

@@ -16,7 +16,7 @@ AVAILABLE, STALE, MISSING, FAILED = Availability
 RUN, LOAD, NOTHING = Action
 HELPER = Reason("helper", "helper drop_outliers() changed", "drop_outliers")
 UPSTREAM = Reason("upstream", "upstream Clean will run", "Clean")
-NEVER = Reason("missing", "never run")
+NEVER = Reason("missing", "no result")
 
 
 def rows(*decisions: Decision, no_context: bool = False) -> list[str]:
@@ -49,7 +49,7 @@ def test_plan_text_is_that_of_the_interface() -> None:
         (Decision("A", AVAILABLE, LOAD, held="disk"), " [*] ( ) A    from disk"),
         (Decision("A", AVAILABLE, NOTHING, held="memory", is_orphan=True), " [*] ( ) A    in memory; cell deleted"),
         (Decision("A", MISSING, NOTHING, is_orphan=True), " [ ] ( ) A    cell deleted"),
-        (Decision("A", MISSING, RUN, reasons=(NEVER,)), " [ ] (>) A    never run"),
+        (Decision("A", MISSING, RUN, reasons=(NEVER,)), " [ ] (>) A    no result"),
         (Decision("A", STALE, RUN, reasons=(HELPER, UPSTREAM)),
          " [~] (>) A    helper drop_outliers() changed (+1 more)"),
         (Decision("A", STALE, NOTHING, reasons=(HELPER,), seconds=9), " [~] ( ) A    helper drop_outliers() changed"),
@@ -71,8 +71,8 @@ def test_columns_align_for_wide_names() -> None:
     one, other = rows(
         Decision("表格", MISSING, RUN, reasons=(NEVER,)), Decision("abcd", MISSING, RUN, reasons=(NEVER,))
     )
-    assert one == " [ ] (>) 表格    never run"
-    assert other == " [ ] (>) abcd    never run"
+    assert one == " [ ] (>) 表格    no result"
+    assert other == " [ ] (>) abcd    no result"
 
 
 def test_nothing_breaks_a_line() -> None:
