@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
+from jo_notebook.core.bytecode import global_names
 from jo_notebook.core.fingerprint import Part, digest_of
 from jo_notebook.core.source import canonical_text, free_names, is_builtin
 from jo_notebook.core.version import (
     Version,
     can_be_taken_apart,
     code_digest,
-    global_names,
     lenient_version,
     version_of,
 )

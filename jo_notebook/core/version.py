@@ -13,7 +13,6 @@ a dict, an instance of a notebook's class) gets a new version when that code wou
 from __future__ import annotations
 
 import copyreg
-import dis
 import enum
 import functools
 import hashlib
@@ -36,6 +35,9 @@ from types import (
 )
 from typing import Any
 
+from jo_notebook.core import tables
+from jo_notebook.core.bytecode import global_names, instructions, loads_first_constant
+
 FLAT = frozenset({bool, int, float, str, bytes, type(None), complex})
 BOOKKEEPING = frozenset(
     {
@@ -44,7 +46,6 @@ BOOKKEEPING = frozenset(
         "__slotnames__",
     }
 )
-JUMPS = frozenset((*dis.hasjrel, *dis.hasjabs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,20 +112,6 @@ def code_digest(code: CodeType) -> str:
     hasher = _Hasher(_Seen())
     _code(hasher, code)
     return hasher.digest()
-
-
-@functools.lru_cache(maxsize=4096)
-def global_names(code: CodeType) -> tuple[str, ...]:
-    """The global names that a compiled function reads, in nested functions and classes too."""
-    found: dict[str, None] = {}
-    queue = [code]
-    while queue:
-        code = queue.pop()
-        for instruction in dis.get_instructions(code):
-            if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"):
-                found[instruction.argval] = None
-        queue += [c for c in code.co_consts if isinstance(c, CodeType)]
-    return tuple(sorted(found))
 
 
 def _walk(value: object, seen: _Seen) -> Version:
@@ -242,6 +229,10 @@ class _Hasher:
         for value in values:
             self.feed(value)
 
+    def sequence(self, values: Any) -> None:
+        """The elements of a sequence, as part of this value."""
+        _sequence(self, values)
+
     def opaque(self, kind: type) -> None:
         """A value that cannot be taken apart is left out, where that is allowed."""
         if not self.seen.lenient:
@@ -328,46 +319,14 @@ def _globals(hasher: _Hasher, value: FunctionType) -> None:
 
 
 def _code(hasher: _Hasher, value: CodeType) -> None:
-    hasher.put("code", _instructions(value))
+    hasher.put("code", instructions(value))
     flags = value.co_flags & 0xFFFF  # above are the marks of `from __future__`
     hasher.feed((value.co_names, value.co_varnames, value.co_freevars, flags))
     hasher.feed((value.co_argcount, value.co_posonlyargcount, value.co_kwonlyargcount))
     constants = value.co_consts
-    if constants and isinstance(constants[0], str) and not _loads_first_constant(value):
+    if constants and isinstance(constants[0], str) and not loads_first_constant(value):
         constants = (None, *constants[1:])  # a docstring, which the code itself does not read
     hasher.each("constants", constants, len(constants))
-
-
-@functools.lru_cache(maxsize=4096)
-def _instructions(code: CodeType) -> bytes:
-    """What the code does, in the same words however it was compiled.
-
-    Python compiles `np.zeros(3)` in two ways: with and without `import numpy as np` in the same cell.
-    """
-    listing = dis.Bytecode(code)
-    listed = [(i, i.opname not in ("EXTENDED_ARG", "PUSH_NULL")) for i in listing]
-    place: dict[int, int] = {}
-    count = 0
-    for instruction, kept in listed:
-        place[instruction.offset] = count
-        count += kept
-    rows: list[tuple[str, object]] = []
-    for instruction, kept in listed:
-        name, argument = instruction.opname, instruction.arg
-        if name in ("LOAD_GLOBAL", "LOAD_METHOD", "LOAD_ATTR"):
-            rows.append((name.replace("METHOD", "ATTR"), instruction.argval))
-        elif kept:
-            rows.append((name, place.get(instruction.argval) if instruction.opcode in JUMPS else argument))
-    caught = [
-        (place.get(e.start), place.get(e.end), place.get(e.target), e.depth, e.lasti)
-        for e in getattr(listing, "exception_entries", ())
-    ]
-    return repr((rows, caught)).encode("utf-8", "surrogatepass")
-
-
-@functools.lru_cache(maxsize=4096)
-def _loads_first_constant(code: CodeType) -> bool:
-    return any(i.opcode in dis.hasconst and i.arg == 0 for i in dis.get_instructions(code))
 
 
 def _method(hasher: _Hasher, value: MethodType) -> None:
@@ -498,67 +457,6 @@ def _by_name(hasher: _Hasher, value: Any, name: str) -> None:
         hasher.opaque(kind)
 
 
-def _array(hasher: _Hasher, value: Any) -> None:
-    """numpy.ndarray: dtype, shape and elements in C order."""
-    dtype = value.dtype
-    hasher.put("ndarray", str(dtype.descr if dtype.names else dtype.str).encode(), str(value.shape).encode())
-    if dtype.hasobject or dtype.kind == "T":
-        _sequence(hasher, value.ravel().tolist())
-        return
-    flat = value if value.flags.c_contiguous else value.copy(order="C")
-    hasher.put("buffer", memoryview(flat.reshape(-1).view("u1")) if flat.size and dtype.itemsize else b"")
-
-
-def _scalar(hasher: _Hasher, value: Any) -> None:
-    hasher.put("numpy scalar", value.dtype.str.encode(), value.tobytes())
-
-
-def _frame(hasher: _Hasher, value: Any) -> None:
-    """pandas.DataFrame: index, columns (names and order), and each column with its dtype."""
-    hasher.put("DataFrame", str(value.shape).encode())
-    hasher.feed(value.attrs)
-    hasher.feed(value.index)
-    hasher.feed(value.columns)
-    for number in range(value.shape[1]):
-        _column(hasher, value.iloc[:, number].array)
-
-
-def _series(hasher: _Hasher, value: Any) -> None:
-    hasher.put("Series", str(value.shape).encode())
-    hasher.feed(value.name)
-    hasher.feed(value.index)
-    _column(hasher, value.array)
-
-
-def _index(hasher: _Hasher, value: Any) -> None:
-    hasher.put("Index", type(value).__name__.encode())
-    hasher.feed(list(value.names))
-    hasher.feed(str(getattr(value, "freq", None)))
-    if type(value).__name__ == "RangeIndex":
-        hasher.feed((value.start, value.stop, value.step))
-    elif type(value).__name__ == "MultiIndex":
-        hasher.feed(list(value.levels))
-        hasher.feed([codes.tolist() for codes in value.codes])
-    else:
-        _column(hasher, value.array)
-
-
-def _column(hasher: _Hasher, array: Any) -> None:
-    """A pandas column: its dtype and its elements."""
-    kind = type(array).__name__
-    hasher.put("column", kind.encode(), str(array.dtype).encode())
-    if kind == "Categorical":
-        hasher.feed(bool(array.ordered))
-        hasher.feed(array.categories)
-        hasher.feed(array.codes)
-    elif kind in ("DatetimeArray", "TimedeltaArray", "PeriodArray"):
-        hasher.feed(array.asi8)
-    elif kind == "NumpyExtensionArray":
-        hasher.feed(array.to_numpy())
-    else:
-        _sequence(hasher, list(array))
-
-
 RULES: dict[type, Callable[[_Hasher, Any], None]] = {
     list: _sequence,
     tuple: _sequence,
@@ -581,17 +479,7 @@ RULES: dict[type, Callable[[_Hasher, Any], None]] = {
 NAMED: dict[str, Callable[[_Hasher, Any], None]] = {
     "weakref.WeakKeyDictionary": _cache,
     "weakref.WeakValueDictionary": _cache,
-    "numpy.ndarray": _array,
-    "pandas.core.frame.DataFrame": _frame,
-    "pandas.DataFrame": _frame,
-    "pandas.core.series.Series": _series,
-    "pandas.Series": _series,
-}
-
-BASES: dict[str, Callable[[_Hasher, Any], None]] = {
-    "numpy.generic": _scalar,
-    "pandas.core.indexes.base.Index": _index,
-    "pandas.Index": _index,
+    **tables.NAMED,
 }
 
 
@@ -601,7 +489,7 @@ def _by_base(kind: type) -> Callable[[_Hasher, Any], None]:
     if issubclass(kind, enum.Enum):
         return _enum
     for base in kind.__mro__:
-        rule = BASES.get(f"{base.__module__}.{base.__qualname__}")
+        rule = tables.BASES.get(f"{base.__module__}.{base.__qualname__}")
         if rule is not None:
             return rule
     return _object
