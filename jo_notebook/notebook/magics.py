@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from jo_notebook.errors import StepFailed, UsageError
-from jo_notebook.notebook.stepline import Help, parse_step_line, step_help
+from jo_notebook.notebook.names import Names
+from jo_notebook.notebook.stepline import Help, StepLine, parse_step_line, step_help
 from jo_notebook.notebook.tracebacks import failure_lines, interrupt_lines
+from jo_notebook.pipeline import Pipeline
 from jo_notebook.verbs import VERBS, Answer, Verb, find, listing, outcome_text, perform, split
-
-if TYPE_CHECKING:
-    from jo_notebook.notebook.extension import Extension
-
 
 Magic = tuple[str, str, Callable[..., Any]]
 
@@ -26,7 +24,24 @@ dependencies are the steps whose names the body reads. `%%step --help` says more
 """
 
 
-def register_magics(extension: Extension) -> list[Magic]:
+class Front(Protocol):
+    """What the magics of a shell stand on: its extension."""
+
+    shell: Any
+    pipeline: Pipeline
+    names: Names
+
+    def define(self, line: StepLine, body: str) -> Any:
+        """Registers the running cell as a step."""
+
+    def define_like(self, line: StepLine) -> Any:
+        """Registers a step with the code of another one."""
+
+    def keep_picture(self, picture: Any) -> Any:
+        """Remembers the picture a cell shows."""
+
+
+def register_magics(extension: Front) -> list[Magic]:
     """Registers `%%step`, `%step`, `%jo`, `%pipeline` and one magic for each verb; returns (kind, name, function)."""
     magics: list[Magic] = [
         ("cell", "step", _cell_step(extension)),
@@ -49,7 +64,7 @@ def _magic(function: Callable[..., Any], doc: str) -> Callable[..., Any]:
     return hidden
 
 
-def _cell_step(extension: Extension) -> Callable[..., Any]:
+def _cell_step(extension: Front) -> Callable[..., Any]:
     def step(line: str, cell: str) -> Any:
         try:
             return extension.define(parse_step_line(line), cell)
@@ -59,7 +74,7 @@ def _cell_step(extension: Extension) -> Callable[..., Any]:
     return _magic(step, STEP_DOC)
 
 
-def _line_step(extension: Extension) -> Callable[..., Any]:
+def _line_step(extension: Front) -> Callable[..., Any]:
     def step(line: str) -> Any:
         try:
             return extension.define_like(parse_step_line(line))
@@ -69,14 +84,14 @@ def _line_step(extension: Extension) -> Callable[..., Any]:
     return _magic(step, f"A step with the code of another one: %step NAME --like STEP.\n\n{STEP_DOC}")
 
 
-def _verb(extension: Extension, verb: Verb) -> Callable[..., Any]:
+def _verb(extension: Front, verb: Verb) -> Callable[..., Any]:
     def magic(line: str) -> Any:
         return perform_and_show(extension, verb, line, f"%{verb.name}")
 
     return _magic(magic, f"{verb.summary}\n\nThe same as `pipeline.{verb.name}(…)`; see %{verb.name} --help.")
 
 
-def _jo(extension: Extension) -> Callable[..., Any]:
+def _jo(extension: Front) -> Callable[..., Any]:
     def jo(line: str) -> Any:
         words = split(line)
         if not words or words[0] in ("--help", "-h"):
@@ -88,7 +103,7 @@ def _jo(extension: Extension) -> Callable[..., Any]:
     return _magic(jo, f"The long form of every verb: %jo VERB ….\n\n{listing()}")
 
 
-def _pipeline(extension: Extension) -> Callable[..., Any]:
+def _pipeline(extension: Front) -> Callable[..., Any]:
     def pipeline(line: str) -> Any:
         if line.strip():
             raise UsageError("%pipeline takes no arguments; it gives the Pipeline object of this kernel.")
@@ -97,7 +112,7 @@ def _pipeline(extension: Extension) -> Callable[..., Any]:
     return _magic(pipeline, "The Pipeline object of this kernel, for use from Python.")
 
 
-def perform_and_show(extension: Extension, verb: Verb, line: str | Sequence[str], prog: str) -> Any:
+def perform_and_show(extension: Front, verb: Verb, line: str | Sequence[str], prog: str) -> Any:
     """Calls the verb and shows its answer; a failed step shows the user's own traceback, once."""
     try:
         answer = perform(extension.pipeline, verb, line, prog)
@@ -115,7 +130,7 @@ def perform_and_show(extension: Extension, verb: Verb, line: str | Sequence[str]
     return _show(extension, verb, answer)
 
 
-def _show(extension: Extension, verb: Verb, answer: Answer) -> Any:
+def _show(extension: Front, verb: Verb, answer: Answer) -> Any:
     """Text as text, a picture as a picture, a value as the cell's value with its name bound."""
     if answer.picture is not None:
         return extension.keep_picture(answer.picture())
