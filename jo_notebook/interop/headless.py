@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from jo_notebook.errors import JoError
-from jo_notebook.interop.notebook_file import CellKind, NotebookCell, read_notebook
+from jo_notebook.interop.notebook_file import CellKind, NotebookCell, left_out, read_notebook
 
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 NUMBERED = re.compile(r",? (?:in )?cell \[\d+\]")
@@ -78,6 +78,8 @@ def session(path: str | os.PathLike[str], write: Write) -> Iterator[Session]:
         for cell in cells:
             if cell.kind is not CellKind.USE:
                 ready.run(cell.text, _where(path, cell))
+        for missing in left_out(cells):
+            write("stderr", f"Note: {missing}\n")
         ready.is_quiet = False
         yield ready
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -66,6 +66,21 @@ def read_notebook(path: str | os.PathLike[str]) -> tuple[NotebookCell, ...]:
         raise UsageError(f"{path} is not a notebook: {error}") from error
     code = [(i, cell) for i, cell in enumerate(notebook.cells) if cell.cell_type == "code" and cell.source.strip()]
     return _sorted_out([(i, str(cell.get("id", "")), cell.source) for i, cell in code])
+
+
+def left_out(cells: Sequence[NotebookCell]) -> list[str]:
+    """What a headless run will miss: names that a step reads and that only a cell that is for people binds."""
+    given = {name for cell in cells if cell.kind is not CellKind.USE for name in _bound_or_imported(cell.text)}
+    told = []
+    for step in (cell for cell in cells if cell.kind is CellKind.STEP):
+        for name in sorted(_reads(_body(step)) - given):
+            owner = next((c for c in cells if c.kind is CellKind.USE and name in _bound_or_imported(c.text)), None)
+            if owner is not None:
+                told.append(
+                    f"{step.step} reads {name}, which cell {owner.index + 1} binds; that cell reads results or calls a "
+                    "verb, so it does not run here. Make it a step, or give the name a cell of its own."
+                )
+    return told
 
 
 def _sorted_out(cells: Iterable[tuple[int, str, str]]) -> tuple[NotebookCell, ...]:
@@ -155,3 +170,12 @@ def _bound(text: str) -> set[str]:
     stored = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     defined = {n.name for n in tree.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
     return stored | defined
+
+
+def _bound_or_imported(text: str) -> set[str]:
+    try:
+        tree = ast.parse(_python(text))
+    except (SyntaxError, ValueError, RecursionError):
+        return set()
+    imports = (node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom))
+    return _bound(text) | {(a.asname or a.name).partition(".")[0] for node in imports for a in node.names}

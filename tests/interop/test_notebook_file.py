@@ -9,7 +9,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from jo_notebook.errors import DuplicateStepError, UsageError
-from jo_notebook.interop.notebook_file import read_notebook
+from jo_notebook.interop.notebook_file import left_out, read_notebook
 
 CLEAN = "%%step Clean\n1"
 
@@ -94,3 +94,20 @@ def test_two_cells_with_one_name(tmp_path: Path) -> None:
     path = write(tmp_path / "two.ipynb", ["%%step A\n1", "x = 1", "#| step: A\n2"])
     with pytest.raises(DuplicateStepError, match="cell 1 and cell 3"):
         read_notebook(path)
+
+
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    [
+        pytest.param([CLEAN, "limit = Clean + 1", "%%step B\nlimit"], ["B reads limit, which cell 2 binds"], id="use"),
+        pytest.param([CLEAN, "import math\nmath.sqrt(Clean)", "%%step B\nmath.pi"], ["B reads math"], id="import"),
+        pytest.param([CLEAN, "limit = Clean", "limit = 3", "%%step B\nlimit"], [], id="made anew by setup"),
+        pytest.param([CLEAN, "limit = Clean", "%%step B\nlimit = 1\nlimit"], [], id="local"),
+        pytest.param(["import math", CLEAN, "%%step B\nmath.pi + Clean"], [], id="setup"),
+    ],
+)
+def test_what_a_headless_run_misses(cells: list[str], told: list[str], tmp_path: Path) -> None:
+    """Said before anything runs, rather than left to a NameError."""
+    found = left_out(read_notebook(write(tmp_path / "n.ipynb", cells)))
+    assert len(found) == len(told)
+    assert all(text in row for text, row in zip(told, found, strict=True))
