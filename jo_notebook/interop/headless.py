@@ -70,7 +70,7 @@ def session(path: str | os.PathLike[str], write: Write) -> Iterator[Session]:
     path = Path(path).absolute()
     cells = read_notebook(path)
     client = _client(path)
-    environ = {**os.environ, "JO_RESUME": "off", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    environ = {**os.environ, "JO_RESUME": "off", "PYDEVD_DISABLE_FILE_VALIDATION": "1", "JPY_SESSION_NAME": str(path)}
     environ["JO_CONTEXT"] = environ.get("JO_CONTEXT") or str(path.with_suffix(".jo"))
     with client.setup_kernel(cwd=str(path.parent), env=environ):
         ready = Session(client, write)
