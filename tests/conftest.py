@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -27,6 +28,8 @@ _home = pytest.StashKey["tempfile.TemporaryDirectory[str]"]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Set the environment before any test module is imported, so that every subprocess inherits it."""
+    # a job started in the background by a script is born deaf to it, and so would be all it starts
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     home = tempfile.TemporaryDirectory(prefix="jo-tests-", ignore_cleanup_errors=True)
     config.stash[_home] = home
     for name in FOREIGN:
