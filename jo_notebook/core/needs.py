@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import itertools
 import sys
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
@@ -140,8 +141,18 @@ def _importable(value: Any) -> tuple[str, str] | None:
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
     if not isinstance(module, str) or not isinstance(name, str) or module == "__main__" or "." in name:
         return None
-    home = sys.modules.get(module)
-    return (module, name) if home is not None and getattr(home, name, None) is value else None
+    for place in dict.fromkeys([_public(module), module]):
+        if place and getattr(sys.modules.get(place), name, None) is value:
+            return place, name
+    return None
+
+
+def _public(module: str) -> str:
+    """The part of a module's name in front of its first private piece: `pathlib` for `pathlib._local`.
+
+    Where a library keeps a thing privately changes from release to release; where it offers it does not.
+    """
+    return ".".join(itertools.takewhile(lambda piece: not piece.startswith("_"), module.split(".")))
 
 
 def _helper(name: str, value: Any, statement: Statement) -> list[Need]:
