@@ -96,8 +96,7 @@ class Pipeline:
             if known and not definition.needs:
                 definition = replace(definition, needs=known)
             self.dag = self.dag.add(definition, replacing=replacing)
-            for name in set(replacing) - {definition.name}:
-                self.context.drop_definition(name)
+            self._drop_definitions(set(replacing) - {definition.name})
             self.touch()
             self._remember([definition.name])
         self.tell(Event(EventKind.CHANGED, definition.name))
@@ -107,8 +106,7 @@ class Pipeline:
         """Takes steps out of the graph; their results stay in the context."""
         with self._lock:
             self.dag = self.dag.remove(*names)
-            for name in names:
-                self.context.drop_definition(name)
+            self._drop_definitions(names)
             self.touch()
         self.tell(Event(EventKind.CHANGED))
 
@@ -308,7 +306,16 @@ class Pipeline:
         return self.today.define(self.dag, step, name)
 
     def _definition_needs(self, name: str) -> tuple[Need, ...]:
-        return self.dag[name].needs if name in self.dag else ()
+        """What an older self of the step needed; nothing of a stranger's, for needs are code."""
+        return self.dag[name].needs if name in self.dag and self.dag[name].trusted else ()
+
+    def _drop_definitions(self, names: Iterable[str]) -> None:
+        """Steps are gone for this kernel also where the disk refuses to forget them; then it is said."""
+        for name in names:
+            try:
+                self.context.drop_definition(name)
+            except JoError as error:
+                self.problems.append(str(error))
 
     def _surroundings(self, known: Known, *, fail_fast: bool, echo: bool, load: str) -> Surroundings:
         return Surroundings(

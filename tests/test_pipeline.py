@@ -442,3 +442,87 @@ def test_a_second_run_from_another_thread_is_refused() -> None:
     thread.join()
     assert not pipeline.is_running
     assert pipeline.materialize("B") == 2
+
+
+# -- what a second reading found ------------------------------------------------------------------------
+
+
+def foreign(place: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Watched:
+    """A pipeline over a directory that somebody with another key has made; its step A needs `bait`."""
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "theirs"))
+    theirs = notebook(place=place)
+    theirs.today.namespace["bait"] = 1
+    with_steps(theirs, step("A", "[bait]")).materialize()
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "ours"))
+    ours = notebook(place=place)
+    ours.resume()
+    assert not ours.dag["A"].trusted
+    return ours
+
+
+def test_a_cell_does_not_inherit_what_a_stranger_says_it_needs(
+    place: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Needs are code: our own cell over a foreign step brings none of theirs back."""
+    ours = foreign(place, monkeypatch, tmp_path)
+    assert ours.dag["A"].needs
+    ours.add(step("A", "[bait]"))
+    assert not ours.dag["A"].needs
+    with pytest.raises(StepFailed, match="bait"):
+        ours.materialize("A", force=True)
+    assert "bait" not in ours.today.namespace
+
+
+def test_a_foreign_step_is_never_prepared(place: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Also not when a run comes to it by itself, without its being in the plan."""
+    ours = foreign(place, monkeypatch, tmp_path)
+    with pytest.raises(UntrustedError, match="somebody else"):
+        ours.today.prepare(ours.dag, "A")
+    assert "bait" not in ours.today.namespace
+
+
+def test_a_head_that_has_to_run_again_and_fails_is_a_failed_step() -> None:
+    pipeline = with_steps(notebook(), step("A", "[1]"))
+    pipeline.materialize("A").append(2)
+    pipeline.today.prepare = _breaking(pipeline)  # type: ignore[method-assign]
+    with pytest.raises(StepFailed, match="A failed"):
+        pipeline.materialize("A")
+
+
+def test_a_step_whose_input_runs_again_and_fails_is_blocked() -> None:
+    pipeline = with_steps(notebook(), step("A", "[1]"), step("B", "len(A)"))
+    pipeline.materialize("A").append(2)
+    pipeline.today.prepare = _breaking(pipeline)  # type: ignore[method-assign]
+    with pytest.raises(StepFailed, match="A, which B needs, failed"):
+        pipeline.materialize("B")
+    assert pipeline.outcome is not None
+    assert pipeline.outcome.blocked == {"B": "A"}
+    assert "B" not in pipeline.context.failures
+
+
+def _breaking(pipeline: Watched) -> Any:
+    """From now on A raises, with no change that a plan could see (the weather, a server that is down)."""
+    prepare = pipeline.today.prepare
+
+    def prepared(graph: Any, name: str) -> Any:
+        function, params = prepare(graph, name)
+
+        def down(**inputs: Any) -> Any:
+            raise ValueError("now")
+
+        return (down if name == "A" else function), params
+
+    return prepared
+
+
+def test_a_step_goes_also_where_the_disk_refuses_to_forget_it(place: Path) -> None:
+    pipeline = with_steps(notebook(place=place), *CHAIN)
+    pipeline.materialize()
+    (held,) = (place / "definitions").glob("c-*")
+    held.unlink()
+    held.mkdir()
+    (held / "in the way").touch()
+    pipeline.remove("C")
+    assert list(pipeline.dag) == ["A", "B"]
+    pipeline.add(step("B2", "A + 1"), replacing=["B"])
+    assert list(pipeline.dag) == ["A", "B2"]

@@ -115,12 +115,15 @@ class _Run:
         name = decision.step
         blocker = self._blocker(name, decision)
         if blocker:
-            self.outcome.blocked[name] = blocker
-            self.emit(EventKind.BLOCKED, name, f"{blocker} failed")
+            self._block(name, blocker)
         elif self._must_run(name, decision):
             self._run(name)
         else:
             self._leave(name, decision)
+
+    def _block(self, name: str, blocker: str) -> None:
+        self.outcome.blocked[name] = blocker
+        self.emit(EventKind.BLOCKED, name, f"{blocker} failed")
 
     def _blocker(self, name: str, decision: Decision) -> str:
         if decision.action is Action.RUN:
@@ -148,7 +151,11 @@ class _Run:
             self.outcome.kept.append(name)
             self.emit(EventKind.KEPT, name, "its inputs came out the same")
         if name == self.outside.load and self.outside.context.held(name):
-            self._input(name)
+            try:
+                self._input(name)
+            except BaseException:
+                if name not in self.outcome.failed:  # it ran again and failed: told with the other failures
+                    raise
 
     def _run(self, name: str) -> None:
         outside = self.outside
@@ -168,7 +175,11 @@ class _Run:
             self.emit(EventKind.CANCELLED, name, seconds=time.perf_counter() - started)
             raise
         except BaseException as error:  # noqa: BLE001 - SystemExit in a step is a failure of that step too
-            self._failed(name, error, fingerprint, recorder, when, time.perf_counter() - started)
+            rerun = next((p for p in outside.graph.parents(name) if p in self.outcome.failed), "")
+            if rerun:  # an input had to run again and failed: this step did not begin
+                self._block(name, rerun)
+            else:
+                self._failed(name, error, fingerprint, recorder, when, time.perf_counter() - started)
             return
         seconds = time.perf_counter() - started
         version = version_of(value)

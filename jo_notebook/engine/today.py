@@ -13,7 +13,7 @@ from jo_notebook.core.needs import Need, resolve
 from jo_notebook.core.source import compile_step
 from jo_notebook.core.version import Version, version_of
 from jo_notebook.engine.restore import restore
-from jo_notebook.errors import JoError
+from jo_notebook.errors import JoError, UntrustedError
 
 
 class Today:
@@ -71,8 +71,13 @@ class Today:
         )
 
     def prepare(self, graph: Graph, name: str) -> tuple[Callable[..., Any], Mapping[str, Any]]:
-        """The step's function and its parameters, with everything it needs brought back first."""
+        """The step's function and its parameters, with everything it needs brought back first.
+
+        Raises UntrustedError for a step that was read from somebody else's context.
+        """
         definition = graph[name]
+        if not definition.trusted:
+            raise UntrustedError(f"{name} was defined elsewhere: running it would run somebody else's code.")
         self._bring_back(name, self.needs(graph, name))
         params = dict(definition.params)
         inputs = [d.parameter for d in graph.dependencies[name]]
