@@ -15,7 +15,7 @@ from jo_notebook.interop.headless import ANSI, session
 from jo_notebook.verbs import VERBS, Help, Verb, parser_of
 
 MISUSE = ("UsageError", "StepNameError", "UnknownStepError")
-COMMANDS = ("run", "plan", "status", "graph", "explain", "log", "forget")
+COMMANDS = ("run", "plan", "status", "graph", "explain", "log", "forget", "accept", "pin", "verify")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,6 +51,8 @@ def _perform(words: list[str]) -> int:
     if verb.name == "graph" and not any(word in ("-o", "--output") for word in line):
         line += ["--output", "graph.svg"]
     line = _absolute_output(line)
+    if verb.name == "verify":
+        line += ["--command-line"]
     with session(notebook, _write) as ready:
         ready.run(f"get_ipython().run_line_magic('jo', {_quoted([verb.name, *line])!r});", f"jo {words[0]}")
     return 0

@@ -8,6 +8,8 @@
     ├── CycleError              steps that wait for each other; carries the path
     ├── SourceError             a cell's body that cannot become a function
     ├── StepFailed              a step's own code raised; the cause is the user's exception
+    ├── FileMissing             a file that a step declares is not there, or cannot be read
+    ├── NotTheSame              a check on the command line found results that are not what they were
     ├── RunInProgress           a run was asked for from inside a run
     └── StoreError              the place where results live cannot do what was asked
         ├── ResultMissing       nothing is kept under this name
@@ -89,6 +91,14 @@ class StepFailed(JoError):
         if self.render is not None and self.__cause__ is not None:
             return self.render(self)
         return super()._render_traceback_()
+
+
+class FileMissing(JoError):
+    """A file that a step declares to read or to write is not there, or cannot be read."""
+
+
+class NotTheSame(JoError):
+    """A check found results that are damaged, or that do not come out the same again."""
 
 
 class RunInProgress(JoError):

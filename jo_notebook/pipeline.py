@@ -15,12 +15,14 @@ from jo_notebook.core.definition import Definition
 from jo_notebook.core.events import Event, EventKind
 from jo_notebook.core.graph import Graph
 from jo_notebook.core.needs import Need
-from jo_notebook.core.plan import Decision, Known, Plan, make_plan
+from jo_notebook.core.overrides import accepted
+from jo_notebook.core.plan import Availability, Decision, Known, Plan, make_plan
 from jo_notebook.core.record import LogEntry
 from jo_notebook.engine.call import users_traceback
 from jo_notebook.engine.progress import Progress
 from jo_notebook.engine.run import Around, Outcome, Surroundings, execute, nothing_around, one_line
 from jo_notebook.engine.today import Today
+from jo_notebook.engine.verify import Verified, verify_step
 from jo_notebook.errors import (
     DuplicateStepError,
     JoError,
@@ -58,6 +60,7 @@ class Pipeline:
         self.problems: list[str] = []
         self.notice = ""
         self.outcome: Outcome | None = None
+        self._planned: tuple[Graph, tuple[Any, ...], Plan] | None = None
         self._progress = Progress()
         self._listeners: list[Listener] = []
         self._lock = threading.RLock()
@@ -92,12 +95,12 @@ class Pipeline:
             raise UsageError(f"{definition.name}: {', '.join(both)} is a dependency and a parameter; rename one.")
         with self._lock:
             self._refuse_second_claim(definition)
-            known = self._definition_needs(definition.name)
-            if known and not definition.needs:
-                definition = replace(definition, needs=known)
+            definition = self._as_before(definition)
             self.dag = self.dag.add(definition, replacing=replacing)
-            self._drop_definitions(set(replacing) - {definition.name})
+            former = set(replacing) - {definition.name}
+            self._drop_definitions(former)
             self.touch()
+            self._take_over(definition.name, former)
             self._remember([definition.name])
         self.tell(Event(EventKind.CHANGED, definition.name))
         return definition
@@ -155,6 +158,8 @@ class Pipeline:
     @property
     def orphans(self) -> frozenset[str]:
         """Steps whose cell is gone from the notebook."""
+        if not self.gone_cells:
+            return frozenset()
         return frozenset(n for n, d in self.dag.definitions.items() if d.origin.cell_id in self.gone_cells)
 
     # -- verbs ---------------------------------------------------------------------------------------
@@ -164,7 +169,15 @@ class Pipeline:
         with self._lock:
             if not self.is_running:  # within a run, the run itself says when names may mean something else
                 self.touch()
-            return make_plan(self.dag, self._known(heads, force=force, only=only), heads)
+            made_of = (heads, force, only, self.orphans, self.context.version, self.today.stamp)
+            if self._planned is not None and self._planned[0] is self.dag and self._planned[1] == made_of:
+                return self._planned[2]
+            plan = make_plan(self.dag, self._known(heads, force=force, only=only), heads)
+            if not self.is_running:
+                self._use_what_is_right(plan)
+                made_of = (heads, force, only, self.orphans, self.context.version, self.today.stamp)
+                self._planned = (self.dag, made_of, plan)
+            return plan
 
     def materialize(
         self, *heads: str, force: bool = False, only: bool = False, fail_fast: bool = False, echo: bool = True
@@ -229,6 +242,50 @@ class Pipeline:
         self.dag.check([name for name in names if name not in self.context.records])
         self.context.forget(*names)
         self.tell(Event(EventKind.CHANGED))
+
+    def accept(self, name: str) -> Decision:
+        """Blesses the stored result of a step for today's code, inputs and files; it is recorded with the reasons.
+
+        Raises UsageError where there is no result, UntrustedError for one made elsewhere, StoreError.
+        """
+        with self._lock:
+            plan = self.plan(name)
+            record = accepted(self.dag, self._known((), force=False, only=False), plan, name)
+            if record is not None:
+                self.context.bless(name, record)
+        self.tell(Event(EventKind.CHANGED))
+        return self.explain(name)
+
+    def pin(self, name: str, *, on: bool = True) -> Decision:
+        """Keeps the step's result in force whatever changes, until it is let go (`on=False`) or forced to run.
+
+        Raises UsageError where there is no result to keep.
+        """
+        with self._lock:
+            decision = self.explain(name)
+            if on and not decision.held:
+                raise UsageError(f"{name} has no result to pin: run it first, with %materialize {name}.")
+            self.dag = self.dag.add(replace(self.dag[name], pinned=on))
+            self._remember([name])
+        self.tell(Event(EventKind.CHANGED))
+        return self.explain(name)
+
+    def verify(self, *names: str) -> list[Verified]:
+        """Runs steps again in a clean process, stores nothing, and compares what comes out with what is kept.
+
+        Without names, every step that has a result of today. Raises UsageError where the results live in memory
+        only, UnknownStepError.
+        """
+        self.dag.check(names)
+        place = self.context.place
+        if place is None:
+            raise UsageError("Only results on disk can be verified: this pipeline keeps its results in memory.")
+        self.context.refresh()
+        with self._lock:
+            self._remember(self.dag)
+            plan = self.plan(*names)
+        wanted = names or tuple(d.step for d in plan if d.availability is Availability.AVAILABLE)
+        return [verify_step(self.dag, self.context, plan, name) for name in wanted]
 
     def trust(self) -> list[str]:
         """Accepts what the context holds from elsewhere: from now on it may be loaded, and its code run."""
@@ -296,6 +353,10 @@ class Pipeline:
             records=context.records,
             failures=context.failures,
             held=context.held,
+            others=context.others,
+            used=context.in_use,
+            digest_now=self.today.file_digest,
+            pinned=frozenset(name for name, d in self.dag.definitions.items() if d.pinned),
             problems=context.damaged,
             force=frozenset(heads or self.dag.leaves) if force else frozenset(),
             orphans=self.orphans,
@@ -304,6 +365,42 @@ class Pipeline:
 
     def _define(self, step: str, name: str) -> bool:
         return self.today.define(self.dag, step, name)
+
+    def _use_what_is_right(self, plan: Plan) -> None:
+        """Where an earlier result is the one of today, it is what the context gives from now on."""
+        for decision in plan:
+            if self.context.in_use(decision.step) != decision.generation:
+                self.context.use(decision.step, decision.generation)
+
+    def _as_before(self, definition: Definition) -> Definition:
+        """What the user does not write again: what the step needed when last looked at, and that it is pinned."""
+        known = self._definition_needs(definition.name)
+        if known and not definition.needs:
+            definition = replace(definition, needs=known)
+        before = self.dag.definitions.get(definition.name)
+        pinned = before is not None and before.pinned and before.trusted
+        return replace(definition, pinned=True) if pinned else definition
+
+    def _take_over(self, name: str, former: Iterable[str]) -> None:
+        """A step that was renamed keeps its result: what makes a result this one does not include the name."""
+        if self.context.record(name) is not None:
+            return
+        former, known = set(former), self._known((), force=False, only=False)
+        code = next(part for part in known.parts(name) if part.kind == "code")
+        for old in sorted(former.union(known.records).difference(self.dag)):
+            record = known.records.get(old)
+            if record is None or code not in record.fingerprint.parts or old in self.context.untrusted:
+                continue
+            under_new_name = {**known.records, name: replace(record, step=name)}
+            held = partial(self._held_under, name, old)
+            decision = make_plan(self.dag, replace(known, records=under_new_name, held=held), [name])[name]
+            if decision.availability is Availability.AVAILABLE and self.context.rename(
+                old, name, copy=old not in former
+            ):
+                return
+
+    def _held_under(self, name: str, old: str, step: str) -> str:
+        return self.context.held(old if step == name else step)
 
     def _definition_needs(self, name: str) -> tuple[Need, ...]:
         """What an older self of the step needed; nothing of a stranger's, for needs are code."""
@@ -324,12 +421,16 @@ class Pipeline:
             parts_now=partial(self.today.parts_now, self.dag),
             context=self.context,
             prepare=partial(self.today.prepare, self.dag),
+            attend=partial(self.today.attend, self.dag, ignored=self._own_places()),
             emit=self.tell,
             around=self.around,
             echo=echo,
             fail_fast=fail_fast,
             load=load,
         )
+
+    def _own_places(self) -> tuple[str, ...]:
+        return () if self.context.place is None else (str(self.context.place),)
 
     def _remember(self, names: Iterable[str]) -> None:
         """Writes definitions down once the context has a directory, which the first run makes."""

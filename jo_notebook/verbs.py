@@ -15,9 +15,10 @@ from typing import Any, NoReturn
 
 from jo_notebook.core.definition import check_name
 from jo_notebook.core.plan import root_causes
-from jo_notebook.errors import UsageError, did_you_mean
+from jo_notebook.engine.verify import Verdict
+from jo_notebook.errors import NotTheSame, UsageError, did_you_mean
 from jo_notebook.pipeline import Pipeline
-from jo_notebook.views.text import explain_text, file_size, plan_text, run_line, steps_text
+from jo_notebook.views.text import accept_text, explain_text, file_size, plan_text, run_line, steps_text, verify_text
 from jo_notebook.views.words import count
 
 
@@ -192,6 +193,38 @@ def _forget(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     return Answer(f"Forgotten: {', '.join(names)}.")
 
 
+def _accept(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
+    lines = []
+    for name in _heads(args.names):
+        before = pipeline.explain(name)
+        after = pipeline.accept(name)
+        lines.append(accept_text(before, after))
+    return Answer("\n".join(lines))
+
+
+def _pin(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
+    names = _heads(args.names)
+    for name in names:
+        pipeline.pin(name, on=not args.off)
+    if args.off:
+        return Answer(f"Let go: {', '.join(names)}. Their results count by what they are made of again.")
+    return Answer(f"Pinned: {', '.join(names)}. Their results stay in force whatever changes; --off lets them go.")
+
+
+def _verify(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
+    if not args.rerun and args.command_line:
+        problems = pipeline.context.verify()
+        text = "\n".join(f"{where}: {what}" for where, what in problems.items())
+        if problems:
+            raise NotTheSame(f"Damaged on disk:\n{text}")
+        return Answer("Every stored file is whole. --rerun also runs the steps again and compares.")
+    results = pipeline.verify(*_heads(args.heads))
+    text = verify_text(results)
+    if args.command_line and any(result.verdict in (Verdict.DIFFERENT, Verdict.FAILED) for result in results):
+        raise NotTheSame(text)
+    return Answer(text, value=results)
+
+
 def _resume(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     pipeline.resume()
     return Answer(found_text(pipeline))
@@ -248,6 +281,8 @@ def _context(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
 
 
 HEADS = Argument(("heads",), "steps; without any, every step nobody depends on", (("nargs", "*"), ("metavar", "HEAD")))
+NAMES = Argument(("names",), "steps", (("nargs", "+"), ("metavar", "NAME")))
+STORE_TRUE = (("action", "store_true"),)
 NAME = Argument(("name",), "a step", (("metavar", "NAME"),))
 FORCE = Argument(("--force",), "run the heads whatever is known", (("action", "store_true"),))
 ONLY = Argument(("--only",), "take what the heads depend on as it is", (("action", "store_true"),))
@@ -275,7 +310,24 @@ VERBS: tuple[Verb, ...] = (
         "forget",
         "Drop the results of steps; the steps stay.",
         _forget,
-        (Argument(("names",), "steps", (("nargs", "+"), ("metavar", "NAME"))),),
+        (NAMES,),
+    ),
+    Verb("accept", "Bless an old result for today's code; nothing runs.", _accept, (NAMES,)),
+    Verb(
+        "pin",
+        "Keep a result in force whatever changes; --off lets it go.",
+        _pin,
+        (NAMES, Argument(("--off",), "let the result go", (("action", "store_true"),))),
+    ),
+    Verb(
+        "verify",
+        "Run steps again in a clean process and compare, to find hidden inputs and chance.",
+        _verify,
+        (
+            HEADS,
+            Argument(("--rerun",), "on the command line: run again, not only check the files", STORE_TRUE),
+            Argument(("--command-line",), argparse.SUPPRESS, STORE_TRUE),
+        ),
     ),
     Verb("resume", "Take in what the context remembers; runs nothing.", _resume),
     Verb(

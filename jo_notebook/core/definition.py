@@ -56,6 +56,10 @@ class Definition:
     notebook, as far as it was known when the step was last looked at. `inferred` are dependencies that an
     earlier session inferred: they hold although their steps may not be registered now. `trusted` is False for a
     definition that was read from somebody else's context: it can be looked at, not run.
+
+    `reads` and `writes` are declared files and directories, `seed` is what random numbers start from, `env` are
+    declared environment variables, `ignore` names whose changes do not count. `pinned` keeps the result in
+    force whatever changes.
     """
 
     name: str
@@ -66,6 +70,12 @@ class Definition:
     needs: tuple[Need, ...] = ()
     inferred: tuple[str, ...] = ()
     trusted: bool = True
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    seed: int | None = None
+    env: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    pinned: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, for a file; enough to show, load and run the step in a fresh kernel."""
@@ -85,6 +95,12 @@ class Definition:
             "cell_id": self.origin.cell_id,
             "needs": [need.to_json() for need in self.needs],
             "inferred": list(self.inferred),
+            "files": list(self.reads),
+            "writes": list(self.writes),
+            "seed": self.seed,
+            "env": list(self.env),
+            "ignore": list(self.ignore),
+            "pinned": self.pinned,
         }
 
     @classmethod
@@ -105,6 +121,12 @@ class Definition:
             needs=tuple(Need.from_json(row) for row in data["needs"]),
             inferred=tuple(data["inferred"]),
             trusted=trusted,
+            reads=_words(data, "files"),
+            writes=_words(data, "writes"),
+            seed=None if data.get("seed") is None else int(data["seed"]),
+            env=_words(data, "env"),
+            ignore=_words(data, "ignore"),
+            pinned=data.get("pinned") is True,
         )
 
     def under(self, name: str, origin: Origin) -> Definition:
@@ -118,6 +140,14 @@ def _source_from_json(data: dict[str, Any], *, trusted: bool) -> Source:
         found = data["canonical"], frozenset(data["reads"]), data["has_result"]
         return Source(data["text"], data["python"], data["header"], *found)
     return parse_source(data["text"], python=data["python"], header=data["header"])
+
+
+def _words(data: dict[str, Any], key: str) -> tuple[str, ...]:
+    """A list of words, empty where an older release wrote none. Raises TypeError for anything else."""
+    words = tuple(data.get(key, ()))
+    if not all(isinstance(word, str) for word in words):
+        raise TypeError(f"{key} is no list of words")
+    return words
 
 
 def check_name(name: str) -> str:

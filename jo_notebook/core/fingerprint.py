@@ -7,9 +7,15 @@ parts themselves are stored, because the reasons shown to a user are their diffe
 Kinds, in the order in which reasons are told (root cause first):
 
     code      the step's own canonical text             param     a parameter of the step
-    helper    a function or class of the notebook       constant  a plain value the step reads
-    global    data made by an ordinary cell             import    a module or an imported name
-    input     the data version of an upstream result    untracked listed, never compared
+    seed      what random numbers start from            helper    a function or class of the notebook
+    module    a definition of a local module            constant  a plain value the step reads
+    global    data made by an ordinary cell             file      a file or directory the step declares
+    env       an environment variable it declares       package   an installed package and its version
+    import    a module or an imported name              input     the data version of an upstream result
+    untracked listed, never compared
+
+The digest of code-like parts has two halves (`code_part`): one of the text, one of what the text does not
+tell. So a text that another Python wrote down in other words can be recognised as the same.
 """
 
 from __future__ import annotations
@@ -20,8 +26,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-SCHEMA = 1
-KINDS = ("code", "param", "helper", "constant", "global", "import", "input", "untracked")
+SCHEMA = 2
+KINDS = (
+    *("code", "param", "seed", "helper", "module", "constant", "global"),
+    *("file", "env", "package", "import", "input", "untracked"),
+)
+RANK = {kind: number for number, kind in enumerate(KINDS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +54,7 @@ class Fingerprint:
     @classmethod
     def of(cls, parts: Iterable[Part]) -> Fingerprint:
         """The parts in their canonical order."""
-        return cls(tuple(sorted(parts, key=lambda p: (KINDS.index(p.kind), p.name))))
+        return cls(tuple(sorted(parts, key=lambda p: (RANK[p.kind], p.name))))
 
     @cached_property
     def key(self) -> str:
@@ -63,6 +73,11 @@ class Fingerprint:
     def from_json(cls, data: dict[str, Any]) -> Fingerprint:
         """The reverse of `to_json`."""
         return cls(tuple(Part(*row) for row in data["parts"]), data["schema"])
+
+
+def code_part(kind: str, name: str, text: str, *, held: str = "", shown: str = "") -> Part:
+    """A part for code: its canonical text, and a digest of what that text does not tell (or nothing)."""
+    return Part(kind, name, f"{digest_of(text)}+{held}" if held else digest_of(text), shown or text)
 
 
 def digest_of(*fields: str | bytes) -> str:

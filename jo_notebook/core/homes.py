@@ -9,6 +9,8 @@ import functools
 import os
 import sys
 import sysconfig
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from types import ModuleType
 
@@ -26,6 +28,28 @@ class Kind(StrEnum):
     MISSING = "missing"
 
 
+@dataclass(frozen=True, slots=True)
+class Home:
+    """What is known of a module without importing it.
+
+    `text` is the source of a LOCAL one, and `problem` says in one line why there is none that Python reads.
+    `distribution` and `version` are of an INSTALLED one. `path` is for messages and never stored.
+    """
+
+    kind: Kind
+    name: str
+    text: str = ""
+    is_package: bool = False
+    distribution: str = ""
+    version: str = ""
+    problem: str = ""
+    path: str = ""
+
+
+Find = Callable[[str], Home]
+"""Says what is known of a module, by its full name."""
+
+
 def kind_of(module: str) -> Kind:
     """What the module of this dotted name is, by what this process has loaded.
 
@@ -34,13 +58,20 @@ def kind_of(module: str) -> Kind:
     """
     if module in ("__main__", "__mp_main__"):
         return Kind.NOTEBOOK
-    top = module.partition(".")[0]
-    if top in sys.stdlib_module_names or top in sys.builtin_module_names:
-        return Kind.STANDARD
-    if top == OURS:
-        return Kind.INSTALLED
     loaded = sys.modules.get(module)
-    return Kind.MISSING if loaded is None else kind_of_path(_source_of(loaded))
+    if is_standard(module):
+        # a user's own `statistics.py` beside the notebook comes before Python's
+        path = "" if loaded is None else source_of(loaded)
+        return Kind.LOCAL if kind_of_path(path) is Kind.LOCAL and ".zip" not in path else Kind.STANDARD
+    if module.partition(".")[0] == OURS:
+        return Kind.INSTALLED
+    return Kind.MISSING if loaded is None else kind_of_path(source_of(loaded))
+
+
+def is_standard(module: str) -> bool:
+    """Whether a module of Python itself has this name."""
+    top = module.partition(".")[0]
+    return top in sys.stdlib_module_names or top in sys.builtin_module_names
 
 
 def kind_of_path(path: str) -> Kind:
@@ -54,12 +85,19 @@ def kind_of_path(path: str) -> Kind:
     return Kind.INSTALLED if path.endswith((".so", ".pyd", ".pyc")) else Kind.LOCAL
 
 
-def _source_of(module: ModuleType) -> str:
-    spec = getattr(module, "__spec__", None)
-    origin = getattr(spec, "origin", None) or getattr(module, "__file__", None)
+def source_of(module: ModuleType) -> str:
+    """The path of a loaded module's file or, for a namespace package, one of its directories; else empty.
+
+    Reads what the module itself holds: a `__getattr__` of the user's is not called.
+    """
+    names = vars(module)
+    origin = getattr(names.get("__spec__"), "origin", None) or names.get("__file__")
     if isinstance(origin, str) and origin not in ("built-in", "frozen"):
         return origin
-    places = list(getattr(module, "__path__", ()))
+    try:
+        places = list(names.get("__path__") or ())
+    except Exception:  # noqa: BLE001 - a namespace package whose parent is gone
+        places = []
     return str(places[0]) if places else ""
 
 

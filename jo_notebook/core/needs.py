@@ -10,19 +10,24 @@ from __future__ import annotations
 import ast
 import functools
 import itertools
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from jo_notebook.core.bytecode import global_names
-from jo_notebook.core.fingerprint import Part, digest_of
+from jo_notebook.core.fingerprint import Part, code_part, digest_of
+from jo_notebook.core.homes import Find, Kind
+from jo_notebook.core.modules import reach
+from jo_notebook.core.patches import patched, patched_attributes
 from jo_notebook.core.source import canonical_text, free_names, is_builtin
 from jo_notebook.core.version import (
     Version,
     can_be_taken_apart,
     code_digest,
+    is_opaque,
     lenient_version,
     version_of,
 )
@@ -31,6 +36,8 @@ SHOWN = 60
 RESTORABLE = 20_000
 MEMBERS = 1_000
 REACHING = frozenset({"eval", "exec", "globals", "input", "__import__"})
+OUTSIDE = ("module", "package")
+READS_DOCS = re.compile(r"__doc__|\bgetdoc\b|\bhelp\(|\bgetsource\b|\bdoctest\b|\bdocopt\b")
 PLAIN = (bool, int, float, complex, str, bytes, type(None), tuple, list, dict, set, frozenset)
 
 Statement = Callable[[str], str | None]
@@ -41,10 +48,10 @@ Versions = Callable[[object], Version]
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One name a step reads from the notebook.
+    """One name a step reads from the notebook, or one thing of a module that its code reaches.
 
-    `kind` is a kind of fingerprint part (helper, constant, global, import, untracked). `code` is what
-    restores the name when it is executed, or empty. `shown` is the text for people. `reads` are the names
+    `kind` is a kind of fingerprint part (helper, module, constant, global, package, import, untracked). `code` is
+    what restores the name when it is executed, or empty. `shown` is the text for people. `reads` are the names
     that the thing reads itself.
     """
 
@@ -75,22 +82,26 @@ def resolve(
     names: Iterable[str],
     namespace: Mapping[str, Any],
     *,
+    text: str = "",
     steps: Iterable[str] = (),
     remembered: Iterable[Need] = (),
     statement: Statement = lambda name: None,
     versions: Versions = version_of,
     looked: MutableMapping[str, list[Need]] | None = None,
+    find: Find | None = None,
 ) -> tuple[Need, ...]:
     """Everything that `names` stand for in the notebook, helpers of helpers included.
 
     A name that the namespace does not have is taken from `remembered` (a fresh kernel has not run the
     cells yet); one that nobody knows is left out. `steps` are not looked up: their values come in as
-    inputs. `looked` keeps what was found in the namespace, for the next call over the same one. Runs nothing
-    of the user's, except what a value's own `__reduce__` does.
+    inputs. `looked` keeps what was found in the namespace, for the next call over the same one. With `find`, what
+    the step's `text` and its helpers reach in modules is told too. Runs nothing of the user's, except what a
+    value's own `__reduce__` does.
     """
     known: dict[str, list[Need]] = {}
     for need in remembered:
-        known.setdefault(need.name, []).append(need)
+        if need.kind not in OUTSIDE:
+            known.setdefault(need.name, []).append(need)
     skip = set(steps)
     looked = {} if looked is None else looked
     found: dict[str, list[Need]] = {}
@@ -102,19 +113,73 @@ def resolve(
         if name in looked:
             needs = looked[name]
         elif name in namespace:
-            needs = looked[name] = _look(name, namespace[name], statement, versions)
+            needs = looked[name] = look_at(name, namespace[name], statement, versions)
         elif is_builtin(name):
             needs = [Need("untracked", name, "", f"what {name}() reaches")] if name in REACHING else []
         else:
             needs = known.get(name, [])
         found[name] = needs
         queue += [n for need in needs for n in need.reads]
-    return tuple(need for name in sorted(found) for need in found[name])
+    needs = [need for name in sorted(found) for need in found[name]]
+    texts = [text, *(need.code for need in needs if need.kind == "helper")]
+    if any(map(reads_docs, texts)):
+        needs = [_with_docs(need) for need in needs]
+    return (*needs, *(_outside(needs, texts, find, statement) if find is not None else ()))
 
 
-def _look(name: str, value: object, statement: Statement, versions: Versions) -> list[Need]:
+def reads_docs(text: str) -> bool:
+    """Whether code may read docstrings when it runs: then they count as code."""
+    return READS_DOCS.search(text) is not None
+
+
+def imports_bound(needs: Iterable[Need]) -> dict[str, tuple[str, str]]:
+    """The names that are bound to imports: each with its module, and its name there or nothing."""
+    rows = ((need.name, _import_of(need.name, need.code)) for need in needs if need.kind == "import")
+    return {name: where for name, where in rows if where is not None}
+
+
+def _outside(needs: Iterable[Need], texts: list[str], find: Find, statement: Statement) -> list[Need]:
+    """What the code reaches in modules: definitions of local ones, versions of installed ones, what was patched."""
+    bound = imports_bound(needs)
+    reached = reach(texts, bound, find)
+    patches = patched(reached.pieces, find, sys.modules.get)
+    found = []
+    for piece in reached.pieces:
+        held = patches.get((piece.module, piece.name), "")
+        name = f"{_file_of(piece.module, find)}:{piece.name}"
+        shown = f"{piece.text}\n# another one since, set from outside" if held else ""
+        part = code_part("module", name, piece.text, held=held, shown=shown)
+        found.append(Need("module", name, part.digest, part.text))
+    for module, problem in reached.problems:
+        home = find(module)
+        if home.kind is Kind.LOCAL:
+            name = f"{_file_of(module, find)}:"
+            found.append(Need("module", name, f"problem {digest_of(problem)}", problem))
+        elif sys.modules.get(module) is None:
+            found.append(Need("package", module, digest_of("not installed"), "not installed"))
+        else:
+            found.append(_untracked(module, "a module without a file"))
+    for distribution, version in reached.packages:
+        found.append(Need("package", distribution, digest_of(version), version or "of unknown version"))
+    for (module, name), value in patched_attributes(texts, bound, sys.modules.get).items():
+        (first, *_) = _helper(name, value, statement)
+        found.append(Need("helper", f"{module}.{name}", first.digest, first.shown))
+    return found
+
+
+def _file_of(module: str, find: Find) -> str:
+    """What a message calls a local module: features.py, package/__init__.py."""
+    return module.replace(".", "/") + ("/__init__.py" if find(module).is_package else ".py")
+
+
+def look_at(name: str, value: object, statement: Statement, versions: Versions = version_of) -> list[Need]:
+    """What a name of the notebook stands for, by the value it has."""
+    code = statement(name) or ""
     if isinstance(value, ModuleType):
-        return [_module(name, value)]
+        return [_module(name, value, code)]
+    where = _import_of(name, code)
+    if where is not None and _is_there(where, value):
+        return [Need("import", name, digest_of(*where), f"{where[0]}.{where[1]}", code.strip())]
     if callable(value):
         where = _importable(value)
         if where:
@@ -123,6 +188,8 @@ def _look(name: str, value: object, statement: Statement, versions: Versions) ->
             return [Need("import", name, digest_of(module, attribute), f"{module}.{attribute}", code)]
     if isinstance(value, FunctionType | type) or isinstance(getattr(value, "__wrapped__", None), FunctionType):
         return _helper(name, value, statement)
+    if is_opaque(value):
+        return _opaque(name, value, code)
     return _data(name, value, versions)
 
 
@@ -130,10 +197,44 @@ def _untracked(name: str, what: str) -> Need:
     return Need("untracked", name, "", what)
 
 
-def _module(name: str, module: ModuleType) -> Need:
+def _opaque(name: str, value: object, code: str) -> list[Need]:
+    """What cannot be compared (a connection, a random generator): the statement that made it counts instead."""
+    found = [_untracked(name, f"{name} ({type(value).__name__})")]
+    text = _canonical(code)
+    return [Need("global", name, digest_of("made by", text), text), *found] if text else found
+
+
+def _module(name: str, module: ModuleType, statement: str) -> Need:
     full = module.__name__
-    code = f"import {full}" if full == name else f"import {full} as {name}"
+    where = _import_of(name, statement)
+    code = statement.strip() if where is not None and sys.modules.get(where[0]) is not None else ""
+    code = code or (f"import {full}" if full == name else f"import {full} as {name}")
     return Need("import", name, digest_of("module", full), full, code)
+
+
+def _is_there(where: tuple[str, str], value: object) -> bool:
+    """Whether this very object is what the module has under that name."""
+    module, name = sys.modules.get(where[0]), where[1]
+    return module is not None and bool(name) and vars(module).get(name) is value
+
+
+@functools.lru_cache(maxsize=2048)
+def _import_of(name: str, code: str) -> tuple[str, str] | None:
+    """What an import statement binds to the name: the module, and the name there or nothing."""
+    try:
+        body = ast.parse(code.strip()).body if "import" in code else []
+    except (SyntaxError, ValueError, RecursionError):
+        return None
+    for statement in body:
+        if isinstance(statement, ast.Import):
+            for alias in statement.names:
+                if (alias.asname or alias.name.partition(".")[0]) == name:
+                    return (alias.name if alias.asname else name), ""
+        elif isinstance(statement, ast.ImportFrom) and statement.module and not statement.level:
+            for alias in statement.names:
+                if (alias.asname or alias.name) == name:
+                    return statement.module, alias.name
+    return None
 
 
 def _importable(value: Any) -> tuple[str, str] | None:
@@ -170,8 +271,27 @@ def _helper(name: str, value: Any, statement: Statement) -> list[Need]:
     shown = text or f"{'class' if isinstance(value, type) else 'def'} {name} (compiled)"
     reads = {n for f in functions for n in global_names(f.__code__) if n in f.__globals__}
     reads.update(_names_of_code(code))
-    need = Need("helper", name, digest_of("helper", text, version.digest), shown, code, tuple(sorted(reads - {name})))
+    part = code_part("helper", name, text, held=version.digest, shown=shown)
+    need = Need("helper", name, part.digest, part.text, code, tuple(sorted(reads - {name})))
     return [need, *([_untracked(name, f"what {name} holds")] if version.left_out else [])]
+
+
+def _with_docs(need: Need) -> Need:
+    """A helper whose docstrings somebody reads: they count as what its text does not tell."""
+    if need.kind != "helper":
+        return need
+    docs = _docstrings(need.code)
+    return replace(need, digest=f"{need.digest}{digest_of(docs)}") if docs else need
+
+
+@functools.lru_cache(maxsize=1024)
+def _docstrings(code: str) -> str:
+    try:
+        tree = ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError):
+        return code
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return "\0".join(ast.get_docstring(node) or "" for node in ast.walk(tree) if isinstance(node, kinds))
 
 
 def _functions_of(value: Any) -> list[FunctionType]:

@@ -13,6 +13,7 @@ from functools import cached_property
 
 from jo_notebook.core.fingerprint import Fingerprint, Part
 from jo_notebook.core.graph import Graph
+from jo_notebook.core.history import expected_seconds
 from jo_notebook.core.reasons import Reason, differences
 from jo_notebook.core.record import Failure, Record
 
@@ -54,6 +55,10 @@ class Decision:
     is_orphan: bool = False
     unsaved: str = ""
     untracked: tuple[str, ...] = ()
+    generation: int = 0
+    override: str = ""
+    overridden: tuple[str, ...] = ()
+    hidden: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -121,7 +126,9 @@ class Known:
 
     `parts` gives what a step's code looks like today (everything but its inputs), `held` where its value
     is now ("memory", "disk" or ""). `force` are steps to run whatever is known, `orphans` steps whose cell
-    is gone. With `only`, what the heads depend on is taken as it is.
+    is gone. With `only`, what the heads depend on is taken as it is. `others` gives a step's other results that
+    are still kept, newest first, with their numbers, and `used` the number of the one in `records` (0 is the newest);
+    `digest_now` tells what a file that a step wrote holds today. What `pinned` steps have is taken as it is.
     """
 
     parts: Callable[[str], Sequence[Part]]
@@ -132,6 +139,25 @@ class Known:
     force: Collection[str] = frozenset()
     orphans: Collection[str] = frozenset()
     only: bool = False
+    others: Callable[[str], Sequence[tuple[int, Record]]] = lambda step: ()
+    used: Callable[[str], int] = lambda step: 0
+    digest_now: Callable[[str], str] = lambda path: ""
+    pinned: Collection[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which of a step's results is the one of today: its record and number (0 for the newest), or why none is."""
+
+    record: Record | None
+    generation: int = 0
+    reasons: tuple[Reason, ...] = ()
+    overridden: tuple[Reason, ...] = ()
+
+    @property
+    def version(self) -> str | None:
+        """The data version that steps below see, or None where it is not known before a run."""
+        return self.record.output if self.record is not None and not self.reasons else None
 
 
 def make_plan(graph: Graph, known: Known, heads: Iterable[str] = ()) -> Plan:
@@ -146,33 +172,77 @@ def make_plan(graph: Graph, known: Known, heads: Iterable[str] = ()) -> Plan:
     heads = heads or tuple(name for name in graph.leaves if name not in known.orphans)
     order = [name for name in graph.order if name in wanted]
     asked = frozenset(heads)
-    reasons = _reasons_of(graph, known, order, asked)
-    actions = _actions_of(graph, known, order, asked, reasons)
-    decisions = (_decision(name, known, reasons[name], actions[name], name in asked) for name in order)
-    return Plan(tuple(decisions), heads, {name: graph.parents(name) for name in order})
+    choices = _choices(graph, known, order, asked)
+    reasons = {name: choice.reasons for name, choice in choices.items()}
+    actions = _actions_of(graph, known, order, asked, reasons, choices)
+    rows = (
+        _decision(graph, known, name, choices, reasons[name], actions[name], is_head=name in asked) for name in order
+    )
+    return Plan(tuple(rows), heads, {name: graph.parents(name) for name in order})
+
+
+def choose(graph: Graph, known: Known, name: str, versions: Mapping[str, str | None]) -> Choice:
+    """Which of this step's results is right for today: the newest, an older one, or none and why.
+
+    `versions` holds the data version of each upstream step, or None where that is not known before it runs.
+    Other results are looked for only where this one is whole, and not where a run was asked for.
+    """
+    record, used = known.records.get(name), known.used(name)
+    reasons = reasons_to_run(graph, known, name, versions)
+    if not reasons:
+        return Choice(record, used)
+    if name in known.force or name in known.problems:
+        return Choice(record, used, reasons)
+    if name in known.pinned and record is not None and known.held(name):
+        return Choice(record, used, overridden=reasons)
+    if not _upstream_reasons(graph, known, name, versions):
+        today = _today(graph, known, name, versions)
+        for number, other in known.others(name):
+            if not _differences(graph, known, other, today, versions):
+                return Choice(other, number)
+    return Choice(record, used, reasons)
 
 
 def reasons_to_run(graph: Graph, known: Known, name: str, versions: Mapping[str, str | None]) -> tuple[Reason, ...]:
-    """Why this step's remembered result is not its result of today; empty when it is.
-
-    `versions` holds the data version of each upstream step, or None where that is not known before it runs.
-    """
+    """Why the result in `known.records` is not this step's result of today; empty when it is."""
     asked = [Reason("asked", "asked to run again", name)] if name in known.force else []
     if name in known.problems:
         return (*asked, Reason("damaged", f"its stored result is damaged: {known.problems[name]}", name))
     record, failure = known.records.get(name), known.failures.get(name)
-    today = Fingerprint.of([*known.parts(name), *input_parts(graph, name, versions)])
-    unknown = {d.parameter for d in graph.dependencies[name] if versions.get(d.step) is None}
-    found = [] if record is None else differences(record.fingerprint, today, unknown)
+    if record is None and failure is None:
+        return (*asked, Reason("missing", "no result", name), *_upstream_reasons(graph, known, name, versions))
+    today = _today(graph, known, name, versions)
+    found = [] if record is None else _differences(graph, known, record, today, versions)
     found += _upstream_reasons(graph, known, name, versions)
     if record is not None and not found:
         return tuple(asked)
-    if failure is not None and not differences(failure.fingerprint, today, unknown):
+    if failure is not None and not differences(failure.fingerprint, today, _unknown(graph, name, versions)):
         found = [Reason("failed", f"last run failed: {failure.error}", name), *found]
     elif record is None:
-        missing = "no result" if failure is None else "not run since it was edited"
-        found = [Reason("missing", missing, name), *found]
+        found = [Reason("missing", "not run since it was edited", name), *found]
     return (*asked, *found)
+
+
+def _today(graph: Graph, known: Known, name: str, versions: Mapping[str, str | None]) -> Fingerprint:
+    return Fingerprint.of([*known.parts(name), *input_parts(graph, name, versions)])
+
+
+def _unknown(graph: Graph, name: str, versions: Mapping[str, str | None]) -> set[str]:
+    return {d.parameter for d in graph.dependencies[name] if versions.get(d.step) is None}
+
+
+def _differences(
+    graph: Graph, known: Known, record: Record, today: Fingerprint, versions: Mapping[str, str | None]
+) -> list[Reason]:
+    """What is not as this record says: what went into the result, and the files that came out beside it."""
+    seen = {(kind, name): digest for kind, name, digest in record.hidden}
+    found = differences(record.fingerprint, today, _unknown(graph, record.step, versions), seen)
+    for path, digest in record.writes:
+        now = known.digest_now(path)
+        if now != digest:
+            what = "is gone" if now == "missing" else "was changed"
+            found.append(Reason("output", f"file {path}, which it writes, {what}", path))
+    return found
 
 
 def _upstream_reasons(graph: Graph, known: Known, name: str, versions: Mapping[str, str | None]) -> list[Reason]:
@@ -195,21 +265,18 @@ def input_parts(graph: Graph, name: str, versions: Mapping[str, str | None]) -> 
     return parts
 
 
-def _reasons_of(
-    graph: Graph, known: Known, order: Sequence[str], heads: Collection[str]
-) -> dict[str, tuple[Reason, ...]]:
-    """Reasons from the sources down: a step's version is known when it need not run."""
-    reasons: dict[str, tuple[Reason, ...]] = {}
+def _choices(graph: Graph, known: Known, order: Sequence[str], heads: Collection[str]) -> dict[str, Choice]:
+    """From the sources down: a step's version is known when it need not run."""
+    choices: dict[str, Choice] = {}
     versions: dict[str, str | None] = {}
     for name in order:
-        record = known.records.get(name)
         if known.only and name not in heads:
-            reasons[name] = ()
-            versions[name] = record.version if record is not None else None
-            continue
-        reasons[name] = reasons_to_run(graph, known, name, versions)
-        versions[name] = record.version if record is not None and not reasons[name] else None
-    return reasons
+            choice = Choice(known.records.get(name))
+        else:
+            choice = choose(graph, known, name, versions)
+        choices[name] = choice
+        versions[name] = choice.version
+    return choices
 
 
 def _actions_of(
@@ -218,12 +285,13 @@ def _actions_of(
     order: Sequence[str],
     heads: Collection[str],
     reasons: dict[str, tuple[Reason, ...]],
+    choices: Mapping[str, Choice],
 ) -> dict[str, Action]:
     """From the heads up: a step is needed when it is a head or when a child of it runs."""
     needed = set(heads)
     actions: dict[str, Action] = {}
     for name in reversed(order):
-        held = known.held(name)
+        held = _held(known, name, choices[name])
         if name not in needed:
             actions[name] = Action.NOTHING
         elif not reasons[name] and held:
@@ -236,15 +304,30 @@ def _actions_of(
     return actions
 
 
+def _held(known: Known, name: str, choice: Choice) -> str:
+    """Where the value is. A result that is not in use yet is on disk."""
+    return known.held(name) if choice.generation == known.used(name) else "disk"
+
+
 def _why_not_held(record: Record | None) -> str:
     if record is not None and record.unsaved:
         return "its value was kept in memory only, and is gone"
     return "its value was not kept"
 
 
-def _decision(name: str, known: Known, reasons: tuple[Reason, ...], action: Action, is_head: bool) -> Decision:
-    record = known.records.get(name)
-    held = known.held(name)
+def _decision(
+    graph: Graph,
+    known: Known,
+    name: str,
+    choices: Mapping[str, Choice],
+    reasons: tuple[Reason, ...],
+    action: Action,
+    *,
+    is_head: bool,
+) -> Decision:
+    choice = choices[name]
+    record = choice.record
+    held = _held(known, name, choice)
     if any(reason.kind in ("failed", "damaged") for reason in reasons):
         availability = Availability.FAILED
     elif record is None or not held:
@@ -253,16 +336,35 @@ def _decision(name: str, known: Known, reasons: tuple[Reason, ...], action: Acti
         availability = Availability.STALE
     else:
         availability = Availability.AVAILABLE
+    override, overridden = _override(choice)
     return Decision(
         step=name,
         availability=availability,
         action=action,
         is_head=is_head,
         reasons=reasons,
-        seconds=None if record is None else record.seconds,
+        seconds=None if record is None else _seconds(graph, record, choices),
         held=held,
         size=0 if record is None else record.size,
         is_orphan=name in known.orphans,
         unsaved="" if record is None else record.unsaved,
         untracked=tuple(part.name for part in known.parts(name) if part.kind == "untracked"),
+        generation=choice.generation,
+        override=override,
+        overridden=overridden,
+        hidden=() if record is None else tuple((kind, what) for kind, what, _ in record.hidden),
     )
+
+
+def _override(choice: Choice) -> tuple[str, tuple[str, ...]]:
+    if choice.overridden:
+        return "pinned", tuple(reason.text for reason in choice.overridden)
+    if choice.record is not None and choice.record.accepted and not choice.reasons:
+        return "accepted", choice.record.accepted
+    return "", ()
+
+
+def _seconds(graph: Graph, record: Record, choices: Mapping[str, Choice]) -> float | None:
+    """The expected time of a run, by the sizes that the inputs have now as far as that is known."""
+    sizes = [c.record.size for p in graph.parents(record.step) if (c := choices.get(p)) and c.record]
+    return expected_seconds(record.history or ((record.seconds, 0.0),), float(sum(sizes)))

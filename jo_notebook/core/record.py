@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from jo_notebook.core.fingerprint import Fingerprint
+from jo_notebook.core.fingerprint import Fingerprint, digest_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,11 @@ class Record:
     this one as far as anything can. `when` is seconds since the epoch, `seconds`
     the wall time of the run, `size` the bytes on disk. `unsaved` is empty for a stored result and
     otherwise says why the value could not be stored.
+
+    `writes` are the files the step declares to write, each with the digest of what it left there; `files` are
+    the stats of declared files, which spare hashing them again. `history` holds seconds and bytes of input of
+    this run and those before it. `hidden` are inputs the run was seen to have without declaring them, as
+    (kind, name, digest). `accepted` are the reasons that a user overrode, `forced` says that the run was asked for.
     """
 
     step: str
@@ -32,6 +37,19 @@ class Record:
     executor: str = "inline"
     run_id: str = ""
     python: str = ""
+    writes: tuple[tuple[str, str], ...] = ()
+    files: tuple[tuple[str, ...], ...] = ()
+    history: tuple[tuple[float, float], ...] = ()
+    hidden: tuple[tuple[str, str, str], ...] = ()
+    accepted: tuple[str, ...] = ()
+    forced: bool = False
+
+    @property
+    def output(self) -> str:
+        """The version of all that the step made: its value and the files it writes."""
+        if not self.writes:
+            return self.version
+        return digest_of(self.version, *(word for row in self.writes for word in row))
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, for a file."""
@@ -41,8 +59,12 @@ class Record:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Record:
         """The reverse of `to_json`; keys from a newer release are ignored."""
-        known = {name: data[name] for name in cls.__slots__ if name in data}
+        known = {name: _frozen(data[name]) for name in cls.__slots__ if name in data}
         return cls(**{**known, "fingerprint": Fingerprint.from_json(data["fingerprint"])})
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,6 +183,38 @@ def _mentioned(tree: ast.AST) -> Iterator[str]:
                 yield from _names_of_text(argument.value)
 
 
+QUIET_MAGICS = frozenset({"time", "timeit", "capture", "matplotlib", "config", "load_ext", "precision"})
+
+
+@lru_cache(maxsize=4096)
+def shell_calls(text: str) -> tuple[str, ...]:
+    """What a body asks the shell to do (`!ls`, `%run x.py`), as typed: what that depends on cannot be told."""
+    if "get_ipython" not in text:
+        return ()
+    found: dict[str, None] = {}
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Call) and _is_shell_method(node):
+            found[f"get_ipython().{node.attr}"] = None
+    for call in ast.walk(ast.parse(text)):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and _is_shell_method(call.func):
+            found.pop(f"get_ipython().{call.func.attr}", None)
+            words = [a.value if isinstance(a, ast.Constant) else "…" for a in call.args]
+            said = _as_typed(call.func.attr, [str(word) for word in words])
+            if said:
+                found[said] = None
+    return tuple(found)
+
+
+def _as_typed(method: str, words: list[str]) -> str:
+    """`run_line_magic('run', 'x.py')` as %run x.py; empty for magics that reach nothing."""
+    if method in ("system", "getoutput"):
+        return f"!{' '.join(words)}"
+    if method in ("run_line_magic", "run_cell_magic") and words:
+        mark = "%" if method == "run_line_magic" else "%%"
+        return "" if words[0] in QUIET_MAGICS else f"{mark}{words[0]} {words[1] if len(words) > 1 else ''}".rstrip()
+    return f"get_ipython().{method}"
+
+
 def _is_shell_method(node: ast.expr) -> bool:
     inner = node.value if isinstance(node, ast.Attribute) else None
     return isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name) and inner.func.id == "get_ipython"

@@ -1,95 +1,108 @@
-"""Typed data versions of arrays and tables, for libraries that are recognised and never imported."""
+"""The rules of data versions for pandas, which is recognised and never imported."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
+
+from jo_notebook.core.arrays import array_rule
+from jo_notebook.core.columns import arrow_column
+from jo_notebook.core.kinds import path_of
+from jo_notebook.core.walk import Node, Rule
 
 
-class Hasher(Protocol):
-    """What a rule writes to; see `core/version.py`."""
-
-    def put(self, tag: str, *fields: bytes | memoryview) -> None:
-        """A tag and its bytes."""
-
-    def feed(self, value: Any) -> None:
-        """A value of any kind."""
-
-    def sequence(self, values: Sequence[Any]) -> None:
-        """The elements of a sequence that nobody else holds on to."""
-
-
-def _array(hasher: Hasher, value: Any) -> None:
-    """numpy.ndarray: dtype, shape and elements in C order."""
-    dtype = value.dtype
-    hasher.put("ndarray", str(dtype.descr if dtype.names else dtype.str).encode(), str(value.shape).encode())
-    if dtype.hasobject or dtype.kind == "T":
-        hasher.sequence(value.ravel().tolist())
-        return
-    flat = value if value.flags.c_contiguous else value.copy(order="C")
-    hasher.put("buffer", memoryview(flat.reshape(-1).view("u1")) if flat.size and dtype.itemsize else b"")
-
-
-def _scalar(hasher: Hasher, value: Any) -> None:
-    hasher.put("numpy scalar", value.dtype.str.encode(), value.tobytes())
-
-
-def _frame(hasher: Hasher, value: Any) -> None:
+def _frame(node: Node, value: Any) -> None:
     """pandas.DataFrame: index, columns (names and order), and each column with its dtype."""
-    hasher.put("DataFrame", str(value.shape).encode())
-    hasher.feed(value.attrs)
-    hasher.feed(value.index)
-    hasher.feed(value.columns)
+    node.put("DataFrame", str(value.shape).encode())
+    _said_of(node, value)
+    node.feed(value.index)
+    node.feed(value.columns)
     for number in range(value.shape[1]):
-        _column(hasher, value.iloc[:, number].array)
+        column_rule(node, value.iloc[:, number].array)
 
 
-def _series(hasher: Hasher, value: Any) -> None:
-    hasher.put("Series", str(value.shape).encode())
-    hasher.feed(value.name)
-    hasher.feed(value.index)
-    _column(hasher, value.array)
+def _series(node: Node, value: Any) -> None:
+    node.put("Series", str(value.shape).encode())
+    _said_of(node, value)
+    node.feed(value.name)
+    node.feed(value.index)
+    column_rule(node, value.array)
 
 
-def _index(hasher: Hasher, value: Any) -> None:
-    hasher.put("Index", type(value).__name__.encode())
-    hasher.feed(list(value.names))
-    hasher.feed(str(getattr(value, "freq", None)))
+def _said_of(node: Node, value: Any) -> None:
+    """The class, attributes and flags; of a subclass also what it says that it adds."""
+    kind = type(value)
+    node.feed(kind)
+    node.feed(value.attrs)
+    node.feed(bool(value.flags.allows_duplicate_labels))
+    if not path_of(kind).startswith("pandas."):
+        node.feed({name: vars(value).get(name) for name in kind._metadata})
+
+
+def _index(node: Node, value: Any) -> None:
+    node.put("Index", type(value).__name__.encode())
+    node.feed(list(value.names))
+    node.feed(str(getattr(value, "freq", None)))
     if type(value).__name__ == "RangeIndex":
-        hasher.feed((value.start, value.stop, value.step))
+        node.feed((value.start, value.stop, value.step))
     elif type(value).__name__ == "MultiIndex":
-        hasher.feed(list(value.levels))
-        hasher.feed([codes.tolist() for codes in value.codes])
+        node.feed(list(value.levels))
+        for codes in value.codes:
+            array_rule(node, codes)
     else:
-        _column(hasher, value.array)
+        column_rule(node, value.array)
 
 
-def _column(hasher: Hasher, array: Any) -> None:
+def column_rule(node: Node, array: Any) -> None:
     """A pandas column: its dtype and its elements."""
     kind = type(array).__name__
-    hasher.put("column", kind.encode(), str(array.dtype).encode())
+    node.put("column", kind.encode(), str(array.dtype).encode())
     if kind == "Categorical":
-        hasher.feed(bool(array.ordered))
-        hasher.feed(array.categories)
-        hasher.feed(array.codes)
+        node.feed(bool(array.ordered))
+        node.feed(array.categories)
+        array_rule(node, array.codes)
     elif kind in ("DatetimeArray", "TimedeltaArray", "PeriodArray"):
-        hasher.feed(array.asi8)
-    elif kind == "NumpyExtensionArray":
-        hasher.feed(array.to_numpy())
+        node.feed(getattr(array.dtype, "tz", None))
+        node.feed(str(getattr(array, "freq", None)))
+        array_rule(node, array.asi8)
+    elif kind in ("NumpyExtensionArray", "StringArray", "StringArrayNumpySemantics", "ObjectStringArray"):
+        array_rule(node, array._ndarray)
+    elif hasattr(array, "_pa_array"):
+        arrow_column(node, array._pa_array)
     else:
-        hasher.sequence(list(array))
+        _other_column(node, array)
 
 
-NAMED: dict[str, Callable[[Hasher, Any], None]] = {
-    "numpy.ndarray": _array,
+def _other_column(node: Node, array: Any) -> None:
+    if hasattr(array, "_mask") and hasattr(array, "_data"):
+        array_rule(node, array._mask)
+        array_rule(node, array._data[~array._mask])  # below the mask lies whatever was there
+    elif type(array).__name__ == "IntervalArray":
+        node.feed(array.left)
+        node.feed(array.right)
+    elif type(array).__name__ == "SparseArray":
+        node.put("sparse", type(array.sp_index).__name__.encode(), str(len(array)).encode())
+        node.feed(array.fill_value)
+        array_rule(node, array.sp_index.to_int_index().indices)
+        array_rule(node, array.sp_values)
+    else:
+        node.sequence(list(array))
+
+
+def _array(node: Node, value: Any) -> None:
+    """A column that stands alone."""
+    node.feed(type(value))
+    column_rule(node, value)
+
+
+NAMED: dict[str, Rule] = {}
+
+BASES: dict[str, Rule] = {
     "pandas.core.frame.DataFrame": _frame,
     "pandas.DataFrame": _frame,
     "pandas.core.series.Series": _series,
     "pandas.Series": _series,
-}
-
-BASES: dict[str, Callable[[Hasher, Any], None]] = {
-    "numpy.generic": _scalar,
     "pandas.core.indexes.base.Index": _index,
     "pandas.Index": _index,
+    "pandas.core.arrays.base.ExtensionArray": _array,
+    "pandas.api.extensions.ExtensionArray": _array,
 }

@@ -14,15 +14,21 @@ from typing import Any
 from jo_notebook.core.events import Event, EventKind
 from jo_notebook.core.fingerprint import Fingerprint, Part
 from jo_notebook.core.graph import Graph
-from jo_notebook.core.plan import Action, Decision, Known, Plan, input_parts, reasons_to_run
+from jo_notebook.core.history import remembered
+from jo_notebook.core.plan import Action, Decision, Known, Plan, choose, input_parts
 from jo_notebook.core.record import Failure, LogEntry, Record
 from jo_notebook.core.version import version_of, witness_of
+from jo_notebook.engine.attend import Attention
 from jo_notebook.engine.call import call_step, users_traceback
 from jo_notebook.engine.capture import Recorder, recording, routed_output
 from jo_notebook.errors import StoreError, UntrustedError
 from jo_notebook.store.context import Context
 
+UNCHANGING = frozenset({bool, int, float, complex, str, bytes, type(None)})
 Around = Callable[[Recorder], AbstractContextManager[None]]
+
+
+Attend = Callable[[str], AbstractContextManager[Attention]]
 
 
 @contextmanager
@@ -36,8 +42,8 @@ class Surroundings:
     """What a run needs from outside: how to call a step, and where things go.
 
     `parts_now` looks at a step's code at the moment it starts (a step before it may have changed what it reads);
-    `prepare` gives the function and the parameters of a step; `around` is entered around each call (a
-    front end captures displays there); `echo` shows printed text at once as well as keeping it; `load` is a head
+    `prepare` gives the function and the parameters of a step; `attend` looks at what a step does beside computing
+    (files, hidden inputs); `around` is entered around each call (a front end captures displays there); `echo` shows printed text at once as well as keeping it; `load` is a head
     whose value is wanted in memory at the end.
     """
 
@@ -46,6 +52,7 @@ class Surroundings:
     parts_now: Callable[[str], Sequence[Part]]
     context: Context
     prepare: Callable[[str], tuple[Callable[..., Any], Mapping[str, Any]]]
+    attend: Attend
     emit: Callable[[Event], None]
     around: Around = nothing_around
     echo: bool = True
@@ -142,11 +149,22 @@ class _Run:
             return decision.action is Action.RUN
         if name not in self.needed:
             return False
-        return bool(reasons_to_run(graph, known, name, self.versions)) or not known.held(name)
+        choice = choose(graph, known, name, self.versions)
+        if choice.generation != known.used(name):
+            return not self._take_other(name, choice.generation)
+        return bool(choice.reasons) or not known.held(name)
+
+    def _take_other(self, name: str, generation: int) -> bool:
+        """Another result is the right one after all; False where it is not there any more."""
+        there = self.outside.context.use(name, generation)
+        record = self.outside.context.record(name)
+        if there and record is not None:
+            self.records[name] = record
+        return there
 
     def _leave(self, name: str, decision: Decision) -> None:
-        record = self.outside.known.records.get(name)
-        self.versions[name] = None if record is None else record.version
+        record = self.records.get(name)
+        self.versions[name] = None if record is None else record.output
         if decision.action is Action.RUN:
             self.outcome.kept.append(name)
             self.emit(EventKind.KEPT, name, "its inputs came out the same")
@@ -169,7 +187,7 @@ class _Run:
             function, params = outside.prepare(name)
             # only now, with everything in place that was brought back: this is what the step runs with
             fingerprint = Fingerprint.of([*outside.parts_now(name), *input_parts(outside.graph, name, self.versions)])
-            with recording(recorder), outside.around(recorder):
+            with recording(recorder), outside.attend(name) as attention, outside.around(recorder):
                 value = call_step(function, {**inputs, **params})
         except KeyboardInterrupt:
             self.emit(EventKind.CANCELLED, name, seconds=time.perf_counter() - started)
@@ -182,7 +200,11 @@ class _Run:
                 self._failed(name, error, fingerprint, recorder, when, time.perf_counter() - started)
             return
         seconds = time.perf_counter() - started
+        for note in attention.notes:
+            self.emit(EventKind.WARNING, name, note)
         version = version_of(value)
+        before = self.records.get(name)
+        size = sum(self.records[p].size for p in outside.graph.parents(name) if p in self.records)
         record = Record(
             step=name,
             fingerprint=fingerprint,
@@ -192,10 +214,16 @@ class _Run:
             when=when,
             seconds=seconds,
             run_id=self.outcome.run_id,
+            writes=attention.writes,
+            files=attention.files,
+            history=remembered(before.history if before else (), (seconds, float(size))),
+            hidden=attention.hidden,
+            forced=name in outside.known.force,
         )
         record = self.records[name] = outside.context.put(record, value, recorder.entries)
-        self.versions[name] = record.version
+        self.versions[name] = record.output
         self.outcome.finished.append(name)
+        self._check_inputs(name, inputs)
         self.emit(EventKind.FINISHED, name, seconds=seconds)
         if record.unsaved:
             self.outcome.unsaved[name] = record.unsaved
@@ -218,12 +246,28 @@ class _Run:
         elif (record := self.records.get(name)) and _has_changed(value, record):
             value = self._restored(name)
         if name in self.records:
-            self.versions[name] = self.records[name].version
+            self.versions[name] = self.records[name].output
         return value
+
+    def _check_inputs(self, name: str, inputs: Mapping[str, Any]) -> None:
+        """Tells on a step that changed what it was given; nobody else gets to see the change."""
+        for dependency in self.outside.graph.dependencies[name]:
+            given, step = inputs[dependency.parameter], dependency.step
+            record = self.records.get(step)
+            if type(given) in UNCHANGING or record is None or not _has_changed(given, record):
+                continue
+            self.outside.context.drop_memory(step)
+            kept = "its stored result is as it was" if self.outside.context.held(step) else f"{step} will run again"
+            self.emit(
+                EventKind.WARNING,
+                name,
+                f"{name} changed its input {dependency.parameter}; {kept}. Work on a copy, so that {name} gives the "
+                "same whenever it runs",
+            )
 
     def _note_record(self, name: str) -> None:
         """What was read from disk may be newer than what the plan saw: another kernel writes there too."""
-        record = self.outside.context.records.get(name)
+        record = self.outside.context.record(name)
         if record is not None:
             self.records[name] = record
 

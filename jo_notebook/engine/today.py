@@ -2,88 +2,138 @@
 
 from __future__ import annotations
 
+import ast
 import linecache
-from collections.abc import Callable, Mapping
-from typing import Any
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 from jo_notebook.core.definition import Definition
-from jo_notebook.core.fingerprint import Part, digest_of
+from jo_notebook.core.fingerprint import Part, code_part, digest_of
 from jo_notebook.core.graph import Graph
-from jo_notebook.core.needs import Need, resolve
-from jo_notebook.core.source import compile_step
+from jo_notebook.core.homes import Find, Kind, kind_of_path
+from jo_notebook.core.patches import attributes_read
+from jo_notebook.core.needs import Need, imports_bound, look_at, reads_docs, resolve
+from jo_notebook.core.source import compile_step, shell_calls
 from jo_notebook.core.version import Version, version_of
+from jo_notebook.core.witness import Witness, still, witness
+from jo_notebook.engine.attend import Attention, attending
+from jo_notebook.engine.files import Files
+from jo_notebook.engine.modules import Modules
 from jo_notebook.engine.restore import restore
 from jo_notebook.errors import JoError, UntrustedError
 
+ABSENT = object()
+
+
+class _Made(NamedTuple):
+    """Parts, and what they were made of besides names and modules."""
+
+    of: tuple[object, ...]
+    files: object
+    parts: tuple[Part, ...]
+
 
 class Today:
-    """Looks names up in a namespace, and remembers what it saw until `touch` says that a cell has run.
+    """Looks names up in a namespace, and remembers what it saw as long as it is certainly unchanged.
 
     A front end sets `statement` (the text of the notebook's statement that bound a name) and `filename` (what
-    tracebacks call a step; None for a step that no cell of this kernel holds).
+    tracebacks call a step; None for a step that no cell of this kernel holds). `touch` says that names, modules,
+    files or the environment may have changed: then all of it is compared, and looked at anew where it has.
     """
 
     def __init__(self, namespace: dict[str, Any]) -> None:
         self.namespace = namespace
         self.statement: Callable[[str], str | None] = lambda name: None
         self.filename: Callable[[Definition], str | None] = lambda definition: None
-        self._parts: dict[str, tuple[Part, ...]] = {}
+        self.modules = Modules()
+        self.files = Files()
+        self._stamp = 0
+        self._dirty = False
+        self._made: dict[str, _Made] = {}
         self._versions: dict[int, tuple[object, Version]] = {}
         self._looked: dict[str, list[Need]] = {}
+        self._seen: dict[str, tuple[object, Witness | None]] = {}
+        self._absent: set[str] = set()
+        self._patches: dict[tuple[str, str], tuple[object, str]] = {}
+        self._modules_seen: object = self.modules.stamp()
         self._brought_back: dict[str, str] = {}
 
     def touch(self) -> None:
-        """Forgets what was seen: names may mean something else now."""
-        self._parts.clear()
-        self._versions.clear()
-        self._looked.clear()
+        """Names, modules, files may be others now: before the next answer everything is compared."""
+        self._dirty = True
+
+    @property
+    def stamp(self) -> int:
+        """A number that is another one whenever what was looked at has changed."""
+        self._settle()
+        return self._stamp
 
     def parts(self, graph: Graph, name: str) -> tuple[Part, ...]:
         """The parts of a step's fingerprint, all but its inputs: its text, its parameters, what it needs."""
-        parts = self._parts.get(name)
-        if parts is None:
-            definition = graph[name]
-            code = definition.source.canonical
-            params = [Part("param", n, self._version(v).digest, repr(v)) for n, v in definition.params]
-            needs = [need.part for need in self.needs(graph, name)]
-            parts = self._parts[name] = (Part("code", "", digest_of(code), code), *params, *needs)
-        return parts
+        self._settle()
+        definition = graph[name]
+        made, of = self._made.get(name), (definition, graph.dependencies[name])
+        if made is None or made.of[0] is not definition or made.of[1] != of[1]:
+            if self.modules.stamp() != self._modules_seen:
+                self._forget()
+            parts = tuple(self._found(graph, name, self.modules.find))
+            made = self._made[name] = _Made(of, self._state_of_files(definition), parts)
+            self._modules_seen = self.modules.stamp()
+        return made.parts
 
     def parts_now(self, graph: Graph, name: str) -> tuple[Part, ...]:
-        """The parts looked at afresh: a step that ran before this one may have changed a global."""
-        self._parts.pop(name, None)
-        self._versions.clear()
-        self._looked.clear()
-        return self.parts(graph, name)
+        """The parts looked at afresh, with modules as they are loaded: another step may have changed a global."""
+        self._forget()
+        return tuple(self._found(graph, name, self.modules.loaded))
 
-    def needs(self, graph: Graph, name: str) -> tuple[Need, ...]:
-        """What the step wants from the notebook."""
-        definition = graph[name]
-        own = {d.parameter for d in graph.dependencies[name]} | {n for n, _ in definition.params}
-        return resolve(
-            definition.source.reads - own,
-            self.namespace,
-            steps=own,
-            remembered=definition.needs,
-            statement=lambda n: self.statement(n) or self._brought_back.get(n),
-            versions=self._version,
-            looked=self._looked,
-        )
+    def needs(self, graph: Graph, name: str, find: Find | None = None) -> tuple[Need, ...]:
+        """What the step wants from the notebook; with `find`, also what it reaches in modules."""
+        return self._resolve(graph, name, frozenset(), find)
 
     def prepare(self, graph: Graph, name: str) -> tuple[Callable[..., Any], Mapping[str, Any]]:
-        """The step's function and its parameters, with everything it needs brought back first.
+        """The step's function and its parameters, with everything it needs brought back and up to date first.
 
-        Raises UntrustedError for a step that was read from somebody else's context.
+        Raises UntrustedError for a step that was read from somebody else's context, JoError for a local module
+        that was edited and cannot be loaded again.
         """
         definition = graph[name]
         if not definition.trusted:
             raise UntrustedError(f"{name} was defined elsewhere: running it would run somebody else's code.")
         self._bring_back(name, self.needs(graph, name))
+        self._load_again(graph, name)
         params = dict(definition.params)
         inputs = [d.parameter for d in graph.dependencies[name]]
         filename = self.filename(definition) or _remembered_file(definition)
         function = compile_step(definition.source, name, [*inputs, *params], self.namespace, filename)
         return function, params
+
+    @contextmanager
+    def attend(self, graph: Graph, name: str, ignored: tuple[str, ...] = ()) -> Iterator[Attention]:
+        """Around one call of a step: its files, its seed, and what it reads or changes without saying so."""
+        definition = graph[name]
+        needs = self.needs(graph, name, self.modules.find)
+        data = [need.name for need in needs if need.kind in ("constant", "global")]
+        modules = frozenset(need.name for need in needs if need.kind == "package")
+
+        def state() -> dict[str, str]:
+            self._versions.clear()
+            return {n: self._version(self.namespace[n]).digest for n in data if n in self.namespace}
+
+        with attending(
+            definition, self.namespace, self.files, own=self._is_own, ignored=ignored, state=state, modules=modules
+        ) as attention:
+            yield attention
+
+    def _is_own(self, filename: str) -> bool:
+        """Whether code of this file is the user's: a cell, or a local module."""
+        return not os.path.exists(filename) or "ipykernel" in filename or kind_of_path(filename) is Kind.LOCAL
+
+    def file_digest(self, path: str) -> str:
+        """The digest of what a file or directory holds now."""
+        return self.files.look(path).digest
 
     def define(self, graph: Graph, step: str, name: str) -> bool:
         """Brings back one name of the notebook that a step's value needs; False where nobody remembers it."""
@@ -103,6 +153,112 @@ class Today:
         for back in restore(step, needs, self.namespace):
             self._brought_back[back] = next(need.code for need in needs if need.name == back)
 
+    # -- what a step is made of ------------------------------------------------------------------------
+
+    def _found(self, graph: Graph, name: str, find: Find) -> Iterator[Part]:
+        definition = graph[name]
+        yield code_part("code", "", _code_text(definition))
+        for parameter, value in definition.params:
+            yield Part("param", parameter, self._version(value).digest, repr(value))
+        if definition.seed is not None:
+            yield Part("seed", "", digest_of(str(definition.seed)), str(definition.seed))
+        ignored = frozenset(definition.ignore)
+        yield from (need.part for need in self._resolve(graph, name, ignored, find))
+        yield from (Part("untracked", word, "", "ignored") for word in sorted(ignored))
+        yield from (Part("untracked", call, "", "what it does") for call in shell_calls(definition.source.canonical))
+        for path in definition.reads:
+            state = self.files.look(path)
+            yield Part("file", path, state.digest, state.shown)
+        for variable in definition.env:
+            value = os.environ.get(variable)
+            yield Part("env", variable, "unset" if value is None else digest_of(value), "" if value is None else "set")
+
+    def _resolve(self, graph: Graph, name: str, ignored: frozenset[str], find: Find | None) -> tuple[Need, ...]:
+        definition = graph[name]
+        own = {d.parameter for d in graph.dependencies[name]} | {n for n, _ in definition.params}
+        needs = resolve(
+            definition.source.reads - own - ignored,
+            self.namespace,
+            text=definition.source.canonical,
+            steps=own | ignored,
+            remembered=definition.needs,
+            statement=self.statement_of,
+            versions=self._version,
+            looked=self._looked,
+            find=find,
+        )
+        texts = [definition.source.canonical, *(need.code for need in needs if need.kind == "helper")]
+        self._note(definition.source.reads - own, needs, texts)
+        return needs
+
+    def statement_of(self, name: str) -> str | None:
+        """The statement that bound a name, in this kernel or in the one that it was brought back from."""
+        return self.statement(name) or self._brought_back.get(name)
+
+    def _load_again(self, graph: Graph, name: str) -> None:
+        """Local modules that were edited since they were loaded, as far as this step reaches them."""
+        needs = self.needs(graph, name, self.modules.find)
+        reached = {module_of_file(need.name.partition(":")[0]) for need in needs if need.kind == "module"}
+        if reached and self.modules.reload(reached, self.namespace):
+            self._forget()
+
+    # -- whether it is still so ------------------------------------------------------------------------
+
+    def _settle(self) -> None:
+        """After a touch: keeps what was seen if all of it is as it was."""
+        if not self._dirty:
+            return
+        self._dirty = False
+        self._versions.clear()
+        self.modules.look()
+        if not self._is_as_it_was():
+            self._forget()
+
+    def _forget(self) -> None:
+        self._stamp += 1
+        self._dirty = False
+        for known in (self._made, self._versions, self._looked, self._seen, self._absent, self._patches):
+            known.clear()
+
+    def _is_as_it_was(self) -> bool:
+        if not self._absent.isdisjoint(self.namespace) or self.modules.stamp() != self._modules_seen:
+            return False
+        if not all(self._still_means(name, *seen) for name, seen in self._seen.items()):
+            return False
+        if any(not _is_same(self._in_module(*where), seen) for where, seen in self._patches.items()):
+            return False
+        return all(made.files == self._state_of_files(made.of[0]) for made in self._made.values())
+
+    def _still_means(self, name: str, value: object, before: Witness | None) -> bool:
+        """Whether a name has the very value it had, and that value is certainly unchanged."""
+        if self.namespace.get(name, ABSENT) is not value:
+            return False
+        return still(before, value) or look_at(name, value, self.statement_of, self._version) == self._looked[name]
+
+    def _state_of_files(self, definition: Any) -> object:
+        """What is compared of a step's files and environment; equal as long as nothing has changed since."""
+        if not definition.reads and not definition.env:
+            return None
+        return self.files.stamp(definition.reads), tuple(map(os.environ.get, definition.env))
+
+    def _note(self, names: Iterable[str], needs: Iterable[Need], texts: list[str]) -> None:
+        """Keeps what is compared the next time: values by name, names that nobody has, things inside modules."""
+        needs = list(needs)
+        for name in self._looked.keys() - self._seen.keys():
+            value = self.namespace.get(name, ABSENT)
+            self._seen[name] = (value, witness(value))
+        asked = {*names, *(read for need in needs for read in need.reads)}
+        self._absent.update(asked.difference(self.namespace))
+        pieces = (need.name.partition(":") for need in needs if need.kind == "module")
+        inside = {(module_of_file(file), piece) for file, _, piece in pieces}
+        for where in inside | attributes_read(texts, imports_bound(needs)):
+            self._patches[where] = self._in_module(*where)
+
+    def _in_module(self, module: str, name: str) -> tuple[object, str]:
+        """What stands there now; of what can be changed in place also its version."""
+        value = vars(sys.modules[module]).get(name) if module in sys.modules else None
+        return value, self._version(value).digest if type(value) in (list, dict, set) else ""
+
     def _version(self, value: object) -> Version:
         """The data version of a value the notebook holds, worked out once between two cells."""
         known = self._versions.get(id(value))
@@ -111,10 +267,25 @@ class Today:
         return known[1]
 
 
+def _is_same(one: tuple[object, str], other: tuple[object, str]) -> bool:
+    return one[0] is other[0] and one[1] == other[1]
+
+
 def shown_text(definition: Definition) -> str:
     """The text behind a step's file name: the cell, with the lines above the body as comments."""
     header = "".join(f"# {row}" for row in definition.source.header.splitlines(keepends=True))
     return header + definition.source.python
+
+
+def module_of_file(file: str) -> str:
+    """`package/__init__.py` is the module `package`."""
+    return file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def _code_text(definition: Definition) -> str:
+    """The canonical text; where code reads docstrings, the text with them."""
+    source = definition.source
+    return ast.unparse(ast.parse(source.python)) if reads_docs(source.canonical) else source.canonical
 
 
 def _remembered_file(definition: Definition) -> str:

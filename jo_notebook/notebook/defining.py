@@ -33,7 +33,18 @@ class Defining:
         blank = len(body) - len(body.lstrip("\n"))
         python = "\n" * blank + assign_outside(self._shell.transform_cell(body))
         source = parse_source(body, python=python, header=self._header(line, body), where=f"{line.name}, {origin}")
-        return Definition(line.name, source, line.depends_on, line.params, origin)
+        return Definition(
+            line.name,
+            source,
+            line.depends_on,
+            line.params,
+            origin,
+            reads=line.reads,
+            writes=line.writes,
+            seed=line.seed,
+            env=line.env,
+            ignore=line.ignore,
+        )
 
     def like(self, line: StepLine, pipeline: Pipeline) -> Definition:
         """A step with the code of another one. Raises UsageError or UnknownStepError."""
@@ -50,6 +61,12 @@ class Defining:
             model.under(line.name, self._origin()),
             depends_on=model.depends_on if line.depends_on is None else line.depends_on,
             params=tuple({**dict(model.params), **dict(line.params)}.items()),
+            reads=line.reads or model.reads,
+            writes=line.writes,
+            seed=model.seed if line.seed is None else line.seed,
+            env=line.env or model.env,
+            ignore=line.ignore or model.ignore,
+            pinned=False,
         )
 
     def keep_text(self, definition: Definition) -> None:

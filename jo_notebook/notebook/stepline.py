@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,10 @@ from jo_notebook.errors import StepNameError, UsageError
 from jo_notebook.verbs import Help, Parser, split
 
 EXAMPLE = "%%step Clean --depends-on Load"
-STEP_OPTIONS = ("--depends-on", "--name-alias", "--params", "--run", "--like", "--help")
+STEP_OPTIONS = (
+    *("--depends-on", "--name-alias", "--params", "--reads", "--writes", "--seed", "--env", "--ignore"),
+    *("--run", "--like", "--help"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,11 @@ class StepLine:
     params: tuple[tuple[str, Any], ...]
     run: bool
     like: str
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    seed: int | None = None
+    env: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
 
 
 def parse_step_line(line: str) -> StepLine:
@@ -39,12 +48,19 @@ def parse_step_line(line: str) -> StepLine:
             f"Dependencies come behind --depends-on: %%step {args.name[0]} --depends-on {','.join(args.name[1:])}"
         )
     own = check_name(args.name[0])
+    reads, writes = _files(args.reads), _files(args.writes)
+    _refuse_both(own, reads, writes)
     return StepLine(
         name=check_name(args.name_alias) if args.name_alias else own,
         depends_on=None if args.depends_on is None else parse_dependencies(args.depends_on),
         params=_params(args.params),
         run=args.run,
         like=check_name(args.like) if args.like else "",
+        reads=reads,
+        writes=writes,
+        seed=args.seed,
+        env=_words(args.env),
+        ignore=tuple(check_name(word) for word in _words(args.ignore)),
     )
 
 
@@ -65,9 +81,44 @@ def _parser() -> Parser:
     )
     parser.add_argument("--name-alias", metavar="N", help="register under this name instead of NAME")
     parser.add_argument("--params", nargs="+", metavar="P=V", help='values for the body: --params "alpha=0.1, n=3"')
+    parser.add_argument(
+        "--reads", nargs="+", action="extend", metavar="FILE", help="files, directories or patterns whose content counts"
+    )
+    parser.add_argument(
+        "--writes", nargs="+", action="extend", metavar="FILE", help="files it leaves behind: part of its result"
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="what random numbers start from, while it runs")
+    parser.add_argument(
+        "--env", nargs="+", action="extend", metavar="VAR", help="environment variables whose values count"
+    )
+    parser.add_argument(
+        "--ignore", nargs="+", action="extend", metavar="NAME", help="names the body reads whose changes do not count"
+    )
     parser.add_argument("--run", action="store_true", help="materialize at once")
     parser.add_argument("--like", metavar="STEP", help="%%step only as a line: reuse the code of another step")
     return parser
+
+
+def _files(words: list[str] | None) -> tuple[str, ...]:
+    """Paths as they were written, each once; commas between them are welcome."""
+    paths = [word.removesuffix(",") for word in words or ()]
+    if not all(path and "\0" not in path for path in paths):
+        raise UsageError("A file needs a name, for instance: --reads data.csv")
+    return tuple(dict.fromkeys(paths))
+
+
+def _words(words: list[str] | None) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(piece for word in words or () for piece in word.split(",") if piece))
+
+
+def _refuse_both(name: str, reads: tuple[str, ...], writes: tuple[str, ...]) -> None:
+    """Raises UsageError where a step would change what it reads: it would be stale as soon as it is done."""
+    both = {os.path.normpath(path) for path in reads} & {os.path.normpath(path) for path in writes}
+    if both:
+        raise UsageError(
+            f"{name} would read and write {', '.join(sorted(both))}: it would be stale as soon as it has run. "
+            "Let it write to another file."
+        )
 
 
 def _params(words: list[str] | None) -> tuple[tuple[str, Any], ...]:

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from jo_notebook.core.record import Failure, LogEntry, Record
-from jo_notebook.errors import ResultDamaged, ResultMissing, ResultNotSaved, StoreError
+from jo_notebook.core.record import Failure, Record
+from jo_notebook.errors import ResultDamaged, ResultNotSaved
+from jo_notebook.store.checking import injuries, what
 from jo_notebook.store.definitions import Definitions
 from jo_notebook.store.disk import Disk
 from jo_notebook.store.formats import python_version
-from jo_notebook.store.held import Held
-from jo_notebook.store.known import Known
+from jo_notebook.store.known import Known, Log
 from jo_notebook.store.names import check_stored_name
-from jo_notebook.store.pickles import NotDefined
-from jo_notebook.store.reading import Found
+from jo_notebook.store.older import Older
+from jo_notebook.store.renaming import rename
 from jo_notebook.store.saving import save_failure, save_result
 from jo_notebook.store.trust import open_key
+from jo_notebook.store.values import Values
 
-ATTEMPTS = 5
 INTERRUPTED = "saving was interrupted"
-Log = tuple[LogEntry, ...]
 
 
 class Context(Mapping[str, Any]):
@@ -40,8 +38,8 @@ class Context(Mapping[str, Any]):
 
     def __init__(self, place: str | os.PathLike[str] | None = None, *, keep: int = 2) -> None:
         self.define: Callable[[str, str], bool] = lambda step, name: False
-        self._lock = threading.RLock()
         self._known = Known()
+        self._lock = self._known.lock
         self._disk: Disk | None = None
         self._trouble = ""
         self._key_trouble = ""
@@ -50,6 +48,8 @@ class Context(Mapping[str, Any]):
             self._key_trouble = key.problem
             self._disk = Disk(os.path.abspath(place), key, keep)
         self._definitions = Definitions(self._disk)
+        self._values = Values(self._known, self._disk)
+        self._older = Older(self._known, self._disk, self._values)
         self.refresh()
 
     __eq__ = object.__eq__  # comparing contents would read every value
@@ -60,16 +60,7 @@ class Context(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         """The value. Raises ResultMissing, ResultDamaged, UntrustedError or StoreError."""
-        for _ in range(ATTEMPTS):
-            with self._lock:
-                held = self._known.held.get(name)
-                if held is not None and held.has_value:
-                    return held.value
-                found = self._known.readable(name)
-            with contextlib.suppress(FileNotFoundError):  # pruned by a newer result: look again
-                return self._load(found)
-            self._look_again(name)
-        raise ResultMissing(f"{name} changes faster than it can be read: try again.")
+        return self._values.read(name, self.define)
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and self.held(name) != ""
@@ -89,9 +80,19 @@ class Context(Mapping[str, Any]):
 
     @property
     def records(self) -> Mapping[str, Record]:
-        """What is remembered of the newest result of each step, stored or not."""
+        """What is remembered of the result of each step: the newest, stored or not, or the generation in use."""
         with self._lock:
             return self._known.records()
+
+    def record(self, name: str) -> Record | None:
+        """One of `records`, at once."""
+        with self._lock:
+            return self._known.record(name)
+
+    @property
+    def version(self) -> int:
+        """A number that grows with every change a plan could see; no two contexts share one."""
+        return self._known.version
 
     @property
     def failures(self) -> Mapping[str, Failure]:
@@ -101,15 +102,15 @@ class Context(Mapping[str, Any]):
 
     @property
     def damaged(self) -> Mapping[str, str]:
-        """What is wrong with the newest result of a step, where it is not what was written."""
+        """What is wrong with the result of a step, the newest or the one in use, where it is not what was written."""
         with self._lock:
-            return {name: found.damage for name, found in self._known.newest() if found.damage}
+            return {name: found.damage for name, found in self._known.behind_none().items() if found.damage}
 
     @property
     def untrusted(self) -> frozenset[str]:
-        """The steps whose newest result was made elsewhere."""
+        """The steps whose result, the newest or the one in use, was made elsewhere."""
         with self._lock:
-            return frozenset(name for name, found in self._known.newest() if found.footer and not found.ours)
+            return frozenset(n for n, found in self._known.behind_none().items() if found.footer and not found.ours)
 
     @property
     def problems(self) -> list[str]:
@@ -142,8 +143,8 @@ class Context(Mapping[str, Any]):
             return self._hold(record, value, log)
         with self._lock:
             self._known.store(found, value)
-            failed = self._known.disk_failures.pop(name, None)
-        if failed is not None:
+            failed = self._known.drop_failure(name)
+        if failed:
             with contextlib.suppress(OSError):  # its number says already that it is overtaken
                 self._disk.failures.forget(name)
         return found.record
@@ -152,22 +153,21 @@ class Context(Mapping[str, Any]):
         """Keep the story of a run that raised, on disk where it takes it. Raises StepNameError."""
         name = check_stored_name(failure.step)
         with self._lock:
-            self._known.failed[name] = (failure, log)
+            self._known.fail(failure, log)
             after = self._known.seq(name)
         if self._disk is None:
             return
         with contextlib.suppress(ResultNotSaved):
             found = save_failure(self._disk, failure, log, after=after)
             with self._lock:
-                self._known.disk_failures[name] = found
-                self._known.failed.pop(name, None)
+                self._known.store_failure(found)
 
     def log(self, name: str) -> Log:
-        """What the newest run of a step printed, failed or not. Raises ResultDamaged."""
+        """What the step's last run printed if it failed, else what made the result. Raises ResultDamaged."""
         with self._lock:
             failure, found, held = (
                 self._known.failure(name),
-                self._known.disk_results.get(name),
+                self._known.current(name),
                 self._known.held.get(name),
             )
             if name in self._known.failed:
@@ -191,12 +191,55 @@ class Context(Mapping[str, Any]):
             with self._lock:
                 self._known.forget(name)
 
+    def older(self, name: str) -> list[tuple[int, Record]]:
+        """The whole generations on disk before the newest, newest first, whichever is in use; strangers' too.
+
+        Only their footers are read, once. A record may say that its value is `unsaved`.
+        """
+        return self._older.rows(name)
+
+    def use(self, name: str, number: int) -> bool:
+        """Let an older generation stand for its step, until a newer result is there; 0 for the newest again.
+
+        False, and nothing changes, where this generation is not there or the only copy of a result is in
+        memory. Never raises. Should another kernel prune it, reading its value raises ResultMissing once.
+        """
+        return self._older.use(name, number)
+
+    def in_use(self, name: str) -> int:
+        """The number of the older generation that stands for a step; 0 where the newest does."""
+        with self._lock:
+            return self._known.in_use(name)
+
+    def bless(self, name: str, record: Record) -> Record:
+        """Commit the result in use, value and log untouched, as the newest one with this record; it comes back.
+
+        Size, format and Python stay. Raises ResultMissing, ResultDamaged, UntrustedError or ResultNotSaved.
+        """
+        return self._older.bless(name, record)
+
+    def rename(self, old: str, new: str, *, copy: bool = False) -> bool:
+        """Give `new` all that is kept under `old`, which loses it unless `copy`; numbers and logs stay.
+
+        False, and nothing changes, where `new` has something, `old` has nothing that is whole, or something was
+        made elsewhere. What is damaged stays under `old`. Raises StepNameError, and StoreError of the disk.
+        """
+        check_stored_name(new)
+        return rename(self._known, self._disk, old, new, copy=copy, then=self.refresh)
+
+    def verify(self) -> dict[str, str]:
+        """Read everything on disk: what is not as it was written, by step and number. Raises StoreError."""
+        found = {}
+        for name, hurt in injuries(self._disk) if self._disk else ():
+            found[name] = what(hurt)
+            with self._lock:
+                self._known.injure(hurt.path, hurt.mark, hurt.damage)
+        return found
+
     def drop_memory(self, name: str) -> None:
         """Let go of the copy in memory; the next read comes from disk."""
         with self._lock:
-            held = self._known.held.pop(name, None)
-            if held is not None and (rest := held.without_value()):
-                self._known.held[name] = rest
+            self._known.let_go(name)
 
     def refresh(self) -> None:
         """See what other kernels have written; values in memory that are older than that are let go."""
@@ -208,9 +251,10 @@ class Context(Mapping[str, Any]):
             except OSError as error:
                 self._trouble = f"Cannot read {self._disk.name}: {error.strerror or error}."
                 return
+            used = self._older.reread()
             gone = "" if os.path.isdir(self._disk.place) else f"{self._disk.name} is gone"
             self._trouble = f"{self._disk.name}: {self._disk.newer}." if self._disk.newer else ""
-            self._known.reread(fresh, gone=gone)
+            self._known.reread(fresh, used, gone=gone)
 
     def trust(self) -> list[str]:
         """Take what was made elsewhere as one's own, so that loading it may run its code.
@@ -221,6 +265,8 @@ class Context(Mapping[str, Any]):
             return []
         names = {*self._disk.resign(), *self._definitions.resign()}
         self.refresh()
+        with self._lock:
+            self._known.touch()
         return sorted(names)
 
     def save_definition(self, name: str, data: dict[str, Any]) -> None:
@@ -239,39 +285,3 @@ class Context(Mapping[str, Any]):
         with self._lock:
             self._known.hold(record.step, value, record, log)
         return record
-
-    def _load(self, found: Found[Record]) -> Any:
-        """Read a value into memory. Raises as reading does, and FileNotFoundError for a file that left."""
-        assert self._disk is not None
-        try:
-            value = self._decoded(self._disk, found)
-        except ResultDamaged as damage:
-            with self._lock:
-                self._known.injure(found, str(damage))
-            raise ResultDamaged(
-                f"{found.step}'s result on disk is damaged (generation {found.seq}: {damage}): run {found.step} again."
-            ) from None
-        with self._lock:
-            if self._known.disk_results.get(found.step) is found:
-                return self._known.held.setdefault(found.step, Held(value, found.id)).value
-        return value
-
-    def _decoded(self, disk: Disk, found: Found[Record]) -> Any:
-        """The value from disk; where it lacks names of the notebook, after they have been defined."""
-        asked: set[str] = set()
-        while True:
-            try:
-                return disk.load(found)
-            except StoreError as error:
-                missing = str(error.__cause__) if isinstance(error.__cause__, NotDefined) else ""
-                if not missing or missing in asked or not self.define(found.step, missing):
-                    raise
-                asked.add(missing)
-
-    def _look_again(self, name: str) -> None:
-        assert self._disk is not None
-        found = self._disk.look(name)
-        with self._lock:
-            self._known.disk_results.pop(name, None)
-            if found is not None:
-                self._known.disk_results[name] = found

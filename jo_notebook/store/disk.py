@@ -12,19 +12,20 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, BinaryIO, TypeVar
 
 from jo_notebook.core.record import Failure, LogEntry, Record
 from jo_notebook.errors import ResultDamaged, ResultNotSaved, StoreError, UntrustedError
 from jo_notebook.store.formats import decode, runs_code
-from jo_notebook.store.generation import Footer, read_section
+from jo_notebook.store.generation import Footer, copy_sections, read_section, write_sections
 from jo_notebook.store.identity import ensure_identity, read_identity
 from jo_notebook.store.logs import log_from_bytes
 from jo_notebook.store.names import stem_of
 from jo_notebook.store.publish import make_folder, sync_folder
 from jo_notebook.store.reading import Found
 from jo_notebook.store.scratch import Scratch
-from jo_notebook.store.shelf import Shelf
+from jo_notebook.store.shelf import Fill, Shelf
 from jo_notebook.store.trust import Key
 
 T = TypeVar("T", Record, Failure)
@@ -61,19 +62,34 @@ class Disk:
         results, failures = self.results.scan(known.results), self.failures.scan(known.failures)
         self.store_id = identity.store_id if identity else self._recovered(results)
         return Index(
-            {name: self._checked(found) for name, found in results.items()},
-            {name: self._checked(found) for name, found in failures.items()},
+            {name: self.checked(found) for name, found in results.items()},
+            {name: self.checked(found) for name, found in failures.items()},
         )
 
     def look(self, step: str) -> Found[Record] | None:
         """The newest result of one step now."""
         found = self.results.look(stem_of(step))
-        return found if found is None else self._checked(found)
+        return found if found is None else self.checked(found)
+
+    def at(self, found: Found[Record]) -> Found[Record] | None:
+        """A generation as it is now, None where it is gone. Raises OSError."""
+        now = self.results.at(os.path.basename(os.path.dirname(found.path)), found.seq, found, found.step)
+        return now if now is None else self.checked(now)
 
     def save(self, shelf: Shelf[T], footer: Footer, payloads: Mapping[str, bytes]) -> Found[T]:
         """Add a file, durable when this returns. Raises ResultNotSaved; then the disk is as it was."""
+        return self.commit(shelf, footer, partial(write_sections, payloads=payloads))
+
+    def commit(self, shelf: Shelf[T], footer: Footer, fill: Fill) -> Found[T]:
+        """As `save`, for a file whose sections come from elsewhere. Raises what `fill` does, too."""
         with self.writing():
-            return shelf.commit(replace(footer, store_id=self.store_id), payloads)
+            return shelf.commit(replace(footer, store_id=self.store_id), fill)
+
+    def checked(self, found: Found[T]) -> Found[T]:
+        """A signed file that somebody carried here from another store is damage."""
+        if found.footer is None or not found.ours or found.footer.store_id == self.store_id:
+            return found
+        return Found(found.step, found.seq, found.path, damage=f"generation {found.seq}: it is of another store")
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
@@ -93,6 +109,18 @@ class Disk:
         """Raises StoreError for a store of a newer format, of which nothing may be changed."""
         if self.newer:
             raise StoreError(f"Cannot change {self.name}: {self.newer}.")
+
+    @contextlib.contextmanager
+    def opened(self, shelf: Shelf[T], found: Found[T]) -> Iterator[tuple[BinaryIO, Footer, bool]]:
+        """The file of a result, its footer and whether it is ours.
+
+        Raises ResultDamaged, and FileNotFoundError where the file is another or gone.
+        """
+        handle, footer, ours = shelf.open(os.path.basename(os.path.dirname(found.path)), found.seq, found.path)
+        with handle:
+            if footer.id != found.id:
+                raise FileNotFoundError(found.path)
+            yield handle, footer, ours
 
     def load(self, found: Found[Record]) -> object:
         """The value of a result, decoded from the very bytes that were checked.
@@ -143,17 +171,8 @@ class Disk:
         told = Counter(f.footer.store_id for f in results.values() if f.footer and f.ours)
         return told.most_common(1)[0][0] if told else self.store_id
 
-    def _checked(self, found: Found[T]) -> Found[T]:
-        """A signed file that somebody carried here from another store is damage."""
-        if found.footer is None or not found.ours or found.footer.store_id == self.store_id:
-            return found
-        return Found(found.step, found.seq, found.path, damage=f"generation {found.seq}: it is of another store")
-
     def _section(self, shelf: Shelf[T], found: Found[T], name: str) -> tuple[Footer, bool, bytes]:
-        handle, footer, ours = shelf.open(stem_of(found.step), found.seq, found.path)
-        with handle:
-            if footer.id != found.id:
-                raise FileNotFoundError(found.path)
+        with self.opened(shelf, found) as (handle, footer, ours):
             try:
                 return footer, ours, read_section(handle, footer, name)
             except OSError as error:
@@ -166,8 +185,8 @@ class Disk:
                 with handle:
                     if ours:
                         continue
-                    payloads = {name: read_section(handle, footer, name) for name in footer.sections}
-                shelf.rewrite(path, replace(footer, store_id=self.store_id), payloads)
+                    fill = partial(copy_sections, handle, footer)
+                    shelf.rewrite(path, replace(footer, store_id=self.store_id), fill)
                 yield footer.step
 
 

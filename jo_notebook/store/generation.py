@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, BinaryIO
 
@@ -26,6 +26,7 @@ VERSION = 1
 MAGIC = b"JO\x00GEN1\n"
 _TAIL = struct.Struct("<32s32sQ8s")
 _GUESS = 1 << 14  # most footers fit: one read
+_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,35 @@ def read_section(handle: BinaryIO, footer: Footer, name: str) -> bytes:
     if len(payload) != section.size or hashlib.sha256(payload).hexdigest() != section.sha256:
         raise ResultDamaged(f"its {name} does not fit its checksum")
     return payload
+
+
+def copy_sections(handle: BinaryIO, footer: Footer, out: BinaryIO | None = None) -> dict[str, Section]:
+    """Begin a file with another one's sections, block by block; without `out` they are only checked.
+
+    Raises ResultDamaged where a hash differs or the file cannot be read, and OSError of `out`.
+    """
+    if out is not None:
+        out.write(MAGIC)
+    for name, section in sorted(footer.sections.items(), key=lambda item: (item[1].offset, item[1].size)):
+        state = hashlib.sha256()
+        for block in _blocks(handle, section):
+            state.update(block)
+            if out is not None:
+                out.write(block)
+        if state.hexdigest() != section.sha256:
+            raise ResultDamaged(f"its {name} does not fit its checksum")
+    return dict(footer.sections)
+
+
+def _blocks(handle: BinaryIO, section: Section) -> Iterator[bytes]:
+    try:
+        handle.seek(section.offset)
+        left = section.size
+        while left and (block := handle.read(min(left, _BLOCK))):
+            left -= len(block)
+            yield block
+    except OSError as error:
+        raise ResultDamaged(f"it cannot be read: {error.strerror}") from error
 
 
 def _read_end(handle: BinaryIO, size: int, count: int) -> bytes:

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import astuple, dataclass, field, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO, Generic, TypeVar
 
 from jo_notebook.errors import ResultDamaged
 from jo_notebook.store.generation import Footer, read_footer
 from jo_notebook.store.names import stem_of
 from jo_notebook.store.numbering import mark_of, numbers, read_hint
+from jo_notebook.store.plain import check_types
 from jo_notebook.store.publish import is_folder, open_plain
 from jo_notebook.store.trust import Key
 
 ATTEMPTS = 100
-_PLAIN: dict[str, type | tuple[type, ...]] = {"str": str, "bool": bool, "int": int, "float": (int, float)}
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Found(Generic[T]):
-    """The newest file of one step. `footer` and `record` are None where `damage` says what is wrong.
+    """One file of a step, mostly its newest. `footer` and `record` are None where `damage` says what is wrong.
 
-    `mark` changes whenever the newest file is another one.
+    `mark` changes whenever another file is in its place.
     """
 
     step: str
@@ -41,6 +41,11 @@ class Found(Generic[T]):
         """What tells this run's file from every other; empty for a damaged one."""
         return self.footer.id if self.footer else ""
 
+    def renamed(self, step: str) -> Found[T]:
+        """Where the same generation of another step lies; its file has not been looked at."""
+        root, _, number = self.path.rsplit(os.sep, 2)
+        return replace(self, step=step, path=os.path.join(root, stem_of(step), number), mark=())
+
 
 @dataclass(frozen=True)
 class Reader(Generic[T]):
@@ -54,7 +59,7 @@ class Reader(Generic[T]):
     def scan(self, known: Mapping[str, Found[T]]) -> dict[str, Found[T]]:
         """The newest file of every step by name; what `known` tells and still holds is not read again."""
         before = {os.path.dirname(found.path): found for found in known.values()}
-        found = (self.look(stem, before.get(os.path.join(self.root, stem))) for stem in self._stems())
+        found = (self.look(stem, before.get(os.path.join(self.root, stem))) for stem in self.stems())
         return {f.step: f for f in found if f is not None}
 
     def look(self, stem: str, known: Found[T] | None = None) -> Found[T] | None:
@@ -64,14 +69,45 @@ class Reader(Generic[T]):
         except OSError as error:
             return Found(stem, 0, os.path.join(self.root, stem), damage=f"it cannot be read: {error.strerror}")
 
+    def at(self, stem: str, seq: int, known: Found[T] | None = None, hint: str = "") -> Found[T] | None:
+        """One generation, None where it is not there; `known` comes back if it is the same file. Raises OSError."""
+        path = os.path.join(self.root, stem, str(seq))
+        try:
+            mark = mark_of(seq, path)
+            if known is not None and known.mark == mark:
+                return known
+            return self._read(stem, seq, path, mark, hint)
+        except FileNotFoundError:
+            return None
+
+    def below(self, newest: Found[T], known: Mapping[int, Found[T]]) -> dict[int, Found[T]]:
+        """The generations older than this one, newest first, damaged ones too. Raises OSError."""
+        folder = os.path.dirname(newest.path)
+        older = sorted((n for n in numbers(folder) if n < newest.seq), reverse=True)
+        rows = ((n, self.at(os.path.basename(folder), n, known.get(n), newest.step)) for n in older)
+        return {n: found for n, found in rows if found is not None}
+
+    def all_of(self, stem: str) -> Iterator[Found[T]]:
+        """Every generation of the step of this directory, newest first, damaged ones too. Raises OSError."""
+        for number in self._all(stem):
+            if (found := self.at(stem, number)) is not None:
+                yield found
+
     def generations(self) -> list[tuple[str, int, str]]:
         """Directory, number and path of every file."""
-        rows = ((stem, n, os.path.join(self.root, stem)) for stem in self._stems() for n in self._all(stem))
+        rows = ((stem, n, os.path.join(self.root, stem)) for stem in self.stems() for n in self._all(stem))
         return [(stem, n, os.path.join(folder, str(n))) for stem, n, folder in rows]
 
     def names(self) -> list[str]:
         """The steps' names without reading a footer."""
-        return [read_hint(os.path.join(self.root, stem), stem)[1] or stem for stem in self._stems()]
+        return [read_hint(os.path.join(self.root, stem), stem)[1] or stem for stem in self.stems()]
+
+    def stems(self) -> list[str]:
+        """The directories of steps, in order. Raises OSError."""
+        if not is_folder(self.root):
+            return []
+        with os.scandir(self.root) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
 
     def open(self, stem: str, seq: int, path: str) -> tuple[BinaryIO, Footer, bool]:
         """A file, its footer and whether it is ours, all checked but for the sections' hashes.
@@ -122,7 +158,7 @@ class Reader(Generic[T]):
         try:
             record = self.parse(dict(footer.record))
             if not ours:
-                _check_types(record)
+                check_types(record)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ResultDamaged("its record makes no sense") from error
         if getattr(record, "step", None) != footer.step:
@@ -141,25 +177,8 @@ class Reader(Generic[T]):
                 return footer.step
         return stem
 
-    def _stems(self) -> list[str]:
-        if not is_folder(self.root):
-            return []
-        with os.scandir(self.root) as entries:
-            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
-
     def _all(self, stem: str) -> list[int]:
         return sorted(numbers(os.path.join(self.root, stem)), reverse=True)
-
-
-def _check_types(record: Any) -> None:
-    """Raises TypeError for what a stranger may have put into a record."""
-    words = [word for part in record.fingerprint.parts for word in astuple(part)]
-    rows: list[tuple[object, type | tuple[type, ...]]] = [
-        (getattr(record, each.name), _PLAIN.get(str(each.type), object)) for each in fields(record)
-    ]
-    rows += [(record.fingerprint.schema, int), *((word, str) for word in words)]
-    if not all(isinstance(value, kind) for value, kind in rows):
-        raise TypeError("a record's fields have the wrong types")
 
 
 def _open(path: str) -> BinaryIO:

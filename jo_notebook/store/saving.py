@@ -1,16 +1,17 @@
-"""From a value in memory to a file on disk: one commit for a result, one for a failure."""
+"""From a value in memory to a file on disk: one commit for a result, one for a failure, one for a result blessed."""
 
 from __future__ import annotations
 
 import contextlib
 import secrets
 from dataclasses import replace
+from functools import partial
 
 from jo_notebook.core.record import Failure, LogEntry, Record
-from jo_notebook.errors import ResultNotSaved
+from jo_notebook.errors import ResultNotSaved, UntrustedError
 from jo_notebook.store.disk import Disk
 from jo_notebook.store.formats import encode, python_minor
-from jo_notebook.store.generation import Footer
+from jo_notebook.store.generation import Footer, copy_sections
 from jo_notebook.store.logs import log_to_bytes
 from jo_notebook.store.reading import Found
 
@@ -43,3 +44,15 @@ def save_failure(disk: Disk, failure: Failure, log: tuple[LogEntry, ...], *, aft
     identity = secrets.token_hex(8)
     footer = Footer("failure", failure.step, 0, identity, failure.to_json(), after=after, python=python_minor())
     return disk.save(disk.failures, footer, {"log": log_to_bytes(log)})
+
+
+def save_again(disk: Disk, source: Found[Record], record: Record) -> Found[Record]:
+    """Commit the value and the log of one of our results once more, with another record; nothing is decoded.
+
+    Raises ResultDamaged, UntrustedError, ResultNotSaved, and FileNotFoundError where the source is gone.
+    """
+    with disk.opened(disk.results, source) as (handle, footer, ours):
+        if not ours:
+            raise UntrustedError(f"{source.step}'s result was made elsewhere.")
+        fresh = replace(footer, seq=0, id=secrets.token_hex(8), record=record.to_json())
+        return disk.commit(disk.results, fresh, partial(copy_sections, handle, footer))

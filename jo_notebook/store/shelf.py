@@ -10,15 +10,19 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
+from typing import BinaryIO
 
-from jo_notebook.store.generation import Footer, write_footer, write_sections
+from jo_notebook.store.generation import Footer, Section, write_footer
 from jo_notebook.store.names import STEM, stem_of
 from jo_notebook.store.numbering import HEAD, hint_bytes, is_number, listing, mark_of, newest_number, numbers
 from jo_notebook.store.publish import is_folder, make_folder, publish, sync_folder
 from jo_notebook.store.reading import ATTEMPTS, Found, Reader, T
 from jo_notebook.store.scratch import Scratch
+
+Fill = Callable[[BinaryIO], dict[str, Section]]
+"""Begins a file with its sections."""
 
 
 @dataclass(frozen=True)
@@ -28,17 +32,14 @@ class Shelf(Reader[T]):
     scratch: Scratch = field(repr=False)
     keep: int = 1
 
-    def commit(self, footer: Footer, payloads: Mapping[str, bytes]) -> Found[T]:
+    def commit(self, footer: Footer, fill: Fill) -> Found[T]:
         """Add a file, durable when this returns, and prune. Raises OSError; then nothing has changed."""
-        folder = os.path.join(self.root, stem_of(footer.step))
         with self.scratch.file() as draft:
             with open(draft, "wb") as out:
-                footer = replace(footer, kind=self.kind, key=self.key.id, sections=write_sections(out, payloads))
+                footer = replace(footer, kind=self.kind, key=self.key.id, sections=fill(out))
                 end = out.tell()
             for _ in range(ATTEMPTS):
-                for path in (self.root, folder):
-                    if make_folder(path):
-                        sync_folder(os.path.dirname(path))
+                folder = self._made(footer.step)
                 footer = replace(footer, seq=self.newest(footer.step) + 1)
                 found = self._publish(draft, end, footer)
                 if found is not None:
@@ -46,16 +47,29 @@ class Shelf(Reader[T]):
                     return found
         raise OSError(f"no free number for {footer.step} after {ATTEMPTS} attempts")
 
-    def rewrite(self, path: str, footer: Footer, payloads: Mapping[str, bytes]) -> None:
+    def rewrite(self, path: str, footer: Footer, fill: Fill) -> None:
         """Put a file in the place of one with the same contents, signed with our key. Raises OSError."""
         with self.scratch.file() as draft:
-            with open(draft, "wb") as out:
-                footer = replace(footer, key=self.key.id, sections=write_sections(out, payloads))
-                write_footer(out, footer, self.key)
-                out.flush()
-                os.fsync(out.fileno())
+            self.draft(draft, footer, fill)
             os.replace(draft, path)
         sync_folder(os.path.dirname(path))
+
+    def draft(self, draft: str, footer: Footer, fill: Fill) -> None:
+        """Write a whole file, signed with our key, that nobody sees yet. Raises OSError."""
+        with open(draft, "wb") as out:
+            write_footer(out, replace(footer, key=self.key.id, sections=fill(out)), self.key)
+            out.flush()
+            os.fsync(out.fileno())
+
+    def place(self, draft: str, step: str, seq: int) -> None:
+        """Make a draft appear under its number, durable when this returns. Raises FileExistsError and OSError."""
+        folder = self._made(step)
+        publish(draft, os.path.join(folder, str(seq)))
+        sync_folder(folder)
+
+    def hint(self, step: str, seq: int) -> None:
+        """Remember that this number was once there. Raises OSError."""
+        self.scratch.replace(os.path.join(self._made(step), HEAD), hint_bytes(seq, step))
 
     def newest(self, step: str) -> int:
         """The highest number this step ever had, as far as is known."""
@@ -65,7 +79,7 @@ class Shelf(Reader[T]):
     def forget(self, step: str) -> None:
         """Remove every generation, the newest last. Raises OSError."""
         # A damaged step may be known by its directory's name alone.
-        folder = os.path.join(self.root, step if STEM.fullmatch(step) and step in self._stems() else stem_of(step))
+        folder = os.path.join(self.root, step if STEM.fullmatch(step) and step in self.stems() else stem_of(step))
         if not is_folder(folder):
             return
         names = [name for name in listing(folder) if not is_number(name)]
@@ -75,6 +89,29 @@ class Shelf(Reader[T]):
         with contextlib.suppress(OSError):  # another kernel may just be adding a result
             os.rmdir(folder)
         sync_folder(self.root)
+
+    def remove(self, step: str, files: Collection[Found[T]]) -> None:
+        """Remove these generations if they are still the same files, the newest last. Raises OSError."""
+        folder = os.path.join(self.root, stem_of(step))
+        if not is_folder(folder):
+            return
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(folder, HEAD))
+        for found in sorted(files, key=lambda f: f.seq):
+            with contextlib.suppress(FileNotFoundError):
+                if mark_of(found.seq, found.path) == found.mark:
+                    os.unlink(found.path)
+        with contextlib.suppress(OSError):  # it may have files that nobody said to remove
+            os.rmdir(folder)
+        sync_folder(self.root)
+
+    def _made(self, step: str) -> str:
+        """The directory of a step, made where it is not there. Raises OSError."""
+        folder = os.path.join(self.root, stem_of(step))
+        for path in (self.root, folder):
+            if make_folder(path):
+                sync_folder(os.path.dirname(path))
+        return folder
 
     def _publish(self, draft: str, end: int, footer: Footer) -> Found[T] | None:
         """Try for the footer's number; None where somebody else took it or removed the directory."""

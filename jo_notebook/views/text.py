@@ -5,22 +5,51 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
+from typing import Protocol
 
 from jo_notebook.core.plan import Action, Availability, Decision, Plan
 from jo_notebook.core.reasons import CODE, Reason
 from jo_notebook.core.record import Record
 from jo_notebook.views.words import about, columns, count, duration, file_size, one_line, pad, table
 
-__all__ = ["duration", "explain_text", "file_size", "plan_text", "run_line", "step_line", "steps_text"]
+__all__ = [
+    *("accept_text", "duration", "explain_text", "file_size", "plan_text", "run_line", "step_line", "steps_text"),
+    "verify_text",
+]
 
 LEGEND = (
     "Execution plan. Result availability: [*] available - [~] stale - [ ] n/a - [x] no context. "
     "Scheduled execution: (H) head - (>) scheduled run on materialize - ( ) no run required."
 )
 MARKS = {Availability.AVAILABLE: "*", Availability.STALE: "~"}
+VERDICTS = {"same": "[=]", "different": "[!]", "unsure": "[?]", "failed": "[x]", "not run": "[ ]"}
 PLAIN = frozenset({"missing", "upstream"})  # what a step that never ran always has
 REASON_WIDTH = 40
 NAMES_SHOWN = 8
+
+
+class Verified(Protocol):
+    """What came of running a step again; see `engine/verify.py`."""
+
+    @property
+    def verdict(self) -> str:
+        """A word of VERDICTS."""
+
+    @property
+    def text(self) -> str:
+        """One sentence."""
+
+    @property
+    def difference(self) -> str:
+        """Where the two values part."""
+
+    @property
+    def hidden(self) -> tuple[tuple[str, str], ...]:
+        """Undeclared inputs, as (kind, name)."""
+
+    @property
+    def seconds(self) -> float:
+        """How long the second run took."""
 
 
 def plan_text(plan: Plan, *, no_context: bool = False) -> str:
@@ -56,6 +85,9 @@ def explain_text(decision: Decision, causes: Sequence[tuple[str, Reason]] = ()) 
     """
     state = "failed" if decision.availability is Availability.FAILED else f"is {decision.availability}"
     lines = [f"{one_line(decision.step)} {state}.{_held_sentence(decision)}"]
+    if decision.override:
+        lines.append(f"It is {decision.override}, although:")
+        lines += [f"  - {one_line(text)}" for text in decision.overridden]
     for step, reason in causes:
         lines += [f"  - {one_line(step)}: {one_line(reason.text)}", *_difference(reason)]
     for reason in decision.reasons:
@@ -64,8 +96,34 @@ def explain_text(decision: Decision, causes: Sequence[tuple[str, Reason]] = ()) 
         lines.append(f"A materialize would run it{_comma(_expected(decision))}.")
     if decision.is_orphan:
         lines.append("Its cell was deleted; %forget drops its result, running a cell with its name brings it back.")
+    if decision.hidden:
+        lines += _hidden_lines(decision)
     if decision.untracked:
         lines.append(f"Not tracked (changes here are not noticed): {', '.join(map(one_line, decision.untracked))}.")
+    return "\n".join(lines)
+
+
+def accept_text(before: Decision, after: Decision) -> str:
+    """What a blessing did."""
+    name = one_line(before.step)
+    if before.availability is Availability.AVAILABLE and not before.override:
+        return f"{name} is available already: there is nothing to accept."
+    blessed = "; ".join(one_line(text) for text in after.overridden) or "as it is"
+    left = "" if after.availability is Availability.AVAILABLE else f" It is still {after.availability}: {_why(after)}."
+    return f"Accepted {name} for today's code ({blessed}).{left}"
+
+
+def verify_text(results: Sequence[Verified]) -> str:
+    """What came of running steps again, a line each, with what parts the two values and what they read unsaid."""
+    if not results:
+        return "No step has a result of today: there is nothing to verify."
+    lines = []
+    for result in results:
+        took = f" ({duration(result.seconds)})" if result.seconds else ""
+        lines.append(f"{VERDICTS[str(result.verdict)]} {one_line(result.text)}{took}.")
+        if result.difference:
+            lines.append(f"      {one_line(result.difference)}")
+        lines += [f"      {line}" for line in _hidden_sentences(result.hidden)]
     return "\n".join(lines)
 
 
@@ -101,6 +159,26 @@ def run_line(
     return " ".join(filter(None, said)) or "Nothing to run: everything is available."
 
 
+def _hidden_lines(decision: Decision) -> list[str]:
+    return ["Seen in its last run, and not declared:", *(f"  - {s}" for s in _hidden_sentences(decision.hidden))]
+
+
+def _hidden_sentences(hidden: Sequence[tuple[str, str]]) -> list[str]:
+    said = {
+        "file": "it opened {0}: --reads {0} declares it",
+        "env": "it read the environment's {0}: --env {0} declares it",
+        "written": "it wrote {0}: --writes {0} makes it part of the result",
+        "global": "it wrote the notebook's {0}: return it instead",
+    }
+    return [said[kind].format(_pasted(what)) for kind, what in hidden if kind in said]
+
+
+def _pasted(word: str) -> str:
+    """A word as it can be pasted into a line."""
+    safe = one_line(word)
+    return f'"{safe}"' if " " in safe else safe
+
+
 def _schedule(decision: Decision) -> str:
     if decision.is_head:
         return "H"
@@ -109,7 +187,7 @@ def _schedule(decision: Decision) -> str:
 
 def _note(decision: Decision) -> str:
     orphan = "cell deleted" if decision.is_orphan else ""
-    return "; ".join(filter(None, (_why(decision), orphan)))
+    return "; ".join(filter(None, (_why(decision), decision.override, orphan)))
 
 
 def _why(decision: Decision) -> str:
@@ -132,7 +210,8 @@ def _held(decision: Decision) -> str:
     if decision.held == "memory":
         return f"in memory only: {one_line(decision.unsaved)}" if decision.unsaved else "in memory"
     if decision.held == "disk":
-        return f"from disk, {file_size(decision.size)}" if decision.size else "from disk"
+        where = "from disk, an earlier result" if decision.generation else "from disk"
+        return f"{where}, {file_size(decision.size)}" if decision.size else where
     return ""
 
 

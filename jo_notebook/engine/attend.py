@@ -1,0 +1,136 @@
+"""What is looked at around one call of a step: its files, what it reads without saying so, what it changes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from jo_notebook.core.definition import Definition
+from jo_notebook.core.fingerprint import digest_of
+from jo_notebook.engine.files import Files
+from jo_notebook.engine.seeds import seeded
+from jo_notebook.engine.watch import Seen, watching
+from jo_notebook.errors import FileMissing
+
+LARGEST_UNDECLARED = 200_000_000  # bytes of a file that nobody declared which are read to know it again
+SHOWN = 4
+Row = tuple[str, ...]
+
+
+@dataclass
+class Attention:
+    """What was noticed: rows for the record, and sentences for the user."""
+
+    files: tuple[Row, ...] = ()
+    writes: tuple[tuple[str, str], ...] = ()
+    hidden: tuple[tuple[str, str, str], ...] = ()
+    notes: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def attending(
+    definition: Definition,
+    namespace: dict[str, Any],
+    files: Files,
+    *,
+    own: Callable[[str], bool],
+    ignored: tuple[str, ...] = (),
+    state: Callable[[], Mapping[str, str]] = dict,
+    modules: frozenset[str] = frozenset(),
+) -> Iterator[Attention]:
+    """Around the call: checks what must be there first, seeds, watches, and tells afterwards what was noticed.
+
+    `own` says whether a file of code is the user's, `ignored` are directories whose files are ours, `state` gives
+    the digests of what the step reads from the notebook, and `modules` are the modules its code imports.
+    Raises FileMissing where a declared file cannot be read, and where one it declares to write is not there afterwards.
+    """
+    name = definition.name
+    before = {path: files.look(path) for path in definition.reads}
+    for path, found in before.items():
+        if found.problem:
+            what = "is not there" if found.problem == "missing" else found.problem
+            raise FileMissing(
+                f"{name} declares --reads {path}, which {what} (looked for in {os.path.basename(os.getcwd())}/)."
+            )
+    attention = Attention(files=files.witnesses(definition.reads))
+    globals_before = state()
+    with seeded(definition.seed, modules), watching(namespace, own=own, ignored=ignored) as seen:
+        yield attention
+    attention.writes = tuple(_written(name, path, files) for path in definition.writes)
+    attention.files = (*attention.files, *files.witnesses(definition.writes))
+    for path, found in before.items():
+        if files.look(path).digest != found.digest:
+            attention.notes.append(f"{path} was changed while {name}, which reads it, ran: {name} will be stale")
+    _suggest(definition, seen, files, attention)
+    for changed, digest in state().items():
+        if changed in globals_before and globals_before[changed] != digest and changed not in seen.bound:
+            attention.notes.append(
+                f"{name} changed {changed}, which it reads from the notebook: work on a copy, or return it instead"
+            )
+
+
+def _written(name: str, path: str, files: Files) -> tuple[str, str]:
+    found = files.look(path)
+    if found.problem:
+        what = "did not leave" if found.problem == "missing" else f"left what {found.problem}:"
+        raise FileMissing(f"{name} declares --writes {path} and {what} such a file. Write it, or drop the declaration.")
+    return path, found.digest
+
+
+def _suggest(definition: Definition, seen: Seen, files: Files, attention: Attention) -> None:
+    """Hidden inputs become rows for the record and suggestions with the option to paste."""
+    name = definition.name
+    opened = [path for path in seen.opened if not _is_declared(path, (*definition.reads, *definition.writes))]
+    variables = [variable for variable in seen.env if variable not in definition.env]
+    written = [path for path in seen.written if not _is_declared(path, definition.writes)]
+    attention.hidden = (
+        *(("file", path, _digest(path, files)) for path in opened),
+        *(("env", variable, _value(variable)) for variable in variables),
+        *(("written", path, "") for path in written),
+        *(("global", variable, "") for variable in seen.bound),
+    )
+    if opened:
+        attention.notes.append(f"{name} opened {_some(opened)}: declare it with --reads {_option(opened)}")
+    if variables:
+        attention.notes.append(f"{name} read the environment: declare it with --env {_option(variables)}")
+    if seen.bound:
+        attention.notes.append(
+            f"{name} wrote the notebook's {_some(seen.bound)}: other steps see what ran last; return it instead"
+        )
+
+
+def _is_declared(path: str, declared: tuple[str, ...]) -> bool:
+    """Whether a file is one of those declared, in one of the directories, or found by one of the patterns."""
+    import fnmatch
+
+    mine = os.path.abspath(path)
+    for each in declared:
+        place = os.path.abspath(os.path.expanduser(each))
+        if mine == place or mine.startswith(place.rstrip(os.sep) + os.sep) or fnmatch.fnmatch(mine, place):
+            return True
+    return False
+
+
+def _digest(path: str, files: Files) -> str:
+    """What a file holds that was read without being declared; empty for one that is too large to read again."""
+    try:
+        small = os.path.isfile(path) and os.path.getsize(path) <= LARGEST_UNDECLARED
+    except OSError:
+        return ""
+    return files.look(path).digest if small else ""
+
+
+def _value(variable: str) -> str:
+    value = os.environ.get(variable)
+    return "unset" if value is None else digest_of(value)
+
+
+def _some(words: list[str]) -> str:
+    return ", ".join(words[:SHOWN]) + (f" and {len(words) - SHOWN} more" if len(words) > SHOWN else "")
+
+
+def _option(words: list[str]) -> str:
+    return " ".join(f'"{word}"' if " " in word else word for word in words)

@@ -1,0 +1,59 @@
+"""Reads everything a store has kept, and says what is not what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from jo_notebook.errors import ResultDamaged, StoreError
+from jo_notebook.store.disk import Disk
+from jo_notebook.store.generation import copy_sections
+from jo_notebook.store.reading import Found
+from jo_notebook.store.shelf import Shelf
+
+
+def injuries(disk: Disk) -> Iterator[tuple[str, Found[Any]]]:
+    """Each damaged file with words that name it; `damage` says what is wrong. Raises StoreError.
+
+    Files are read in blocks. One that leaves meanwhile, pruned by a newer one, is no damage.
+    """
+    if disk.newer:
+        raise StoreError(f"Cannot check {disk.name}: {disk.newer}.")
+    for shelf, word in ((disk.results, "generation"), (disk.failures, "failure")):
+        try:
+            for stem in shelf.stems():
+                for found in _hurt(disk, shelf, stem):
+                    yield (f"{found.step}, {word} {found.seq}" if found.seq else found.step), found
+        except OSError as error:
+            raise StoreError(f"Cannot check {disk.name}: {error.strerror or error}.") from error
+
+
+def what(found: Found[Any]) -> str:
+    """What is wrong with a file, without its number."""
+    return found.damage.removeprefix(f"generation {found.seq}: ")
+
+
+def _hurt(disk: Disk, shelf: Shelf[Any], stem: str) -> Iterator[Found[Any]]:
+    newest = shelf.look(stem)
+    if newest is not None and newest.damage and not newest.mark:  # it is gone, or the directory cannot be read
+        yield newest
+        if newest.seq == 0:
+            return
+    for found in shelf.all_of(stem):
+        if damage := _damage(disk, shelf, found):
+            yield replace(found, damage=f"generation {found.seq}: {damage}")
+
+
+def _damage(disk: Disk, shelf: Shelf[Any], found: Found[Any]) -> str:
+    found = disk.checked(found)
+    if found.damage:
+        return what(found)
+    try:
+        with disk.opened(shelf, found) as (handle, footer, _):
+            copy_sections(handle, footer)
+    except ResultDamaged as damage:
+        return str(damage)
+    except FileNotFoundError:
+        return ""
+    return ""

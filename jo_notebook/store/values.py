@@ -1,0 +1,81 @@
+"""Values on disk, read into memory when somebody asks for them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from jo_notebook.core.record import Record
+from jo_notebook.errors import ResultDamaged, ResultMissing, StoreError
+from jo_notebook.store.disk import Disk
+from jo_notebook.store.known import Known
+from jo_notebook.store.numbering import mark_of
+from jo_notebook.store.pickles import NotDefined
+from jo_notebook.store.reading import Found
+
+ATTEMPTS = 5
+Define = Callable[[str, str], bool]
+
+
+class Values:
+    """Reads what `known` tells of; what it finds out on the way, `known` learns."""
+
+    def __init__(self, known: Known, disk: Disk | None) -> None:
+        self._known = known
+        self._disk = disk
+
+    def read(self, name: str, define: Define) -> Any:
+        """The value. Raises ResultMissing, ResultDamaged, UntrustedError or StoreError."""
+        for _ in range(ATTEMPTS):
+            with self._known.lock:
+                held = self._known.held.get(name)
+                if held is not None and held.has_value:
+                    return held.value
+                found = self._known.readable(name)
+            with contextlib.suppress(FileNotFoundError):  # pruned by a newer result: look again
+                return self._load(found, define)
+            self.look_again(found)
+        raise ResultMissing(f"{name} changes faster than it can be read: try again.")
+
+    def look_again(self, found: Found[Record]) -> None:
+        """A file has gone: see what is there now. Raises ResultMissing where it was in use for its own sake."""
+        assert self._disk is not None
+        with self._known.lock:
+            if self._known.in_use(found.step) == found.seq:
+                self._known.use(found.step, None)
+                raise ResultMissing(f"{found.step}'s generation {found.seq}, which was in use, is gone: try again.")
+        newest = self._disk.look(found.step)
+        with self._known.lock:
+            self._known.look_again(found.step, newest)
+
+    def injured(self, found: Found[Record], damage: ResultDamaged) -> ResultDamaged:
+        """Remember the damage of a file; what to raise."""
+        with contextlib.suppress(OSError), self._known.lock:
+            mark = mark_of(found.seq, found.path)
+            self._known.injure(found.path, mark, f"generation {found.seq}: {damage}")
+        return ResultDamaged(
+            f"{found.step}'s result on disk is damaged (generation {found.seq}: {damage}): run {found.step} again."
+        )
+
+    def _load(self, found: Found[Record], define: Define) -> Any:
+        """Read a value into memory. Raises as reading does, and FileNotFoundError for a file that left."""
+        try:
+            value = self._decoded(found, define)
+        except ResultDamaged as damage:
+            raise self.injured(found, damage) from None
+        with self._known.lock:
+            return self._known.keep(found, value)
+
+    def _decoded(self, found: Found[Record], define: Define) -> Any:
+        """The value from disk; where it lacks names of the notebook, after they have been defined."""
+        assert self._disk is not None
+        asked: set[str] = set()
+        while True:
+            try:
+                return self._disk.load(found)
+            except StoreError as error:
+                missing = str(error.__cause__) if isinstance(error.__cause__, NotDefined) else ""
+                if not missing or missing in asked or not define(found.step, missing):
+                    raise
+                asked.add(missing)
