@@ -16,8 +16,9 @@ from benchmarks.measure import Figure, shown, table
 from benchmarks.running import running
 from benchmarks.saving import saving
 from benchmarks.starting import starting
+from benchmarks.versions import versions
 
-GROUPS = ("starting", "cells", "running", "saving")
+GROUPS = ("starting", "cells", "running", "saving", "versions")
 
 
 def main() -> int:
@@ -56,6 +57,8 @@ def _figures(home: Path, groups: list[str] | tuple[str, ...], *, quick: bool) ->
         yield from running(quick=quick)
     if "saving" in groups:
         yield from saving(home, quick=quick)
+    if "versions" in groups:
+        yield from versions(quick=quick)
 
 
 def _keep_apart(home: Path) -> None:

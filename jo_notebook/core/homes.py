@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from types import ModuleType
+from typing import Any
 
 OURS = "jo_notebook"
 INSTALLED_PLACES = ("site-packages", "dist-packages")
@@ -85,12 +86,18 @@ def kind_of_path(path: str) -> Kind:
     return Kind.INSTALLED if path.endswith((".so", ".pyd", ".pyc")) else Kind.LOCAL
 
 
+def names_of(module: ModuleType) -> dict[str, Any]:
+    """What a module holds, by name. A module that loads itself at the first look (a lazy one) is left alone."""
+    names: dict[str, Any] = ModuleType.__getattribute__(module, "__dict__")
+    return names
+
+
 def source_of(module: ModuleType) -> str:
     """The path of a loaded module's file or, for a namespace package, one of its directories; else empty.
 
     Reads what the module itself holds: a `__getattr__` of the user's is not called.
     """
-    names = vars(module)
+    names = names_of(module)
     origin = getattr(names.get("__spec__"), "origin", None) or names.get("__file__")
     if isinstance(origin, str) and origin not in ("built-in", "frozen"):
         return origin

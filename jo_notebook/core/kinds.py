@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, MutableMapping
-from types import FunctionType, MappingProxyType
+from types import MappingProxyType
 from typing import Any
 
 from jo_notebook.core.homes import Kind, kind_of
@@ -84,8 +84,5 @@ def _found(module: str, name: str) -> Any:
         found = place.get(piece)
         if type(found) in (staticmethod, classmethod):
             found = found.__func__
-        if type(found) is FunctionType:
-            place = {}
-        else:
-            place = members_of(found) if is_a(found, type) else {}
+        place = members_of(found) if is_a(found, type) else {}
     return found

@@ -89,14 +89,15 @@ def resolve(
     versions: Versions = version_of,
     looked: MutableMapping[str, list[Need]] | None = None,
     find: Find | None = None,
+    loaded: Find | None = None,
 ) -> tuple[Need, ...]:
     """Everything that `names` stand for in the notebook, helpers of helpers included.
 
     A name that the namespace does not have is taken from `remembered` (a fresh kernel has not run the
     cells yet); one that nobody knows is left out. `steps` are not looked up: their values come in as
     inputs. `looked` keeps what was found in the namespace, for the next call over the same one. With `find`, what
-    the step's `text` and its helpers reach in modules is told too. Runs nothing of the user's, except what a
-    value's own `__reduce__` does.
+    the step's `text` and its helpers reach in modules is told too; `loaded` gives modules as this process has them.
+    Runs nothing of the user's, except what a value's own `__reduce__` does.
     """
     known: dict[str, list[Need]] = {}
     for need in remembered:
@@ -124,7 +125,7 @@ def resolve(
     texts = [text, *(need.code for need in needs if need.kind == "helper")]
     if any(map(reads_docs, texts)):
         needs = [_with_docs(need) for need in needs]
-    return (*needs, *(_outside(needs, texts, find, statement) if find is not None else ()))
+    return (*needs, *(_outside(needs, texts, find, loaded or find, statement) if find is not None else ()))
 
 
 def reads_docs(text: str) -> bool:
@@ -138,17 +139,18 @@ def imports_bound(needs: Iterable[Need]) -> dict[str, tuple[str, str]]:
     return {name: where for name, where in rows if where is not None}
 
 
-def _outside(needs: Iterable[Need], texts: list[str], find: Find, statement: Statement) -> list[Need]:
+def _outside(
+    needs: Iterable[Need], texts: list[str], find: Find, loaded: Find, statement: Statement
+) -> list[Need]:
     """What the code reaches in modules: definitions of local ones, versions of installed ones, what was patched."""
     bound = imports_bound(needs)
     reached = reach(texts, bound, find)
-    patches = patched(reached.pieces, find, sys.modules.get)
+    patches = patched(reached.pieces, loaded, sys.modules.get)
     found = []
     for piece in reached.pieces:
         held = patches.get((piece.module, piece.name), "")
         name = f"{_file_of(piece.module, find)}:{piece.name}"
-        shown = f"{piece.text}\n# another one since, set from outside" if held else ""
-        part = code_part("module", name, piece.text, held=held, shown=shown)
+        part = code_part("module", name, piece.text, held=held)
         found.append(Need("module", name, part.digest, part.text))
     for module, problem in reached.problems:
         home = find(module)

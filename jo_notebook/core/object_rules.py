@@ -48,9 +48,9 @@ def _rebuilt(node: Node, value: Any, kind: type) -> None:
         by_name(node, value, parts)
         return
     if parts[0] is NEW and len(parts) == 5 and type(parts[1]) is tuple and parts[1][:1] == (kind,):
-        node.pieces.append(b"o")  # the usual: a class, what it is made with, its state and items
+        node.pieces.append(b"o")  # the usual: a class, its state and items, what it is made with
         node.inside(kind, type(kind), node.lenient)
-        parts = [parts[1][1:], *parts[2:]]
+        parts = [*parts[2:], parts[1][1:]] if len(parts[1]) > 1 else parts[2:]
     else:
         node.put("object", module_of(kind).encode(), name_of(kind).encode())
     for part in parts:

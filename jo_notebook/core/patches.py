@@ -9,7 +9,7 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from jo_notebook.core.fingerprint import digest_of
-from jo_notebook.core.homes import Find, Kind
+from jo_notebook.core.homes import Find, Kind, names_of
 from jo_notebook.core.reaching import Bound, Name, Piece
 from jo_notebook.core.slices import UNREADABLE, Chain, outline_of, problem_of, quietly, uses_of
 from jo_notebook.core.version import code_digest, lenient_version, version_of
@@ -29,7 +29,7 @@ def patched(pieces: Iterable[Piece], find: Find, live: Live) -> dict[Name, str]:
         home = find(piece.module) if module is not None else None
         if module is None or home is None or home.kind is not Kind.LOCAL or not home.text:
             continue
-        names = vars(module)
+        names = names_of(module)
         if piece.name in names:
             digest = _other_digest(names[piece.name], home.text, piece.name)
             if digest:
@@ -37,11 +37,15 @@ def patched(pieces: Iterable[Piece], find: Find, live: Live) -> dict[Name, str]:
     return found
 
 
-def differs(module: ModuleType, text: str) -> bool:
-    """Whether a plain function or constant of a loaded module is not the one that this text has."""
-    names = vars(module)
-    told = [*_functions(text), *_literals(text)]
-    return any(name in names and _other_digest(names[name], text, name) for name in told)
+def comes_from_another_text(module: ModuleType, text: str, path: str) -> bool:
+    """Whether a plain function of a loaded module was read from this file when it had another text."""
+    names = names_of(module)
+    functions = [(names.get(name), digests) for name, digests in _functions(text).items()]
+    return any(
+        _digest_of_code(value.__code__) not in digests
+        for value, digests in functions
+        if isinstance(value, FunctionType) and value.__code__.co_filename == path
+    )
 
 
 def patched_attributes(texts: Iterable[str], bound: Bound, live: Live) -> dict[Name, Any]:
@@ -79,9 +83,9 @@ def _follow(module: ModuleType | None, chain: Chain, found: dict[Name, Any]) -> 
     for attribute in chain:
         if not isinstance(module, ModuleType):
             return
-        value = vars(module).get(attribute)
+        value = names_of(module).get(attribute)
         if _is_of_notebook(value):
-            found[str(vars(module).get("__name__", "")), attribute] = value
+            found[str(names_of(module).get("__name__", "")), attribute] = value
         module = value
 
 

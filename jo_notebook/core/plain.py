@@ -66,14 +66,16 @@ def _numbers(value: Any, code: bytes, stride: int) -> bytes | None:
     return data if FLAT.issuperset(map(type, value)) else None
 
 
-def _small(kind: type) -> Leaf:
-    def leaf(value: Any) -> bytes | None:
-        if len(value) > SMALL:
-            return None
-        data = flat(value, kind)
-        return None if data is None else digest_of_bytes(data)
+def _small_list(value: Any) -> bytes | None:
+    if len(value) > SMALL or not FLAT.issuperset(map(type, value)):
+        return None
+    return digest_of_bytes(marshal.dumps(value, FORMAT))
 
-    return leaf
+
+def _small_dict(value: Any) -> bytes | None:
+    if len(value) > SMALL or not FLAT.issuperset(map(type, value.values())) or not FLAT.issuperset(map(type, value)):
+        return None
+    return digest_of_bytes(marshal.dumps(value, FORMAT))
 
 
 def _leaf(name: str, parts: Callable[[Any], Any]) -> Leaf:
@@ -99,9 +101,9 @@ def _time(value: datetime.time) -> Any:
 
 
 LEAVES: dict[type, Leaf] = {
-    list: _small(list),
-    tuple: _small(tuple),
-    dict: _small(dict),
+    list: _small_list,
+    tuple: _small_list,
+    dict: _small_dict,
     type(Ellipsis): _leaf("Ellipsis", lambda value: b""),
     type(NotImplemented): _leaf("NotImplemented", lambda value: b""),
     range: _leaf("range", lambda value: (value.start, value.stop, value.step)),
@@ -111,20 +113,19 @@ LEAVES: dict[type, Leaf] = {
     datetime.time: _leaf("datetime.time", _time),
 }
 
-NAMED: dict[str, Leaf] = {
-    name: _leaf(name, parts)
-    for name, parts in {
-        "decimal.Decimal": str,
-        "fractions.Fraction": lambda value: (value.numerator, value.denominator),
-        "uuid.UUID": lambda value: (value.int, value.is_safe.value),
-        "pathlib.PosixPath": str,
-        "pathlib.PurePosixPath": str,
-        "pathlib.WindowsPath": str,
-        "pathlib.PureWindowsPath": str,
-        "pathlib._local.PosixPath": str,
-        "pathlib._local.PurePosixPath": str,
-    }.items()
+PARTS: dict[str, Callable[[Any], Any]] = {
+    "decimal.Decimal": str,
+    "fractions.Fraction": lambda value: (value.numerator, value.denominator),
+    "uuid.UUID": lambda value: (value.int, value.is_safe.value),
+    "pathlib.PosixPath": str,
+    "pathlib.PurePosixPath": str,
+    "pathlib.WindowsPath": str,
+    "pathlib.PureWindowsPath": str,
+    "pathlib._local.PosixPath": str,
+    "pathlib._local.PurePosixPath": str,
 }
+
+NAMED = {name: _leaf(name, parts) for name, parts in PARTS.items()}
 
 
 def _numpy_scalar(kind: type) -> Leaf:

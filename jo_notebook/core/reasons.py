@@ -95,8 +95,12 @@ def _differ(was: Part | None, now: Part | None, *, other_schema: bool) -> bool:
 
 def _same_code(was: Part, now: Part) -> bool:
     """Whether two texts are one code, in the words of this Python: another one may have written it otherwise."""
-    held, held_now = was.digest.partition("+")[2], now.digest.partition("+")[2]
-    return held == held_now and digest_of(_in_todays_words(was.text)) == now.digest.partition("+")[0]
+    return _held(was) == _held(now) and digest_of(_in_todays_words(was.text)) == now.digest.partition("+")[0]
+
+
+def _held(part: Part) -> str:
+    """The half of the digest that is not about the text."""
+    return part.digest.partition("+")[2]
 
 
 @lru_cache(maxsize=1024)
@@ -152,6 +156,9 @@ def _module_sentence(part: Part, was: Part | None, now: Part | None) -> str:
     text = part.text.lstrip()
     called = f"{name}()" if text.startswith(("def ", "async def ", "@")) else name
     called = f"class {name}" if _is_class(text) else called
+    if was is not None and now is not None and _held(was) != _held(now):
+        what = "was replaced in the notebook" if _held(now) else "is as its file says again"
+        return f"module {file}: {called} {what}"
     short = was is not None and now is not None and max(len(was.text), len(now.text)) <= SHOWN
     if short and not text.startswith(("def ", "async def ", "@", "class ")):
         return f"module {file}: {_short(was)} → {_short(now)}"

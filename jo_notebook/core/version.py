@@ -34,7 +34,7 @@ NAMED: dict[str, Rule] = {
 }
 
 BASES: dict[str, Rule] = {
-    name: rule for library in (arrays, tables, tensors, figures) for name, rule in library.BASES.items()
+    name: rule for library in (arrays, tables, columns, tensors, figures) for name, rule in library.BASES.items()
 }
 
 

@@ -69,7 +69,7 @@ class Node:
 
     def inside(self, value: Any, kind: type, lenient: bool, *, silent: bool = False, whole: bool = False) -> None:
         """The digest of a value, now where that is quick, else in its turn. `whole`: that value or nothing."""
-        quick = None if whole else self.walk.known(value, lenient) or self.walk.quick(value, kind)
+        quick = None if whole else self.walk.quick(value, kind) or self.walk.known(value, lenient)
         self.pieces.append(quick or b"")
         if quick is None:
             self.waiting.append((len(self.pieces) - 1, value, lenient, silent, whole))
@@ -121,6 +121,7 @@ class Node:
         return True
 
     def digest(self) -> bytes:
+        """Of all that was written, once nothing waits."""
         if self.sorted_from >= 0:
             self.pieces[self.sorted_from :] = sorted(self.pieces[self.sorted_from :])
         return digest_of_bytes(self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces))
@@ -144,6 +145,10 @@ class Walk:
 
     def of(self, value: object, *, lenient: bool = False) -> Known:
         """What is known of a value at the end. Raises Opaque in a strict walk."""
+        kind = type(value)
+        quick = digest_of_bytes(b"s" + scalar(value)) if kind in FLAT else self.quick(value, kind)
+        if quick is not None:
+            return (value, quick, False, NOWHERE)
         stack: list[Node] = []
         self._enter(stack, value, lenient)
         while True:
@@ -163,9 +168,10 @@ class Walk:
 
     def quick(self, value: Any, kind: type) -> bytes | None:
         """The digest of a value that needs no node."""
-        if kind not in self._leaves:
-            self._leaves[kind] = leaf_of(kind)
-        leaf = self._leaves[kind]
+        try:
+            leaf = self._leaves[kind]
+        except KeyError:
+            leaf = self._leaves[kind] = leaf_of(kind)
         try:
             return None if leaf is None else leaf(value)
         except Exception:  # noqa: BLE001 - one made without its parts; its rule may still say something
@@ -173,8 +179,8 @@ class Walk:
 
     def known(self, value: object, lenient: bool) -> bytes | None:
         """The digest of a value that was walked, where there is nothing else to say of it."""
-        _, digest, left_out, low = self._known[lenient].get(id(value), NOTHING)
-        return None if left_out or low < NOWHERE else digest
+        known = self._known[lenient].get(id(value))
+        return None if known is None or known[2] or known[3] < NOWHERE else known[1]
 
     def is_named(self, value: Any) -> bool:
         """Whether a class or function enters by its name alone."""

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from jo_notebook.core.files import (
     MISSING,
+    OUR_SUFFIX,
     UNREADABLE,
     FileState,
     Member,
@@ -262,7 +263,7 @@ def _entries(name: str, path: str, met: Met) -> tuple[list[os.DirEntry[str]], _F
         if first != name:
             return [], _Found(name, "seen", detail=first)
         with os.scandir(path) as entries:
-            held = [e for e in entries if not is_left_out(e.name, e.is_dir())]
+            held = [e for e in entries if not is_left_out(e.name, e.name.endswith(OUR_SUFFIX) and os.path.isdir(e))]
     except OSError as error:
         return [], _Found(name, UNREADABLE, detail=_why(error))
     return sorted(held, key=lambda e: e.name), _Found(name, "directory")
@@ -295,15 +296,16 @@ def _matching(top: str, pattern: list[str]) -> Iterator[_Found]:
     names = {""}
     for part in pattern:
         deeper: set[str] = set()
+        met: Met = {}
         for name in sorted(names):
-            for found in _matching_part(top, name, part):
+            for found in _matching_part(top, name, part, met):
                 if found.kind == "directory":
                     deeper.add(found.name)
                 else:  # not a match, but it decides what can match
                     yield found
         names = deeper
     literal = "/".join(pattern)
-    met: Met = {}
+    met = {}
     for name in sorted(names | {literal}):
         path = os.path.join(top, *name.split("/"))
         found_or_none = _found_or_why(name, path, os.path.islink(path)) if os.path.lexists(path) else None
@@ -313,11 +315,10 @@ def _matching(top: str, pattern: list[str]) -> Iterator[_Found]:
             yield found_or_none
 
 
-def _matching_part(top: str, name: str, part: str) -> Iterator[_Found]:
+def _matching_part(top: str, name: str, part: str, met: Met) -> Iterator[_Found]:
     """The names below `name` that match one part of a pattern, each called a directory for now."""
     path = os.path.join(top, *name.split("/"))
     if part == "**":
-        met: Met = {}
         if os.path.isdir(path):
             yield from (f for f in _below(name, path, met) if f.kind in ("directory", "seen", UNREADABLE))
     elif not MAGIC.search(part):

@@ -56,7 +56,7 @@ def _library(name: str, modules: Collection[str]) -> Any:
 
 def _seed_numpy(numpy: Any, seed: int) -> Callable[[], None]:
     draws = numpy.random
-    generator = draws.get_bit_generator() if hasattr(draws, "get_bit_generator") else None  # numpy 1.24
+    generator: Any = draws.get_bit_generator() if hasattr(draws, "get_bit_generator") else None  # numpy 1.24
     state = draws.get_state(legacy=False)
     folded = seed % UNSIGNED_32
     try:

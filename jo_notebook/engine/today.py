@@ -77,11 +77,10 @@ class Today:
         definition = graph[name]
         made, of = self._made.get(name), (definition, graph.dependencies[name])
         if made is None or made.of[0] is not definition or made.of[1] != of[1]:
-            if self.modules.stamp() != self._modules_seen:
-                self._forget()
+            self._look_at_modules()
             parts = tuple(self._found(graph, name, self.modules.find))
+            self._look_at_modules()
             made = self._made[name] = _Made(of, self._state_of_files(definition), parts)
-            self._modules_seen = self.modules.stamp()
         return made.parts
 
     def parts_now(self, graph: Graph, name: str) -> tuple[Part, ...]:
@@ -186,6 +185,7 @@ class Today:
             versions=self._version,
             looked=self._looked,
             find=find,
+            loaded=self.modules.loaded,
         )
         texts = [definition.source.canonical, *(need.code for need in needs if need.kind == "helper")]
         self._note(definition.source.reads - own, needs, texts)
@@ -213,12 +213,19 @@ class Today:
         self.modules.look()
         if not self._is_as_it_was():
             self._forget()
+            self._modules_seen = self.modules.stamp()
 
     def _forget(self) -> None:
         self._stamp += 1
         self._dirty = False
         for known in (self._made, self._versions, self._looked, self._seen, self._absent, self._patches):
             known.clear()
+
+    def _look_at_modules(self) -> None:
+        """What was made of modules that were edited since is forgotten."""
+        if self.modules.stamp() != self._modules_seen:
+            self._forget()
+            self._modules_seen = self.modules.stamp()
 
     def _is_as_it_was(self) -> bool:
         if not self._absent.isdisjoint(self.namespace) or self.modules.stamp() != self._modules_seen:

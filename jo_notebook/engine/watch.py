@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import FrameType
 from typing import Any
 from urllib.parse import unquote
@@ -27,9 +28,7 @@ from urllib.parse import unquote
 from jo_notebook.core.files import is_left_out
 
 IPYTHONS = frozenset({"In", "Out", "exit", "quit", "get_ipython"})
-SYSTEM_PLACES = (
-    "/proc /dev /sys /etc /run /lib /lib64 /usr/lib /usr/lib64 /usr/share /var/cache /var/lib /System /Library"
-)
+SYSTEM_PLACES = "/proc /dev /sys /etc /lib /lib64 /usr/lib /usr/lib64 /usr/share /var/cache /var/lib /System /Library"
 PYTHONS_PLACES = "lib lib64 bin share etc include ssl Lib DLLs Scripts Library conda-meta"
 CONFIGURED = "XDG_CACHE_HOME XDG_CONFIG_HOME MPLCONFIGDIR IPYTHONDIR JUPYTER_CONFIG_DIR JUPYTER_DATA_DIR"
 NOBODYS_NAMES = frozenset({"matplotlibrc", "pyvenv.cfg"})
@@ -41,6 +40,7 @@ PASSED_OVER = frozenset(
 )
 
 FileMark = tuple[int, int, int]  # inode, size, mtime_ns
+NO_FILE: FileMark = (0, 0, 0)  # something else is there: a directory, a device
 
 
 @dataclass
@@ -115,7 +115,7 @@ class _Watch:
             before = _mark(path)
             if before is None:
                 self.written[path] = None
-            else:
+            elif before != NO_FILE:
                 self.read(path)
                 self.marks[path] = before
 
@@ -129,7 +129,7 @@ class _Watch:
 
     def tell(self, seen: Seen, ignored: Iterable[str]) -> None:
         """Fills in what is somebody's and still there."""
-        places = [*_places(self.cwd), *ignored]
+        places = tuple(place.rstrip(os.sep) + os.sep for place in (*_places(self.cwd), *ignored))
         changed = [path for path, mark in self.marks.items() if _mark(path) != mark]
 
         def shown(paths: Iterable[str], test: Callable[[str], bool]) -> list[str]:
@@ -154,7 +154,7 @@ def _on_open(watch: _Watch, args: tuple[Any, ...], frame: FrameType) -> None:
         watch.read(path)
     elif flags & ACCESS == os.O_RDWR and not flags & os.O_TRUNC:
         watch.change(path)
-    elif not (flags & os.O_EXCL and os.path.lexists(path)):
+    elif not (flags & os.O_EXCL and os.path.lexists(path)) and not os.path.isdir(path):
         watch.written[path] = None
 
 
@@ -173,7 +173,7 @@ def _on_rename(watch: _Watch, args: tuple[Any, ...], frame: FrameType) -> None:
 
 
 def _on_listing(watch: _Watch, args: tuple[Any, ...], frame: FrameType | None) -> None:
-    if frame is not None and frame.f_code.co_name == "iterdir":
+    if frame is not None and frame.f_code.co_name == "iterdir" and _module(frame) == "pathlib":
         frame = frame.f_back
     if frame is not None and frame.f_code.co_filename not in PASSED_OVER and watch.is_own(frame):
         watch.listed[_absolute("." if args[0] is None else args[0])] = None
@@ -185,23 +185,21 @@ def _on_walk(watch: _Watch, args: tuple[Any, ...], frame: FrameType | None) -> N
 
 
 def _on_glob(watch: _Watch, args: tuple[Any, ...], frame: FrameType | None) -> None:
-    while frame is not None and frame.f_code.co_name in ("glob", "iglob", "rglob"):
+    while frame is not None and _module(frame) in ("glob", "pathlib"):
         frame = frame.f_back
     if watch.is_own(frame):
         watch.listed[_absolute(os.path.join(*map(os.fsdecode, args)))] = None
 
 
-def _on_thread(watch: _Watch, args: tuple[Any, ...], frame: FrameType) -> None:
-    thread = getattr(args[0], "__self__", None)
-    if isinstance(thread, threading.Thread):
-        watch.threads.add(thread)
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__")).partition(".")[0]
 
 
-LISTENERS: dict[str, Callable[[_Watch, tuple[Any, ...], FrameType], None]] = {
+LISTENERS: dict[str, Callable[[_Watch, tuple[Any, ...], FrameType], object]] = {
     "open": _on_open,
     "sqlite3.connect": _on_connect,
     "os.rename": _on_rename,
-    "os.link": _on_rename,
+    "os.link": lambda watch, args, frame: watch.written.setdefault(_absolute(args[1])),
     "os.listdir": _on_listing,
     "os.scandir": _on_listing,
     "os.walk": _on_walk,
@@ -209,8 +207,6 @@ LISTENERS: dict[str, Callable[[_Watch, tuple[Any, ...], FrameType], None]] = {
     "pathlib.Path.glob": _on_glob,
     "pathlib.Path.rglob": lambda watch, args, frame: _on_glob(watch, (args[0], "**", args[1]), frame),
     "os.putenv": lambda watch, args, frame: watch.set_env.add(os.fsdecode(args[0])),
-    "_thread.start_new_thread": _on_thread,
-    "_thread.start_joinable_thread": _on_thread,
 }
 
 _watch: ContextVar[_Watch | None] = ContextVar("jo_notebook_watch", default=None)
@@ -226,7 +222,7 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
         watch = _current()
         if watch is not None:
             LISTENERS[event](watch, args, sys._getframe(1))
-    except Exception:  # noqa: BLE001, S110 - the user's `open` must not fail because of us
+    except Exception:  # noqa: BLE001 - the user's `open` must not fail because of us
         pass
 
 
@@ -235,7 +231,7 @@ def _current() -> _Watch | None:
     watch = _watch.get()
     if watch is None:
         # not current_thread(), which would put a stand-in for a thread that Python does not know
-        thread = threading._active.get(threading.get_ident())  # type: ignore[attr-defined]
+        thread = getattr(threading, "_active", {}).get(threading.get_ident())
         watch = next((w for w in tuple(_active) if thread is not None and thread in w.threads), None)
     return watch if watch in _active else None
 
@@ -247,7 +243,7 @@ def _begin(watch: _Watch) -> None:
             sys.addaudithook(_hook)  # for good: Python has no way to take it back
             _is_hooked = True
         if not _active:
-            _patch_environment()
+            _patch()
         _active.append(watch)
 
 
@@ -255,14 +251,13 @@ def _end(watch: _Watch) -> None:
     with _lock:
         _active.remove(watch)
         if not _active:
-            _restore_environment()
+            _restore()
 
 
-# --- the environment, which has no events for reading
+# --- the environment and starting threads, for which there are no events (of a thread, since Python 3.12)
 
 
 _Environ: Any = type(os.environ)
-_read_one, _read_all = _Environ.__getitem__, _Environ.__iter__  # as Python has them, or who replaced them before us
 
 
 def _getitem(environ: Any, key: Any) -> Any:
@@ -270,9 +265,9 @@ def _getitem(environ: Any, key: Any) -> Any:
     try:
         if (watch := _current()) is not None:
             _saw_variable(watch, os.fsdecode(key), sys._getframe(1))
-    except Exception:  # noqa: BLE001, S110 - not ours to complain
+    except Exception:  # noqa: BLE001 - not ours to complain
         pass
-    return _read_one(environ, key)
+    return _originals[_Environ, "__getitem__"](environ, key)
 
 
 def _iter(environ: Any) -> Iterator[Any]:
@@ -280,7 +275,7 @@ def _iter(environ: Any) -> Iterator[Any]:
     watch = _current()
     if watch is not None:
         watch.all_env.clear()
-    for key in _read_all(environ):
+    for key in _originals[_Environ, "__iter__"](environ):
         if watch is not None:
             watch.all_env.append(os.fsdecode(key))
         yield key
@@ -295,19 +290,39 @@ def _saw_variable(watch: _Watch, name: str, frame: FrameType) -> None:
         watch.env[name] = None
 
 
-def _patch_environment() -> None:
-    global _read_one, _read_all
-    if _Environ.__getitem__ is _getitem or _Environ.__iter__ is _iter:
-        return  # could not be restored, because somebody has wrapped it, who is gone by now
-    _read_one, _read_all = _Environ.__getitem__, _Environ.__iter__
-    _Environ.__getitem__, _Environ.__iter__ = _getitem, _iter
+def _start(thread: threading.Thread, *args: Any, **options: Any) -> Any:
+    __tracebackhide__ = True
+    watch = _current()
+    if watch is not None:
+        watch.threads.add(thread)
+    return _originals[threading.Thread, "start"](thread, *args, **options)
 
 
-def _restore_environment() -> None:
-    if _Environ.__getitem__ is _getitem:
-        _Environ.__getitem__ = _read_one
-    if _Environ.__iter__ is _iter:
-        _Environ.__iter__ = _read_all
+_OURS = {
+    (_Environ, "__getitem__"): _getitem,
+    (_Environ, "__iter__"): _iter,
+    (threading.Thread, "start"): _start,
+}
+_pristine = {(kind, name): getattr(kind, name) for kind, name in _OURS}
+_originals = dict(_pristine)  # what ours call: Python's own, or that of somebody who was there before us
+_patched: set[tuple[Any, str]] = set()
+
+
+def _patch() -> None:
+    for place, ours in _OURS.items():
+        current = getattr(*place)
+        if place not in _patched or current is _pristine[place]:
+            _originals[place] = current
+            setattr(*place, ours)
+            _patched.add(place)
+
+
+def _restore() -> None:
+    """Takes ours back; where somebody has wrapped it since, it stays in that chain and passes everything on."""
+    for place, ours in _OURS.items():
+        if getattr(*place) is ours:
+            setattr(*place, _originals[place])
+            _patched.discard(place)
 
 
 # --- which files are somebody's, and how they are called
@@ -315,26 +330,31 @@ def _restore_environment() -> None:
 
 def _places(cwd: str) -> list[str]:
     """Where the system, Python and libraries keep what is theirs; not what the working directory lies in."""
+    configured = tuple(value for name in CONFIGURED.split() if (value := os.environ.get(name)))
+    return [place for place in _all_places(configured) if not _is_below(cwd, place)]
+
+
+@lru_cache(maxsize=4)
+def _all_places(configured: tuple[str, ...]) -> frozenset[str]:
     prefixes = {sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix}
     places = {os.path.join(prefix, name) for prefix in prefixes for name in PYTHONS_PLACES.split()}
     places |= {path for key, path in sysconfig.get_paths().items() if key not in ("data", "scripts")}
-    places |= {value for name in CONFIGURED.split() if (value := os.environ.get(name))}
-    places |= {*SYSTEM_PLACES.split(), site.getuserbase(), os.path.dirname(os.path.dirname(__file__))}
-    places |= {os.path.realpath(place) for place in places}
-    return [place for place in places if not _is_below(cwd, place)]
+    places |= {*configured, *SYSTEM_PLACES.split(), site.getuserbase(), os.path.dirname(os.path.dirname(__file__))}
+    return frozenset(places | {os.path.realpath(place) for place in places})
 
 
-def _is_nobodys(path: str, cwd: str, places: Iterable[str]) -> bool:
-    pieces = path.split(os.sep)
-    if pieces[-1] in NOBODYS_NAMES or pieces[-1].endswith(".pyc") or not INSTALLED.isdisjoint(pieces):
+def _is_nobodys(path: str, cwd: str, places: tuple[str, ...]) -> bool:
+    """`places` end with a separator."""
+    *directories, name = _as_written(path, cwd).split(os.sep)
+    if name in NOBODYS_NAMES or name.endswith(".pyc") or is_left_out(name, False):
         return True
-    if any(is_left_out(piece, piece is not pieces[-1]) for piece in pieces):
+    if not INSTALLED.isdisjoint(directories) or any(is_left_out(piece, True) for piece in directories):
         return True
     home = os.path.expanduser("~") + os.sep
-    hidden = os.path.join(home, path.removeprefix(home).partition(os.sep)[0])
+    hidden = home + path.removeprefix(home).partition(os.sep)[0]
     if path.startswith(home + ".") and not _is_below(cwd, hidden):
         return True
-    return any(_is_below(path, place) for place in places)
+    return (path + os.sep).startswith(places)
 
 
 def _is_below(path: str, place: str) -> bool:
@@ -361,7 +381,7 @@ def _mark(path: str) -> FileMark | None:
         at = os.stat(path)
     except (OSError, ValueError):
         return None
-    return (at.st_ino, at.st_size, at.st_mtime_ns) if stat.S_ISREG(at.st_mode) else (0, 0, 0)
+    return (at.st_ino, at.st_size, at.st_mtime_ns) if stat.S_ISREG(at.st_mode) else NO_FILE
 
 
 def _bound(before: dict[str, Any], now: dict[str, Any]) -> list[str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-BINDING = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign)
+IMPORTS = (ast.Import, ast.ImportFrom)
+BINDING = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign, *IMPORTS)
 
 
 @dataclass
@@ -32,6 +34,9 @@ class Cells:
         self.deleted: set[str] = set()
         self._outermost: tuple[Any, str] | None = None
         self._statements: dict[str, str] = {}
+        self._stars: dict[str, int] = {}
+        self._when: dict[str, int] = {}
+        self._count = 0
         for text in getattr(shell.history_manager, "input_hist_parsed", [])[1:]:
             self._read(text)
 
@@ -62,7 +67,7 @@ class Cells:
 
     def statement(self, name: str) -> str | None:
         """The text of the latest statement at the top level of a cell that bound the name."""
-        return self._statements.get(name)
+        return self._star(name) or self._statements.get(name)
 
     def label(self) -> str:
         """What a message calls the running cell: its number, as the user sees it beside the cell."""
@@ -90,6 +95,15 @@ class Cells:
         metadata = self._parent().get("metadata")
         return metadata if isinstance(metadata, dict) else {}
 
+    def _star(self, name: str) -> str | None:
+        """What `from module import *` bound, as a statement for this name alone."""
+        value = self._shell.user_ns.get(name, self)
+        for module in reversed(self._stars):
+            is_there = module in sys.modules and vars(sys.modules[module]).get(name) is value
+            if is_there and self._stars[module] > self._when.get(name, 0):
+                return f"from {module} import {name}"
+        return None
+
     def _read(self, text: str) -> None:
         try:
             body = ast.parse(text).body
@@ -97,8 +111,14 @@ class Cells:
             return
         lines = text.splitlines(keepends=True)
         for statement in _statements(body):
+            self._count += 1
             for name in _bound_by(statement):
-                self._statements[name] = _text_of(statement, lines)
+                if name == "*" and isinstance(statement, ast.ImportFrom):
+                    self._stars.pop(str(statement.module), None)
+                    self._stars[str(statement.module)] = self._count
+                else:
+                    self._statements[name] = _text_of(statement, lines)
+                    self._when[name] = self._count
 
 
 def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
@@ -116,6 +136,10 @@ def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
 def _bound_by(statement: ast.stmt) -> list[str]:
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return [statement.name]
+    if isinstance(statement, ast.Import):
+        return [alias.asname or alias.name.partition(".")[0] for alias in statement.names]
+    if isinstance(statement, ast.ImportFrom):
+        return [alias.asname or alias.name for alias in statement.names]
     targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
     return [target.id for target in targets if isinstance(target, ast.Name)]
 

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from jo_notebook.core.record import Failure, Record
-from jo_notebook.errors import ResultDamaged, ResultNotSaved
+from jo_notebook.errors import ResultNotSaved
 from jo_notebook.store.checking import injuries, what
 from jo_notebook.store.definitions import Definitions
 from jo_notebook.store.disk import Disk
+from jo_notebook.store.facts import Log
 from jo_notebook.store.formats import python_version
-from jo_notebook.store.known import Known, Log
+from jo_notebook.store.known import Known
 from jo_notebook.store.names import check_stored_name
 from jo_notebook.store.older import Older
 from jo_notebook.store.renaming import rename
@@ -164,24 +165,7 @@ class Context(Mapping[str, Any]):
 
     def log(self, name: str) -> Log:
         """What the step's last run printed if it failed, else what made the result. Raises ResultDamaged."""
-        with self._lock:
-            failure, found, held = (
-                self._known.failure(name),
-                self._known.current(name),
-                self._known.held.get(name),
-            )
-            if name in self._known.failed:
-                return self._known.failed[name][1]
-        try:
-            if self._disk and failure:
-                return self._disk.log(self._disk.failures, failure)
-            if held is not None and held.record is not None:
-                return held.log
-            return self._disk.log(self._disk.results, found) if self._disk and found and found.footer else ()
-        except FileNotFoundError:
-            return ()
-        except ResultDamaged as damage:
-            raise ResultDamaged(f"The log of {name} is damaged: {damage}.") from None
+        return self._values.log(name)
 
     def forget(self, *names: str) -> None:
         """Drop results, failures and logs of these steps, all generations. Raises StoreError."""
@@ -197,6 +181,20 @@ class Context(Mapping[str, Any]):
         Only their footers are read, once. A record may say that its value is `unsaved`.
         """
         return self._older.rows(name)
+
+    def others(self, name: str) -> list[tuple[int, Record]]:
+        """Number and record of every whole result on disk other than the one that stands for the step, newest first.
+
+        The newest has the number 0; results whose value could not be stored are left out.
+        """
+        used = self.in_use(name)
+        rows = [(n, record) for n, record in self.older(name) if n != used and not record.unsaved]
+        if used:
+            with self._lock:
+                newest = self._known.disk_results.get(name)
+            if newest is not None and newest.record is not None and not newest.damage and not newest.record.unsaved:
+                rows.insert(0, (0, newest.record))
+        return rows
 
     def use(self, name: str, number: int) -> bool:
         """Let an older generation stand for its step, until a newer result is there; 0 for the newest again.
@@ -229,11 +227,14 @@ class Context(Mapping[str, Any]):
 
     def verify(self) -> dict[str, str]:
         """Read everything on disk: what is not as it was written, by step and number. Raises StoreError."""
+        if self._disk is None:
+            return {}
         found = {}
-        for name, hurt in injuries(self._disk) if self._disk else ():
+        for name, hurt in injuries(self._disk):
             found[name] = what(hurt)
-            with self._lock:
-                self._known.injure(hurt.path, hurt.mark, hurt.damage)
+            if hurt.path.startswith(self._disk.results.root):
+                with self._lock:
+                    self._known.injure(hurt)
         return found
 
     def drop_memory(self, name: str) -> None:

@@ -90,7 +90,7 @@ class Older:
         if failed:
             with contextlib.suppress(OSError):  # its number says already that it is overtaken
                 self._disk.failures.forget(source.step)
-        return record
+        return found.record or record
 
     def _blessable(self, name: str) -> Found[Record] | None:
         """The file to copy, None for a result in memory only. Raises StoreError where there is none of ours."""

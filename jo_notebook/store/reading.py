@@ -89,8 +89,9 @@ class Reader(Generic[T]):
 
     def all_of(self, stem: str) -> Iterator[Found[T]]:
         """Every generation of the step of this directory, newest first, damaged ones too. Raises OSError."""
+        hint = read_hint(os.path.join(self.root, stem), stem)[1]
         for number in self._all(stem):
-            if (found := self.at(stem, number)) is not None:
+            if (found := self.at(stem, number, hint=hint)) is not None:
                 yield found
 
     def generations(self) -> list[tuple[str, int, str]]:

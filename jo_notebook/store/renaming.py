@@ -79,11 +79,11 @@ def _rename_all(disk: Disk, sources: Sources, old: str, new: str, *, copy: bool)
     with contextlib.ExitStack() as stack:
         drafts = [(shelf, found, stack.enter_context(disk.scratch.file())) for shelf, found in sources]
         copies = [_Copy(*row) for row in drafts if _is_copied(disk, *row, new)]
-        lost = {shelf.kind for shelf, _ in sources} - {each.shelf.kind for each in copies}
-        if lost or not _publish(disk, copies, old, new):
+        kinds = [each.shelf.kind for each in copies]
+        if not kinds or (sources[0][0].kind not in kinds) or not _publish(disk, copies, old, new):
             return None
         if not _is_free(disk, sources, new):  # another kernel began to keep something there
-            _undo(copies, new)
+            _undo(disk, copies, new)
             return None
     if not copy:
         for shelf in _shelves(disk):
@@ -109,7 +109,6 @@ def _is_copied(disk: Disk, shelf: Shelf[Any], found: Found[Any], draft: str, new
 
 def _publish(disk: Disk, copies: list[_Copy], old: str, new: str) -> bool:
     """Make the copies appear; False where `new` is no longer free. Raises OSError; then none has appeared."""
-    placed: list[_Copy] = []
     try:
         for shelf in _shelves(disk):
             mine = [each for each in copies if each.shelf is shelf]
@@ -117,21 +116,20 @@ def _publish(disk: Disk, copies: list[_Copy], old: str, new: str) -> bool:
             if mine and mine[0].source.seq < newest:  # the newest is damaged: nobody may take another for it
                 shelf.hint(new, newest)
             for each in mine:
-                if _place(each, new):
-                    placed.append(each)
+                _place(each, new)
             if mine:
                 shelf.hint(new, newest)
     except FileExistsError:
-        _undo(placed, new)
+        _undo(disk, copies, new)
         return False
     except BaseException:
-        _undo(placed, new)
+        _undo(disk, copies, new)
         raise
     return True
 
 
-def _place(copy: _Copy, new: str) -> bool:
-    """Whether the file had to be made: a rename that was killed may have left it."""
+def _place(copy: _Copy, new: str) -> None:
+    """Make one copy appear, unless a rename that was killed has left it. Raises FileExistsError and OSError."""
     seq = copy.source.seq
     try:
         copy.shelf.place(copy.draft, new, seq)
@@ -139,15 +137,14 @@ def _place(copy: _Copy, new: str) -> bool:
         there = copy.shelf.at(stem_of(new), seq)
         if there is None or there.id != copy.source.id:
             raise
-        return False
-    return True
 
 
-def _undo(placed: list[_Copy], new: str) -> None:
-    for each in reversed(placed):
+def _undo(disk: Disk, copies: list[_Copy], new: str) -> None:
+    """Remove what has appeared, and the hint. What the disk refuses to remove is harmless: `old` has it, too."""
+    ids = {each.source.id for each in copies}
+    for shelf in _shelves(disk):
         with contextlib.suppress(OSError):
-            if (there := each.shelf.at(stem_of(new), each.source.seq)) and there.id == each.source.id:
-                each.shelf.remove(new, [there])
+            shelf.remove(new, [found for found in shelf.all_of(stem_of(new)) if found.id in ids])
 
 
 def _is_free(disk: Disk, sources: Sources, new: str) -> bool:

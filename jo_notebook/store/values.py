@@ -1,14 +1,16 @@
-"""Values on disk, read into memory when somebody asks for them."""
+"""Values and logs on disk, read when somebody asks for them."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from jo_notebook.core.record import Record
 from jo_notebook.errors import ResultDamaged, ResultMissing, StoreError
 from jo_notebook.store.disk import Disk
+from jo_notebook.store.facts import Log
 from jo_notebook.store.known import Known
 from jo_notebook.store.numbering import mark_of
 from jo_notebook.store.pickles import NotDefined
@@ -38,6 +40,24 @@ class Values:
             self.look_again(found)
         raise ResultMissing(f"{name} changes faster than it can be read: try again.")
 
+    def log(self, name: str) -> Log:
+        """What a step printed, its failed run or what made its result. Raises ResultDamaged."""
+        known, disk = self._known, self._disk
+        with known.lock:
+            failure, found, held = known.failure(name), known.current(name), known.held.get(name)
+            if name in known.failed:
+                return known.failed[name][1]
+        try:
+            if disk and failure:
+                return disk.log(disk.failures, failure)
+            if held is not None and held.record is not None:
+                return held.log
+            return disk.log(disk.results, found) if disk and found and found.footer else ()
+        except FileNotFoundError:
+            return ()
+        except ResultDamaged as damage:
+            raise ResultDamaged(f"The log of {name} is damaged: {damage}.") from None
+
     def look_again(self, found: Found[Record]) -> None:
         """A file has gone: see what is there now. Raises ResultMissing where it was in use for its own sake."""
         assert self._disk is not None
@@ -53,7 +73,7 @@ class Values:
         """Remember the damage of a file; what to raise."""
         with contextlib.suppress(OSError), self._known.lock:
             mark = mark_of(found.seq, found.path)
-            self._known.injure(found.path, mark, f"generation {found.seq}: {damage}")
+            self._known.injure(replace(found, mark=mark, damage=f"generation {found.seq}: {damage}"))
         return ResultDamaged(
             f"{found.step}'s result on disk is damaged (generation {found.seq}: {damage}): run {found.step} again."
         )

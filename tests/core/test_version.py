@@ -234,11 +234,11 @@ def test_sharing_sixty_deep_is_walked_once() -> None:
     assert version_of(made).exact
 
 
-def test_a_hundred_thousand_deep_raises_nothing() -> None:
+def test_a_hundred_thousand_deep() -> None:
     made: Any = []
     for _ in range(100_000):
         made = [made]
-    assert not version_of(made).exact
+    assert version_of(made).exact
     while made:  # taken apart by hand: its own end would be a deep recursion
         made = made.pop()
 
@@ -293,7 +293,6 @@ def open_file() -> io.BufferedReader:
         pytest.param(lambda: Unreadable(RecursionError()), id="refuses by recursion"),
         pytest.param(LyingDict, id="its own iteration fails"),
         pytest.param(BadState, id="its items fail"),
-        pytest.param(lambda: memoryview(b"a"), id="memoryview"),
         pytest.param(lambda: sys._getframe(), id="frame"),
         pytest.param(lambda: {}.keys(), id="view of a dict"),
     ],
