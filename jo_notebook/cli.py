@@ -12,7 +12,7 @@ from importlib.metadata import version
 
 from jo_notebook.errors import JoError, UsageError, did_you_mean
 from jo_notebook.interop.headless import ANSI, session
-from jo_notebook.verbs import VERBS, Help, Verb, parser_of
+from jo_notebook.verbs import VERBS, Help, Verb, find, parser_of
 
 MISUSE = ("UsageError", "StepNameError", "UnknownStepError")
 COMMANDS = ("run", "plan", "status", "graph", "explain", "log", "forget", "accept", "pin", "verify")
@@ -43,6 +43,10 @@ def _perform(words: list[str]) -> int:
         return 0
     verb = _find(words[0])
     rest = words[1:]
+    if verb.name == "verify" and "--rerun" not in rest and not {"-h", "--help"}.intersection(rest):
+        verb, rest = find("context"), [*rest[:1], "verify", *rest[1:]]
+    elif verb.name == "verify":
+        rest = [word for word in rest if word != "--rerun"] + ["--check"] * ("--check" not in rest)
     if not rest or rest[0] in ("-h", "--help"):
         print(parser_of(verb, f"jo {words[0]} NOTEBOOK").format_help())
         return 0 if rest else 2
@@ -51,8 +55,6 @@ def _perform(words: list[str]) -> int:
     if verb.name == "graph" and not any(word in ("-o", "--output") for word in line):
         line += ["--output", "graph.svg"]
     line = _absolute_output(line)
-    if verb.name == "verify":
-        line += ["--command-line"]
     with session(notebook, _write) as ready:
         ready.run(f"get_ipython().run_line_magic('jo', {_quoted([verb.name, *line])!r});", f"jo {words[0]}")
     return 0

@@ -212,15 +212,9 @@ def _pin(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
 
 
 def _verify(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
-    if not args.rerun and args.command_line:
-        problems = pipeline.context.verify()
-        text = "\n".join(f"{where}: {what}" for where, what in problems.items())
-        if problems:
-            raise NotTheSame(f"Damaged on disk:\n{text}")
-        return Answer("Every stored file is whole. --rerun also runs the steps again and compares.")
     results = pipeline.verify(*_heads(args.heads))
     text = verify_text(results)
-    if args.command_line and any(result.verdict in (Verdict.DIFFERENT, Verdict.FAILED) for result in results):
+    if args.check and any(result.verdict in (Verdict.DIFFERENT, Verdict.FAILED) for result in results):
         raise NotTheSame(text)
     return Answer(text, value=results)
 
@@ -274,6 +268,11 @@ def _context(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
             raise UsageError("Say where results should live, for instance: %context at results.jo")
         pipeline.move_to(_directory(args.path))
         return Answer(found_text(pipeline))
+    if args.action == "verify":
+        problems = pipeline.context.verify()
+        if problems:
+            raise NotTheSame("\n".join(["Damaged on disk:", *(f"  {where}: {what}" for where, what in problems.items())]))
+        return Answer("Every stored file is whole.")
     context = pipeline.context
     kept = [record for record in context.records.values() if not record.unsaved]
     where = context.place if context.place is not None else "memory only"
@@ -325,17 +324,16 @@ VERBS: tuple[Verb, ...] = (
         _verify,
         (
             HEADS,
-            Argument(("--rerun",), "on the command line: run again, not only check the files", STORE_TRUE),
-            Argument(("--command-line",), argparse.SUPPRESS, STORE_TRUE),
+            Argument(("--check",), "end with an error if a step gives something else, or fails", STORE_TRUE),
         ),
     ),
     Verb("resume", "Take in what the context remembers; runs nothing.", _resume),
     Verb(
         "context",
-        "Where results live; `at PATH` moves there, `trust` accepts what was made elsewhere.",
+        "Where results live; `at PATH` moves there, `trust` accepts what was made elsewhere, `verify` checks the files.",
         _context,
         (
-            Argument(("action",), "at, trust or nothing", (("nargs", "?"), ("choices", ("at", "trust")))),
+            Argument(("action",), "at, trust, verify or nothing", (("nargs", "?"), ("choices", ("at", "trust", "verify")))),
             Argument(("path",), "a directory", (("nargs", "?"),)),
         ),
     ),

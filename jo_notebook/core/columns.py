@@ -6,11 +6,12 @@ what lies in the place of a missing element count. Arrow's own memory is hashed 
 
 from __future__ import annotations
 
-import io
+import array
 import sys
 from collections.abc import Callable
 from typing import Any
 
+from jo_notebook.core.arrays import blocks
 from jo_notebook.core.walk import Node, Rule
 
 
@@ -171,26 +172,40 @@ def _polars_series(node: Node, value: Any) -> None:
     _polars_column(node, value)
 
 
+NUMBERS = {
+    **{f"Int{8 * size}": code for size, code in ((1, "b"), (2, "h"), (4, "i"), (8, "q"))},
+    **{f"UInt{8 * size}": code for size, code in ((1, "B"), (2, "H"), (4, "I"), (8, "Q"))},
+    "Float32": "f",
+    "Float64": "d",
+}
+
+
 def _polars_column(node: Node, value: Any) -> None:
-    node.put("column", value.name.encode("utf-8", "surrogatepass"), repr(value.dtype).encode(), b"%d" % len(value))
-    if repr(value.dtype).startswith(("Object", "List", "Array", "Struct", "Unknown", "Categorical")):
+    kind = repr(value.dtype)
+    node.put("column", value.name.encode("utf-8", "surrogatepass"), kind.encode(), b"%d" % len(value))
+    polars = sys.modules["polars"]
+    if kind.startswith(("Date", "Time", "Duration")):
+        value = value.to_physical()
+    elif kind == "Boolean":
+        value = value.cast(polars.UInt8)
+    code = NUMBERS.get(repr(value.dtype))
+    if code is None:
         node.sequence(value.to_list())
         return
     if value.null_count():
-        _stream(node, value.is_null())
+        _numbers(node, value.is_null().cast(polars.UInt8), "B")
         value = value.drop_nulls()
-    _stream(node, value)
+    _numbers(node, value, code)
 
 
-def _stream(node: Node, value: Any) -> None:
-    """Elements none of which is missing, as Arrow's stream writes them: one chunk, from the first element on."""
-    polars, out = sys.modules["polars"], io.BytesIO()
-    if repr(value.dtype) == "Boolean":
-        value = value.cast(polars.UInt8)  # a byte's bits behind the last element are whatever was there
-    column = value.rechunk() if value.n_chunks() > 1 else value
-    polars.DataFrame([column.alias("")]).write_ipc_stream(out, compat_level=polars.CompatLevel.oldest())
-    with out.getbuffer() as written:
-        node.buffer((written,), written.nbytes)
+def _numbers(node: Node, value: Any, code: str) -> None:
+    """Numbers none of which is missing: the same bytes whether numpy is there or not."""
+    if "numpy" in sys.modules:
+        held = value.to_numpy()
+        node.buffer(blocks(held), held.nbytes)
+    else:
+        listed = array.array(code, value.to_list())
+        node.buffer((memoryview(listed).cast("B"),), len(listed) * listed.itemsize)
 
 
 def _polars_plan(node: Node, value: Any) -> None:

@@ -53,7 +53,12 @@ def members_of(kind: type) -> MappingProxyType[str, Any]:
 
 def is_a(value: object, *kinds: type) -> bool:
     """`isinstance` that asks the value nothing: its `__class__` may be a property."""
-    return any(kind in kinds for kind in mro_of(type(value)))
+    return comes_from(type(value), *kinds)
+
+
+def comes_from(kind: type, *kinds: type) -> bool:
+    """`issubclass` that asks the class nothing: neither whether it is equal nor for its hash."""
+    return any(base is each for base in mro_of(kind) for each in kinds)
 
 
 def home_of(value: Any) -> tuple[str, str]:

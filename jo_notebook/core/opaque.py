@@ -9,11 +9,9 @@ from __future__ import annotations
 import io
 from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType, TracebackType
 
-from jo_notebook.core.kinds import members_of, mro_of, path_of
+from jo_notebook.core.kinds import comes_from, members_of, mro_of, path_of
 
-KINDS: frozenset[type] = frozenset(
-    {io.IOBase, GeneratorType, CoroutineType, AsyncGeneratorType, FrameType, TracebackType}
-)
+KINDS = (io.IOBase, GeneratorType, CoroutineType, AsyncGeneratorType, FrameType, TracebackType)
 IN_MEMORY = (io.BytesIO, io.StringIO)
 NAMES = frozenset(
     {
@@ -62,7 +60,8 @@ NAMES = frozenset(
 
 def is_opaque(value: object) -> bool:
     """Whether the value is such a thing, or an iterator. Told from its class alone; nothing of it runs."""
-    kinds = mro_of(type(value))
-    if any(kind in IN_MEMORY for kind in kinds):
+    kind = type(value)
+    if comes_from(kind, *IN_MEMORY):
         return False
-    return any(kind in KINDS or "__next__" in members_of(kind) or path_of(kind) in NAMES for kind in kinds)
+    bases = mro_of(kind)
+    return comes_from(kind, *KINDS) or any("__next__" in members_of(base) or path_of(base) in NAMES for base in bases)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Mapping
 from functools import lru_cache
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -14,14 +15,16 @@ from jo_notebook.core.reaching import Bound, Name, Piece
 from jo_notebook.core.slices import UNREADABLE, Chain, outline_of, problem_of, quietly, uses_of
 from jo_notebook.core.version import code_digest, lenient_version, version_of
 
+DEF = ("def ", "async def ")
+WRAPPED = frozenset({"__new__", "__init_subclass__", "__class_getitem__"})
 Live = Callable[[str], ModuleType | None]
 
 
 def patched(pieces: Iterable[Piece], find: Find, live: Live) -> dict[Name, str]:
     """Digests of the loaded things that are not what the text of their module says, by module and name.
 
-    Compared are plain functions without decorators, and names bound once to a literal that the module itself
-    never changes in place. `find` gives the text that is loaded.
+    Compared are functions and methods without decorators, and names bound once to a literal that the module
+    itself never changes in place. `find` gives the text that is loaded.
     """
     found: dict[Name, str] = {}
     for piece in pieces:
@@ -97,18 +100,28 @@ def _is_of_notebook(value: Any) -> bool:
 
 def _other_digest(value: object, text: str, name: str) -> str:
     """A digest of the value where it is not what the text says; empty where it is, or where nobody can tell."""
-    functions, literals = _functions(text), _literals(text)
+    functions, literals, methods = _functions(text), _literals(text), _methods(text)
     if name in functions:
-        if isinstance(value, FunctionType) and _digest_of_code(value.__code__) in functions[name]:
-            return ""
-        code = _digest_of_code(value.__code__) if isinstance(value, FunctionType) else ""
-        return digest_of("patched", code, lenient_version(value).digest)
+        return _other_code(value, functions[name])
+    if name in methods and isinstance(value, type):
+        members = type.__getattribute__(value, "__dict__")
+        rows = [(m, _other_code(members.get(m), digests)) for m, digests in methods[name].items()]
+        return (
+            digest_of("patched", *(field for row in rows if row[1] for field in row)) if any(r[1] for r in rows) else ""
+        )
     if name in literals:
         version = version_of(value)
         if version.digest == literals[name]:
             return ""
         return digest_of("patched", (version if version.exact else lenient_version(value)).digest)
     return ""
+
+
+def _other_code(value: object, digests: frozenset[str]) -> str:
+    if isinstance(value, FunctionType):
+        code = _digest_of_code(value.__code__)
+        return "" if code in digests else digest_of("patched", code, lenient_version(value).digest)
+    return digest_of("patched", lenient_version(value).digest)
 
 
 @lru_cache(maxsize=4096)
@@ -121,16 +134,48 @@ def _functions(text: str) -> Mapping[str, frozenset[str]]:
     """The digests of the functions that a module's text compiles to, of those that are one plain `def`."""
     if problem_of(text):
         return {}
-    outline = outline_of(text)
+    plain = {n for n, rows in outline_of(text).bindings.items() if len(rows) == 1 and rows[0].text.startswith(DEF)}
+    return {name: frozenset(map(code_digest, codes)) for name, codes in _inner(_module_code(text), plain).items()}
+
+
+@lru_cache(maxsize=512)
+def _methods(text: str) -> Mapping[str, Mapping[str, frozenset[str]]]:
+    """The same for the methods of its classes."""
+    if problem_of(text):
+        return {}
+    rows = outline_of(text).bindings
+    classes = {n: row[0].text for n, row in rows.items() if len(row) == 1 and row[0].text.startswith("class ")}
+    found = {}
+    for name, codes in _inner(_module_code(text), classes).items():
+        plain = _plain_methods(classes[name])
+        found[name] = {m: frozenset(map(code_digest, c)) for m, c in _inner(codes[0], plain).items()}
+    return found
+
+
+def _plain_methods(text: str) -> set[str]:
+    """The methods of a class that are one `def` and stay what they are."""
+    node = ast.parse(text).body[0]
+    if not isinstance(node, ast.ClassDef) or node.keywords:
+        return set()
+    counts = Counter(inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name))
+    methods = [inner for inner in node.body if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef)]
+    counts.update(method.name for method in methods)
+    plain = [m.name for m in methods if not m.decorator_list and m.name not in WRAPPED]
+    return {name for name in plain if counts[name] == 1}
+
+
+def _module_code(text: str) -> CodeType:
     with quietly():
-        compiled = compile(text, "<module>", "exec", dont_inherit=True)
-    found: dict[str, set[str]] = {}
-    for code in compiled.co_consts:
-        if isinstance(code, CodeType):
-            rows = outline.bindings.get(code.co_name, ())
-            if len(rows) == 1 and rows[0].text.startswith(("def ", "async def ")):
-                found.setdefault(code.co_name, set()).add(code_digest(code))
-    return {name: frozenset(digests) for name, digests in found.items()}
+        return compile(text, "<module>", "exec", dont_inherit=True)
+
+
+def _inner(code: CodeType, names: Container[str]) -> dict[str, list[CodeType]]:
+    """The code of functions and classes right inside of a module or class."""
+    found: dict[str, list[CodeType]] = {}
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType) and inner.co_name in names:
+            found.setdefault(inner.co_name, []).append(inner)
+    return found
 
 
 @lru_cache(maxsize=512)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jo_notebook.core.buffers import LARGE, digest_of_blocks, digest_of_bytes
-from jo_notebook.core.kinds import mro_of, path_of
+from jo_notebook.core.kinds import comes_from, path_of
 
 FLAT = frozenset({bool, int, float, str, bytes, type(None), complex})
 FORMAT = 2
@@ -140,7 +140,7 @@ def leaf_of(kind: type) -> Leaf | None:
     path = path_of(kind)
     if path.startswith("numpy.") and path not in HARD_SCALARS:
         numpy = sys.modules.get("numpy")
-        if numpy is not None and numpy.generic in mro_of(kind):
+        if numpy is not None and comes_from(kind, numpy.generic):
             return _numpy_scalar(kind)
     return NAMED.get(path)
 

@@ -336,7 +336,7 @@ def _decision(
         availability = Availability.STALE
     else:
         availability = Availability.AVAILABLE
-    override, overridden = _override(choice)
+    override, overridden = _override(choice, is_pinned=name in known.pinned and bool(held))
     return Decision(
         step=name,
         availability=availability,
@@ -356,8 +356,8 @@ def _decision(
     )
 
 
-def _override(choice: Choice) -> tuple[str, tuple[str, ...]]:
-    if choice.overridden:
+def _override(choice: Choice, *, is_pinned: bool) -> tuple[str, tuple[str, ...]]:
+    if is_pinned:
         return "pinned", tuple(reason.text for reason in choice.overridden)
     if choice.record is not None and choice.record.accepted and not choice.reasons:
         return "accepted", choice.record.accepted

@@ -72,6 +72,7 @@ class ReachWalk:
         self._problems: dict[str, str] = {}
         self._opaque: set[str] = set()
         self._loaded: set[str] = set()
+        self._required: set[str] = set()
         self._queue: list[Callable[[], None]] = []
         self._seen: set[tuple[object, ...]] = set()
         self._altered: dict[tuple[str, int], frozenset[Name]] = {}
@@ -145,20 +146,21 @@ class ReachWalk:
         full = self._full_name(imported, module)
         if not full:
             return
+        optional = imported.optional or (bool(module) and module not in self._required)
         if imported.name in ("*", ""):
-            self._attribute(full, (), imported.optional)
+            self._attribute(full, (), optional)
         elif not imported.attribute:
-            self._attribute(full, None, imported.optional)
+            self._attribute(full, None, optional)
             for chain in chains:
-                self._attribute(full.partition(".")[0] if imported.chained else full, chain, imported.optional)
+                self._attribute(full.partition(".")[0] if imported.chained else full, chain, optional)
                 if imported.chained and not chain:
-                    self._attribute(full, chain, imported.optional)
+                    self._attribute(full, chain, optional)
         elif full == module:  # a package that imports from itself means its submodule
             for chain in chains or [()]:
-                self._attribute(f"{full}.{imported.attribute}", chain, imported.optional)
+                self._attribute(f"{full}.{imported.attribute}", chain, optional)
         else:
             for chain in chains or [()]:
-                self._attribute(full, (imported.attribute, *chain), imported.optional)
+                self._attribute(full, (imported.attribute, *chain), optional)
 
     def _attribute(self, module: str, chain: Chain | None, optional: bool = False) -> None:
         """Attributes of a module are read, one after another; () is the module itself, None its import alone."""
@@ -253,7 +255,9 @@ class ReachWalk:
             elif home.kind is Kind.LOCAL and _problem(home):
                 self._problems[name] = _problem(home)
             elif home.kind is Kind.LOCAL:
-                self._later(self._run_module, name)
+                if not optional:
+                    self._required.add(name)
+                self._later(self._run_module, name, optional)
                 continue
             return False
         return True
@@ -268,7 +272,7 @@ class ReachWalk:
         else:
             self._problems[name] = home.problem or f"no module named {name}"
 
-    def _run_module(self, module: str) -> None:
+    def _run_module(self, module: str, optional: bool) -> None:
         outline = self._outline(module)
         if outline is None:
             return
@@ -283,20 +287,20 @@ class ReachWalk:
         for imported in outline.imports:
             full = self._full_name(imported, module)
             if full:
-                self._run_import(module, full, imported)
+                self._run_import(module, full, imported, optional or imported.optional)
         if outline.dynamic:
             self._whole(module, opaque=True)
 
-    def _run_import(self, module: str, full: str, imported: Import) -> None:
+    def _run_import(self, module: str, full: str, imported: Import, optional: bool) -> None:
         """A module that a reached one imports runs as well; a package counts only once something of it is used."""
         kind = self._home(full.partition(".")[0]).kind
-        if kind is not Kind.LOCAL and (kind is not Kind.MISSING or imported.optional):
+        if kind is not Kind.LOCAL and (kind is not Kind.MISSING or optional):
             return
-        self._attribute(full, None, imported.optional)
+        self._attribute(full, None, optional)
         name, other = imported.attribute, self._outline(full)
         is_free = full == module or (other is not None and name not in other.bindings)
         if name and name != "*" and is_free and self._has_submodule(full, name):
-            self._attribute(f"{full}.{name}", None, imported.optional)
+            self._attribute(f"{full}.{name}", None, optional)
 
     # -- what changes a thing from outside of it: `@register`, a subclass that its base keeps ---------
 

@@ -47,6 +47,8 @@ def differences(
     if old.parts == new.parts and old.schema == new.schema:
         return []
     before, after = _by_name(old), _by_name(new)
+    seen = {key: digest for key, digest in (seen or {}).items() if digest}
+    broken = {part.name for part in new.parts if part.kind == "module" and part.digest.startswith("problem")}
     let_go = {part.name for part in new.parts if part.kind == "untracked"}
     other_schema = old.schema != new.schema
     changed = []
@@ -58,7 +60,11 @@ def differences(
             continue
         if now is None and (key[0] in DECLARED or key[1] in let_go):
             continue
-        if was is None and now is not None and (seen or {}).get((now.kind, now.name)) == now.digest:
+        if was is None and now is not None and key in seen:
+            if seen[key] == now.digest:
+                continue
+            before[key] = Part(now.kind, now.name, seen[key])
+        if _is_beside_a_problem(key, broken):
             continue
         changed.append(key)
     edited = any(key in before and key in after and before[key].kind in CODE for key in changed)
@@ -66,6 +72,11 @@ def differences(
     rows = [(before.get(key), after.get(key)) for key in told]
     rows.sort(key=lambda row: _rank(row[0] or row[1]))
     return [_reason(was, now) for was, now in rows]
+
+
+def _is_beside_a_problem(key: Key, broken: Collection[str]) -> bool:
+    """What else differs in a module that cannot be read follows from that."""
+    return key[0] == "module" and key[1] not in broken and f"{key[1].partition(':')[0]}:" in broken
 
 
 def _follows_from_code(key: Key) -> bool:
@@ -120,6 +131,8 @@ def _reason(was: Part | None, now: Part | None) -> Reason:
     part = now or was
     assert part is not None
     old, new = was.text if was else "", now.text if now else ""
+    if part.digest.startswith("problem"):
+        old = new = ""
     return Reason(part.kind, _sentence(part, was, now), part.name, old, new)
 
 

@@ -14,9 +14,10 @@ from jo_notebook.core.source import canonical_text, free_names
 Chain = tuple[str, ...]
 """A name and the attributes read on it, one after another: `ft.Model.fit` is ("ft", "Model", "fit")."""
 
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 Functions = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 Defs = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-Blocks = (ast.Try, ast.TryStar, ast.If, ast.With, ast.Match)
+BLOCKS = (ast.Try, ast.TryStar, ast.If, ast.With, ast.Match)
 UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 NAMESPACES = frozenset({"globals", "locals", "exec", "eval", "__import__"})
 CHANGING = frozenset(
@@ -32,7 +33,7 @@ class Import:
     """One name that an import statement binds.
 
     `name` is "*" for a star import and "" for `import_module("a.b")`. `attribute` is empty where the name is
-    the module itself. `chained` says that `import a.b.c` binds only `a`. `optional` is inside of a try or if.
+    the module itself. `chained`: `import a.b.c` binds only `a`. `optional`: in a try, an if or a function.
     """
 
     name: str
@@ -99,7 +100,9 @@ class Outline:
 
     def offers(self, name: str) -> bool:
         """Whether `from module import *` takes a name of this one."""
-        return not name.startswith("_") if self.exports is None else name in self.exports
+        if self.exports is None:
+            return "__all__" in self.bindings or not name.startswith("_")
+        return name in self.exports
 
 
 @contextmanager
@@ -138,12 +141,22 @@ def uses_of(text: str) -> Uses:
         return Uses()
 
 
+@lru_cache(maxsize=1024)
+def imports_at_top(text: str) -> tuple[Import, ...]:
+    """What a module imports when it is imported; nothing where it is no valid Python."""
+    try:
+        with quietly():
+            return tuple(_imports(_running(ast.parse(text).body), inside=False))
+    except UNREADABLE:
+        return ()
+
+
 @lru_cache(maxsize=512)
 def outline_of(text: str) -> Outline:
     """The top level of a module. Raises what `ast.parse` raises."""
     with quietly():
         tree = ast.parse(text)
-        statements = [_statement(node) for node in _running(tree.body)]
+        statements = [_told(node, text) for node in _running(tree.body)]
     docstring = ast.get_docstring(tree, clean=False)
     bindings: dict[str, list[Statement]] = {}
     for statement in statements:
@@ -195,6 +208,15 @@ def _never_on_import(test: ast.expr) -> bool:
     text = ast.unparse(test)
     plain = ("TYPE_CHECKING", "False", "0", "__name__ == '__main__'", "'__main__' == __name__")
     return text in plain or (isinstance(test, ast.Attribute) and test.attr == "TYPE_CHECKING")
+
+
+def _told(node: ast.stmt, text: str) -> Statement:
+    """What a statement says; as it stands, where it is too deep to be taken apart."""
+    try:
+        return _statement(node)
+    except RecursionError:
+        shown = ast.get_source_segment(text, node) or ""
+        return Statement(shown, tuple(dict.fromkeys(_bound(node))), Uses(dynamic=True), acts=True)
 
 
 def _statement(node: ast.stmt) -> Statement:
@@ -295,7 +317,7 @@ def _imports(body: Iterable[ast.AST], *, inside: bool) -> Iterator[Import]:
             for alias in node.names:
                 yield Import(alias.asname or alias.name, node.module or "", alias.name, node.level, optional=optional)
         elif inside or not isinstance(node, Defs | Functions):
-            here = optional or isinstance(node, Blocks)
+            here = optional or isinstance(node, (*BLOCKS, *FUNCTIONS))
             queue += [(child, here) for child in reversed(list(ast.iter_child_nodes(node)))]
 
 

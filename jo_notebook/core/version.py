@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from types import CodeType, MethodType
 
 from jo_notebook.core import arrays, code_rules, columns, containers, figures, labelled, tables, tensors
-from jo_notebook.core.kinds import is_named, mro_of, path_of
+from jo_notebook.core.kinds import comes_from, is_named, mro_of, path_of
 from jo_notebook.core.object_rules import object_rule, reduced
 from jo_notebook.core.opaque import is_opaque
-from jo_notebook.core.walk import Opaque, Rule, Walk
+from jo_notebook.core.walk import Rule, Walk
 
 RULES: dict[type, Rule] = {**containers.RULES, **code_rules.RULES}
 
@@ -59,7 +59,7 @@ def version_of(value: object) -> Version:
     walk = Walk(_rule_of)
     try:
         _, digest, left_out, _ = walk.of(value)
-    except (Opaque, RecursionError, MemoryError):
+    except Exception:  # noqa: BLE001 - Opaque, or a class that raises even when it is hashed
         digest, left_out = None, False
     if digest is None:
         return Version(secrets.token_hex(16), exact=False)
@@ -74,7 +74,7 @@ def lenient_version(value: object, *, told: Collection[int] = (), reads: bool = 
     """
     try:
         _, digest, left_out, _ = Walk(_rule_of, told=told, reads=reads).of(value, lenient=True)
-    except (Opaque, RecursionError, MemoryError):
+    except Exception:  # noqa: BLE001 - as above
         digest, left_out = None, True
     return Version((digest or b"").hex(), not left_out, left_out)
 
@@ -105,12 +105,11 @@ def _rule_of(kind: type) -> Rule:
     rule = RULES.get(kind) or NAMED.get(path_of(kind))
     if rule is not None:
         return rule
-    bases = mro_of(kind)
-    if type in bases:
+    if comes_from(kind, type):
         return code_rules.class_rule
-    if enum.Enum in bases:
+    if comes_from(kind, enum.Enum):
         return code_rules.enum_rule
-    return next((BASES[path] for path in map(path_of, bases) if path in BASES), object_rule)
+    return next((BASES[path] for path in map(path_of, mro_of(kind)) if path in BASES), object_rule)
 
 
 __all__ = [

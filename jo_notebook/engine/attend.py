@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,12 +39,15 @@ def attending(
     own: Callable[[str], bool],
     ignored: tuple[str, ...] = (),
     state: Callable[[], Mapping[str, str]] = dict,
+    moving: Collection[str] = (),
+    told: Collection[tuple[str, str]] = (),
     modules: frozenset[str] = frozenset(),
 ) -> Iterator[Attention]:
     """Around the call: checks what must be there first, seeds, watches, and tells afterwards what was noticed.
 
     `own` says whether a file of code is the user's, `ignored` are directories whose files are ours, `state` gives
-    the digests of what the step reads from the notebook, and `modules` are the modules its code imports.
+    the digests of what the step reads from the notebook, of which `moving` are changed by mere use (random generators).
+    `modules` are the modules its code imports. Hidden inputs in `told`, as (kind, name), are not told again.
     Raises FileMissing where a declared file cannot be read, and where one it declares to write is not there afterwards.
     """
     name = definition.name
@@ -64,12 +67,11 @@ def attending(
     for path, found in before.items():
         if files.look(path).digest != found.digest:
             attention.notes.append(f"{path} was changed while {name}, which reads it, ran: {name} will be stale")
-    _suggest(definition, seen, files, attention)
+    _suggest(definition, seen, files, attention, frozenset(told))
     for changed, digest in state().items():
         if changed in globals_before and globals_before[changed] != digest and changed not in seen.bound:
-            attention.notes.append(
-                f"{name} changed {changed}, which it reads from the notebook: work on a copy, or return it instead"
-            )
+            how = "make it in the step" if changed in moving else "work on a copy, or return it instead"
+            attention.notes.append(f"{name} changed {changed}, which it reads from the notebook: {how}")
 
 
 def _written(name: str, path: str, files: Files) -> tuple[str, str]:
@@ -80,7 +82,9 @@ def _written(name: str, path: str, files: Files) -> tuple[str, str]:
     return path, found.digest
 
 
-def _suggest(definition: Definition, seen: Seen, files: Files, attention: Attention) -> None:
+def _suggest(
+    definition: Definition, seen: Seen, files: Files, attention: Attention, told: Collection[tuple[str, str]]
+) -> None:
     """Hidden inputs become rows for the record and suggestions with the option to paste."""
     name = definition.name
     opened = [path for path in seen.opened if not _is_declared(path, (*definition.reads, *definition.writes))]
@@ -92,13 +96,16 @@ def _suggest(definition: Definition, seen: Seen, files: Files, attention: Attent
         *(("written", path, "") for path in written),
         *(("global", variable, "") for variable in seen.bound),
     )
+    opened = [path for path in opened if ("file", path) not in told]
+    variables = [variable for variable in variables if ("env", variable) not in told]
+    bound = [variable for variable in seen.bound if ("global", variable) not in told]
     if opened:
         attention.notes.append(f"{name} opened {_some(opened)}: declare it with --reads {_option(opened)}")
     if variables:
         attention.notes.append(f"{name} read the environment: declare it with --env {_option(variables)}")
-    if seen.bound:
+    if bound:
         attention.notes.append(
-            f"{name} wrote the notebook's {_some(seen.bound)}: other steps see what ran last; return it instead"
+            f"{name} wrote the notebook's {_some(bound)}: other steps see what ran last; return it instead"
         )
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from jo_notebook.core.homes import INSTALLED_PLACES, OURS, Home, Kind, is_standard, kind_of_path, names_of, source_of
 
 STARTED = time.time_ns()
-"""About when this process began to load modules: what is older on disk is what was loaded."""
+"""About when this process began: what was installed since then is not what it has loaded."""
 
 NUMBERS = re.compile(r"(?:\d+!)?\d+(?:\.\d+)?")
 

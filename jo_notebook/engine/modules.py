@@ -34,13 +34,17 @@ class _Found:
     policy: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Noted:
-    """A loaded local module: its spec tells whether it was loaded anew. `doubtful`: the text may be another one."""
+    """A loaded local module: its spec tells whether it was loaded anew, `read` is its text as it was seen first.
+
+    `doubtful`: what is loaded may come from another text. `home` is `read` with its problem, once that is asked for.
+    """
 
     spec: object
-    home: Home
+    read: Home
     doubtful: bool = False
+    home: Home | None = None
 
 
 class Modules:
@@ -60,8 +64,9 @@ class Modules:
 
     def find(self, name: str) -> Home:
         """The module as it is on disk now."""
-        if self._path != sys.path:
-            self._path = list(sys.path)
+        path = [*sys.path, _here() if "" in sys.path else ""]
+        if self._path != path:
+            self._path = path
             for found in self._found.values():
                 found.sure = False
         known = self._found.get(name)
@@ -77,8 +82,8 @@ class Modules:
 
     def loaded(self, name: str) -> Home:
         """The module as this process has it loaded; as on disk where it is not loaded."""
-        noted = self._note(name)
-        return self.find(name) if noted is None else noted.home
+        noted = self._looked_at(name)
+        return self.find(name) if noted is None or noted.home is None else noted.home
 
     def look(self) -> None:
         """Notes the text of local modules that were loaded or reloaded since the last look."""
@@ -106,14 +111,13 @@ class Modules:
         if not edited:
             return ()
         self.look()
-        local = {n: self.loaded(n) for n in self._noted if self.live(n) is not None}
-        fresh = {n: self.find(n) for n in local}
-        reload = Reload(edited, local, fresh)
+        local = {n: noted.read for n, noted in self._noted.items() if self.live(n) is not None}
+        reload = Reload(edited, local, self.find)
         reload.run()
         for name in reload.order:
             module = self.live(name)
             if module is not None:
-                self._noted[name] = _Noted(names_of(module).get("__spec__") or module, fresh[name])
+                self._noted[name] = _Noted(names_of(module).get("__spec__") or module, reload.fresh[name])
         reload.rebind(namespace, imported)
         return reload.order
 
@@ -134,7 +138,7 @@ class Modules:
         if place.kind is Kind.LOCAL:
             watched = _watched(place.path)
             stat = _stat(watched)
-            home = self._local(name, place)
+            home = _checked(_read(name, place))
             sure = bool(stat) and now - max(stat[0], stat[3]) > RACY
             return _Found(home, place, watched, stat, sure, self.packages)
         if place.kind is Kind.INSTALLED:
@@ -144,17 +148,6 @@ class Modules:
         problem = f"no module named {name}" if place.kind is Kind.MISSING else ""
         home = Home(place.kind, name, is_package=place.is_package, problem=problem)
         return _Found(home, place, "", (), place.kind is not Kind.MISSING, self.packages)
-
-    def _local(self, name: str, place: Place) -> Home:
-        known = Home(Kind.LOCAL, name, is_package=place.is_package, path=place.path)
-        if os.path.isdir(place.path):
-            return known  # a namespace package
-        try:
-            text = finding.read_source(place.path, name, place.loader)
-        except (*UNREADABLE, OSError, ImportError) as error:
-            why = getattr(error, "strerror", None) or type(error).__name__
-            return replace(known, problem=f"it cannot be read ({why})")
-        return replace(known, text=text, problem=problem_of(text))
 
     def _note(self, name: str) -> _Noted | None:
         """A loaded local module as it was when it was loaded; None for any other."""
@@ -174,17 +167,33 @@ class Modules:
             return None
         if getattr(spec, "_initializing", False):
             return None  # it is being imported right now
-        if name in self._found:
-            self._found[name].sure = False
-        home = self.find(name)
-        noted = self._noted[name] = _Noted(spec, home, _was_edited(module, home))
+        read = _read(name, finding.place_of(name))
+        noted = self._noted[name] = _Noted(spec, read, _has_other_bytecode(module, read))
+        return noted
+
+    def _looked_at(self, name: str) -> _Noted | None:
+        """The same with what takes longer to tell: whether the text is valid, and whether functions come from it."""
+        noted, module = self._note(name), self.live(name)
+        if noted is not None and noted.home is None and module is not None:
+            home = _checked(noted.read)
+            known = self.find(name)
+            noted.home = known if known == home else home
+            text, path = noted.read.text, noted.read.path
+            noted.doubtful = noted.doubtful or bool(home.problem) or comes_from_another_text(module, text, path)
         return noted
 
     def _is_edited(self, name: str) -> bool:
-        noted = self._note(name)
-        if noted is None:
+        noted = self._looked_at(name)
+        if noted is None or noted.home is None:
             return False
         return noted.doubtful or _canonical(noted.home) != _canonical(self.find(name))
+
+
+def _here() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # it was removed
+        return ""
 
 
 def _canonical(home: Home) -> tuple[Kind, str, str]:
@@ -193,14 +202,29 @@ def _canonical(home: Home) -> tuple[Kind, str, str]:
     return (home.kind, "", outline_of(home.text).canonical)
 
 
-def _was_edited(module: ModuleType, home: Home) -> bool:
-    """Whether a module that is seen for the first time was loaded from another text than the one on disk."""
-    stat = _stat(home.path)
-    if not stat or max(stat[0], stat[3]) < finding.STARTED or os.path.isdir(home.path):
+def _read(name: str, place: Place) -> Home:
+    """A local module with its text, or with what is in the way of reading that."""
+    home = Home(Kind.LOCAL, name, is_package=place.is_package, path=place.path)
+    if os.path.isdir(place.path):
+        return home  # a namespace package
+    try:
+        return replace(home, text=finding.read_source(place.path, name, place.loader))
+    except (*UNREADABLE, OSError, ImportError) as error:
+        why = getattr(error, "strerror", None) or type(error).__name__
+        return replace(home, problem=f"it cannot be read ({why})")
+
+
+def _checked(home: Home) -> Home:
+    problem = home.problem or problem_of(home.text)
+    return replace(home, problem=problem) if problem else home
+
+
+def _has_other_bytecode(module: ModuleType, home: Home) -> bool:
+    """Whether the bytecode that was written when the module was loaded is of another text than the one on disk."""
+    cached = names_of(module).get("__cached__")
+    if sys.dont_write_bytecode or not isinstance(cached, str) or not os.access(os.path.dirname(cached), os.W_OK):
         return False
-    if home.problem or comes_from_another_text(module, home.text, home.path):
-        return True
-    return not sys.dont_write_bytecode and finding.bytecode_fits(module, home.path) is False
+    return finding.bytecode_fits(module, home.path) is False
 
 
 def _watched(path: str) -> str:

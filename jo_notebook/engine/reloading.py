@@ -10,23 +10,26 @@ from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
-from jo_notebook.core.homes import Home, Kind, names_of
+from jo_notebook.core.homes import Find, Home, Kind, names_of
 from jo_notebook.core.reaching import absolute
-from jo_notebook.core.slices import outline_of, problem_of
+from jo_notebook.core.slices import imports_at_top, outline_of, problem_of
 from jo_notebook.engine.finding import bytecode_fits
 from jo_notebook.errors import JoError
 
 
 class Reload:
-    """One reload. `order` are the modules, each after those it imports."""
+    """One reload, of `edited` and of what imports them among the `local` modules that are loaded.
 
-    def __init__(self, edited: Iterable[str], local: Mapping[str, Home], fresh: Mapping[str, Home]) -> None:
+    `order` are the modules, each after those it imports; `fresh` is what they are on disk.
+    """
+
+    def __init__(self, edited: Iterable[str], local: Mapping[str, Home], find: Find) -> None:
         self.edited = frozenset(edited)
         self.local = local
-        self.fresh = fresh
+        ordered = _order(self.edited, {**local, **{name: find(name) for name in self.edited}})
+        self.fresh = {name: find(name) for name in ordered}
         # a broken module that merely imports an edited one keeps what it has until it is wanted itself
-        ordered = _order(self.edited, fresh, local)
-        self.order = tuple(n for n in ordered if n in self.edited or not fresh[n].problem)
+        self.order = tuple(n for n in ordered if n in self.edited or not self.fresh[n].problem)
         self._old: dict[str, tuple[ModuleType, dict[str, Any]]] = {}
 
     def run(self) -> None:
@@ -97,7 +100,7 @@ class Reload:
         """What the old text defined and the new one does not is gone, as it would be in a fresh process."""
         module, was = self._old[name]
         old, new = self.local[name], self.fresh[name]
-        if old.problem or problem_of(old.text):
+        if problem_of(old.text):
             return
         outline, later = outline_of(old.text), outline_of(new.text)
         if later.stars or later.dynamic or outline.dynamic:
@@ -116,9 +119,9 @@ def _is_code(value: object) -> bool:
         return False
 
 
-def _order(edited: Iterable[str], fresh: Mapping[str, Home], local: Mapping[str, Home]) -> tuple[str, ...]:
+def _order(edited: Iterable[str], local: Mapping[str, Home]) -> tuple[str, ...]:
     """The edited modules and all that import them, each after those that it imports; circles in order of names."""
-    needs = {name: _imported(name, home, local) for name, home in fresh.items()}
+    needs = {name: _imported(name, home, local) for name, home in local.items()}
     users: dict[str, set[str]] = {}
     for name, others in needs.items():
         for other in others:
@@ -145,10 +148,8 @@ def _order(edited: Iterable[str], fresh: Mapping[str, Home], local: Mapping[str,
 
 def _imported(name: str, home: Home, local: Mapping[str, Home]) -> set[str]:
     """The loaded local modules that a module imports at its top."""
-    if home.kind is not Kind.LOCAL or home.problem or not home.text:
-        return set()
     found: set[str] = set()
-    for imported in outline_of(home.text).imports:
+    for imported in imports_at_top(home.text):
         full = absolute(imported, name, home.is_package)
         found.update(n for n in (full, f"{full}.{imported.attribute}") if n in local)
     return found - {name}

@@ -6,7 +6,7 @@ import time
 import traceback
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,14 +21,15 @@ from jo_notebook.core.version import version_of, witness_of
 from jo_notebook.engine.attend import Attention
 from jo_notebook.engine.call import call_step, users_traceback
 from jo_notebook.engine.capture import Recorder, recording, routed_output
-from jo_notebook.errors import StoreError, UntrustedError
+from jo_notebook.errors import JoError, StoreError, UntrustedError
 from jo_notebook.store.context import Context
 
+Told = tuple[str, str]
 UNCHANGING = frozenset({bool, int, float, complex, str, bytes, type(None)})
 Around = Callable[[Recorder], AbstractContextManager[None]]
 
 
-Attend = Callable[[str], AbstractContextManager[Attention]]
+Attend = Callable[[str, Collection[Told]], AbstractContextManager[Attention]]
 
 
 @contextmanager
@@ -43,7 +44,7 @@ class Surroundings:
 
     `parts_now` looks at a step's code at the moment it starts (a step before it may have changed what it reads);
     `prepare` gives the function and the parameters of a step; `attend` looks at what a step does beside computing
-    (files, hidden inputs); `around` is entered around each call (a front end captures displays there); `echo` shows printed text at once as well as keeping it; `load` is a head
+    (files, hidden inputs; those it was told of before are not told again); `around` is entered around each call (a front end captures displays there); `echo` shows printed text at once as well as keeping it; `load` is a head
     whose value is wanted in memory at the end.
     """
 
@@ -180,6 +181,8 @@ class _Run:
         started, when = time.perf_counter(), outside.clock()
         recorder = Recorder(echo=outside.echo, on_entry=lambda entry: self.emit(EventKind.OUTPUT, name, entry.text))
         fingerprint = Fingerprint.of(outside.known.parts(name))
+        before = self.records.get(name)
+        told = {(kind, what) for kind, what, _ in before.hidden} if before else ()
         self.moved.add(name)
         self.emit(EventKind.STARTED, name)
         try:
@@ -187,7 +190,7 @@ class _Run:
             function, params = outside.prepare(name)
             # only now, with everything in place that was brought back: this is what the step runs with
             fingerprint = Fingerprint.of([*outside.parts_now(name), *input_parts(outside.graph, name, self.versions)])
-            with recording(recorder), outside.attend(name) as attention, outside.around(recorder):
+            with recording(recorder), outside.attend(name, told) as attention, outside.around(recorder):
                 value = call_step(function, {**inputs, **params})
         except KeyboardInterrupt:
             self.emit(EventKind.CANCELLED, name, seconds=time.perf_counter() - started)
@@ -203,7 +206,6 @@ class _Run:
         for note in attention.notes:
             self.emit(EventKind.WARNING, name, note)
         version = version_of(value)
-        before = self.records.get(name)
         size = sum(self.records[p].size for p in outside.graph.parents(name) if p in self.records)
         record = Record(
             step=name,
@@ -315,11 +317,13 @@ class _Run:
 
 
 def one_line(error: BaseException) -> str:
-    """An error's type and the first line of its text."""
+    """An error's type and the first line of its text; of an error of ours the text says it all."""
     try:
         first = str(error).strip().splitlines()
     except Exception:  # noqa: BLE001 - an error's own text is the user's code
         first = []
+    if first and isinstance(error, JoError):
+        return first[0]
     text = f"{type(error).__name__}: {first[0]}" if first else type(error).__name__
     return text if len(text) <= 300 else text[:299] + "…"
 

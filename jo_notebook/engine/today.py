@@ -6,7 +6,7 @@ import ast
 import linecache
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -110,11 +110,14 @@ class Today:
         return function, params
 
     @contextmanager
-    def attend(self, graph: Graph, name: str, ignored: tuple[str, ...] = ()) -> Iterator[Attention]:
+    def attend(
+        self, graph: Graph, name: str, told: Collection[tuple[str, str]] = (), *, ignored: tuple[str, ...] = ()
+    ) -> Iterator[Attention]:
         """Around one call of a step: its files, its seed, and what it reads or changes without saying so."""
         definition = graph[name]
         needs = self.needs(graph, name, self.modules.find)
         data = [need.name for need in needs if need.kind in ("constant", "global")]
+        moving = frozenset(need.name for need in needs if need.kind == "untracked")
         modules = frozenset(need.name for need in needs if need.kind == "package")
 
         def state() -> dict[str, str]:
@@ -122,7 +125,15 @@ class Today:
             return {n: self._version(self.namespace[n]).digest for n in data if n in self.namespace}
 
         with attending(
-            definition, self.namespace, self.files, own=self._is_own, ignored=ignored, state=state, modules=modules
+            definition,
+            self.namespace,
+            self.files,
+            own=self._is_own,
+            ignored=ignored,
+            state=state,
+            moving=moving,
+            told=told,
+            modules=modules,
         ) as attention:
             yield attention
 

@@ -15,6 +15,8 @@ def failure_lines(shell: Any, error: StepFailed) -> list[str]:
     cause = error.__cause__
     assert cause is not None
     if isinstance(cause, JoError):
+        if _is_ours_alone(cause.__traceback__):
+            return [f"StepFailed: {error}"]
         _cut_ours(cause.__traceback__)
     sys.last_type, sys.last_value, sys.last_traceback = type(cause), cause, cause.__traceback__
     if sys.version_info >= (3, 12):
@@ -32,6 +34,16 @@ def interrupt_lines(shell: Any, interrupt: KeyboardInterrupt) -> list[str]:
 
 def _lines(shell: Any, error: BaseException, trace: TracebackType | None) -> list[str]:
     return list(shell.InteractiveTB.structured_traceback(type(error), error, trace))
+
+
+def _is_ours_alone(trace: TracebackType | None) -> bool:
+    """Whether no line of the user's was running: then the message says it all."""
+    plumbing = (PACKAGE, "contextlib", "importlib")
+    while trace is not None:
+        if str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0] not in plumbing:
+            return False
+        trace = trace.tb_next
+    return True
 
 
 def _cut_ours(trace: TracebackType | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -9,8 +10,20 @@ from typing import Any
 from jo_notebook.errors import ResultDamaged, StoreError
 from jo_notebook.store.disk import Disk
 from jo_notebook.store.generation import copy_sections
+from jo_notebook.store.known import Known
 from jo_notebook.store.reading import Found
 from jo_notebook.store.shelf import Shelf
+
+
+def verify(disk: Disk, known: Known) -> dict[str, str]:
+    """What is wrong, by the words that name each file; `known` learns of results. Raises StoreError."""
+    told = {}
+    for name, hurt in injuries(disk):
+        told[name] = hurt.damage.removeprefix(f"generation {hurt.seq}: ")
+        if hurt.path.startswith(os.path.join(disk.results.root, "")):
+            with known.lock:
+                known.injure(hurt)
+    return told
 
 
 def injuries(disk: Disk) -> Iterator[tuple[str, Found[Any]]]:
@@ -29,11 +42,6 @@ def injuries(disk: Disk) -> Iterator[tuple[str, Found[Any]]]:
             raise StoreError(f"Cannot check {disk.name}: {error.strerror or error}.") from error
 
 
-def what(found: Found[Any]) -> str:
-    """What is wrong with a file, without its number."""
-    return found.damage.removeprefix(f"generation {found.seq}: ")
-
-
 def _hurt(disk: Disk, shelf: Shelf[Any], stem: str) -> Iterator[Found[Any]]:
     newest = shelf.look(stem)
     if newest is not None and newest.damage and not newest.mark:  # it is gone, or the directory cannot be read
@@ -48,7 +56,7 @@ def _hurt(disk: Disk, shelf: Shelf[Any], stem: str) -> Iterator[Found[Any]]:
 def _damage(disk: Disk, shelf: Shelf[Any], found: Found[Any]) -> str:
     found = disk.checked(found)
     if found.damage:
-        return what(found)
+        return found.damage.removeprefix(f"generation {found.seq}: ")
     try:
         with disk.opened(shelf, found) as (handle, footer, _):
             copy_sections(handle, footer)

@@ -11,7 +11,7 @@ from typing import Any
 
 from jo_notebook.core.record import Failure, Record
 from jo_notebook.errors import ResultNotSaved
-from jo_notebook.store.checking import injuries, what
+from jo_notebook.store.checking import verify
 from jo_notebook.store.definitions import Definitions
 from jo_notebook.store.disk import Disk
 from jo_notebook.store.facts import Log
@@ -220,22 +220,15 @@ class Context(Mapping[str, Any]):
         """Give `new` all that is kept under `old`, which loses it unless `copy`; numbers and logs stay.
 
         False, and nothing changes, where `new` has something, `old` has nothing that is whole, or something was
-        made elsewhere. What is damaged stays under `old`. Raises StepNameError, and StoreError of the disk.
+        made elsewhere. What is damaged stays under `old`. After a kill both may have all: say it again.
+        Raises StepNameError, and StoreError of the disk.
         """
         check_stored_name(new)
         return rename(self._known, self._disk, old, new, copy=copy, then=self.refresh)
 
     def verify(self) -> dict[str, str]:
         """Read everything on disk: what is not as it was written, by step and number. Raises StoreError."""
-        if self._disk is None:
-            return {}
-        found = {}
-        for name, hurt in injuries(self._disk):
-            found[name] = what(hurt)
-            if hurt.path.startswith(self._disk.results.root):
-                with self._lock:
-                    self._known.injure(hurt)
-        return found
+        return verify(self._disk, self._known) if self._disk else {}
 
     def drop_memory(self, name: str) -> None:
         """Let go of the copy in memory; the next read comes from disk."""

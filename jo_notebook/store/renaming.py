@@ -7,7 +7,7 @@ seen, the newest is seen first, and nothing is removed before all are durable. S
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -59,6 +59,7 @@ def rename_files(disk: Disk, old: str, new: str, *, copy: bool) -> frozenset[str
     disk.check_writable()
     try:
         for _ in range(ATTEMPTS):
+            heads = {shelf.kind: shelf.newest(old) for shelf in _shelves(disk)}  # before the listing, as for any look
             sources = _files(disk, old)
             if not _is_free(disk, sources, new) or any(found.footer and not found.ours for _, found in sources):
                 return None
@@ -66,7 +67,10 @@ def rename_files(disk: Disk, old: str, new: str, *, copy: bool) -> frozenset[str
                 return NOTHING
             try:
                 with disk.writing():
-                    return _rename_all(disk, sources, old, new, copy=copy)
+                    ids = _appear(disk, sources, heads, new)
+                if ids and not copy:
+                    _leave(disk, sources, ids, old)
+                return ids
             except ResultNotSaved as refusal:
                 if not isinstance(refusal.__cause__, FileNotFoundError):  # pruned meanwhile: once more
                     raise
@@ -75,21 +79,24 @@ def rename_files(disk: Disk, old: str, new: str, *, copy: bool) -> frozenset[str
     raise StoreError(f"Cannot rename {old} to {new}: its files change faster than they can be copied.")
 
 
-def _rename_all(disk: Disk, sources: Sources, old: str, new: str, *, copy: bool) -> frozenset[str] | None:
+def _appear(disk: Disk, sources: Sources, heads: Mapping[str, int], new: str) -> frozenset[str] | None:
+    """Copy, then publish. The ids of the runs copied, None where it cannot be. Raises OSError."""
     with contextlib.ExitStack() as stack:
         drafts = [(shelf, found, stack.enter_context(disk.scratch.file())) for shelf, found in sources]
         copies = [_Copy(*row) for row in drafts if _is_copied(disk, *row, new)]
         kinds = [each.shelf.kind for each in copies]
-        if not kinds or (sources[0][0].kind not in kinds) or not _publish(disk, copies, old, new):
+        if not kinds or (sources[0][0].kind not in kinds) or not _publish(disk, copies, heads, new):
             return None
         if not _is_free(disk, sources, new):  # another kernel began to keep something there
             _undo(disk, copies, new)
             return None
-    if not copy:
-        for shelf in _shelves(disk):
-            with contextlib.suppress(OSError):  # it stays under both names
-                shelf.remove(old, [each.source for each in copies if each.shelf is shelf])
     return frozenset(each.source.id for each in copies)
+
+
+def _leave(disk: Disk, sources: Sources, ids: frozenset[str], old: str) -> None:
+    for shelf in _shelves(disk):
+        with contextlib.suppress(OSError):  # it stays under both names
+            shelf.remove(old, [found for each, found in sources if each is shelf and found.id in ids])
 
 
 def _is_copied(disk: Disk, shelf: Shelf[Any], found: Found[Any], draft: str, new: str) -> bool:
@@ -107,18 +114,18 @@ def _is_copied(disk: Disk, shelf: Shelf[Any], found: Found[Any], draft: str, new
         return False
 
 
-def _publish(disk: Disk, copies: list[_Copy], old: str, new: str) -> bool:
+def _publish(disk: Disk, copies: list[_Copy], heads: Mapping[str, int], new: str) -> bool:
     """Make the copies appear; False where `new` is no longer free. Raises OSError; then none has appeared."""
     try:
         for shelf in _shelves(disk):
             mine = [each for each in copies if each.shelf is shelf]
-            newest = shelf.newest(old)
+            newest = heads[shelf.kind]
             if mine and mine[0].source.seq < newest:  # the newest is damaged: nobody may take another for it
                 shelf.hint(new, newest)
             for each in mine:
                 _place(each, new)
             if mine:
-                shelf.hint(new, newest)
+                shelf.hint(new, max(newest, mine[0].source.seq))
     except FileExistsError:
         _undo(disk, copies, new)
         return False

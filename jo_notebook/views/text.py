@@ -86,7 +86,7 @@ def explain_text(decision: Decision, causes: Sequence[tuple[str, Reason]] = ()) 
     state = "failed" if decision.availability is Availability.FAILED else f"is {decision.availability}"
     lines = [f"{one_line(decision.step)} {state}.{_held_sentence(decision)}"]
     if decision.override:
-        lines.append(f"It is {decision.override}, although:")
+        lines.append(f"It is {decision.override}{', although:' if decision.overridden else '.'}")
         lines += [f"  - {one_line(text)}" for text in decision.overridden]
     for step, reason in causes:
         lines += [f"  - {one_line(step)}: {one_line(reason.text)}", *_difference(reason)]
@@ -242,7 +242,7 @@ def _difference(reason: Reason) -> list[str]:
     if reason.kind in CODE or len(old) > 1 or len(new) > 1:
         rows = difflib.unified_diff(old, new, "before", "now", n=2, lineterm="")
         return [f"      {one_line(row)}" for row in rows]
-    if all(value in reason.text for value in (*old, *new)):
+    if old == new or all(value in reason.text for value in (*old, *new)):
         return []
     return [f"      {_value(old)} -> {_value(new)}"]
 

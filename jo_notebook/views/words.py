@@ -5,9 +5,12 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from jo_notebook.core.files import size_text as file_size
+
+__all__ = ["about", "columns", "count", "duration", "file_size", "one_line", "pad", "shorten", "table"]
+
 BIDI = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 UNSAFE = frozenset({"Cc", "Cs", "Zl", "Zp"})
-SIZES = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 def one_line(text: str) -> str:
@@ -73,16 +76,6 @@ def about(seconds: float) -> str:
         return f"about {whole} s"
     minutes = round(seconds / 60)
     return f"about {minutes} min" if minutes < 60 else f"about {_two(minutes, 60, 'h', 'min')}"
-
-
-def file_size(size: float) -> str:
-    """Bytes for people: 512 B, 1.2 MB, 34 GB."""
-    unit = 0
-    while round(size) >= 1000 and unit < len(SIZES) - 1:
-        size /= 1000
-        unit += 1
-    text = f"{size:.1f}" if unit and size < 9.95 else f"{size:.0f}"
-    return f"{text.removesuffix('.0')} {SIZES[unit]}"
 
 
 def count(number: int, noun: str) -> str:

@@ -255,7 +255,7 @@ def input_rows() -> list[Row]:
             (data, out("sum(int(x) for x in open('data.csv'))")), (reads,), value="3"),
         Row("`--reads` declared afterwards, file changed", RERUN,
             (data, out("sum(int(x) for x in open('data.csv'))")), (File("data.csv", "1\n9\n"), reads),
-            ("file data.csv is declared now",), "10"),
+            ("file data.csv changed",), "10"),
         Row("a file that it writes, deleted", RERUN, (writes,), (Outside("import os; os.remove('made.txt')"),),
             ("file made.txt, which it writes, is gone",), "1"),
         Row("a file that it writes, changed by hand", RERUN, (writes,), (File("made.txt", "mine"),),

@@ -396,6 +396,28 @@ def test_a_problem_is_told_and_the_rest_still_works() -> None:
     assert reach(["def ("], FT, BOTH) == Reached()
 
 
+def test_what_code_may_do_without_is_no_problem() -> None:
+    disk = Disk(
+        features="""
+            try:
+                from windows import fast
+            except ImportError:
+                fast = None
+            def build(): return fast
+            def draw():
+                import plots
+                return plots.draw()
+        """,
+        windows="import registry_of_windows\ndef fast(): return registry_of_windows.x\n",
+    )
+    assert of("ft.build()", disk).problems == ()
+    reached = of("ft.draw()", disk)
+    assert reached.problems == ()
+    assert reached.packages == (("plots", "not installed"),)
+    assert of("ft.draw()", disk.edited(plots="def draw(): pass")).packages == ()
+    assert of("import plots", disk).problems == (("plots", "no module named plots"),)
+
+
 def test_circles_end_and_deep_chains_too() -> None:
     disk = Disk(
         a="from b import g\ndef f(): return g()\n", b="from a import f\ndef g(): return f() + h()\ndef h(): h()\n"
@@ -496,6 +518,42 @@ def test_what_was_replaced_in_a_loaded_module() -> None:
     assert set(found(loaded(LIVE, build=lambda x: 0))) == {("features", "build")}
     assert found(loaded(LIVE, build=lambda x: 0)) != found(loaded(LIVE, build=lambda x: 1))
     assert set(found(loaded(LIVE, build=print, NAMES=["b"]))) == {("features", "build"), ("features", "NAMES")}
+
+
+def test_a_method_that_was_replaced() -> None:
+    text = """
+        class Model:
+            "A model."
+            def __init__(self): self.x = 1
+            def fit(self):
+                "Fits."
+                return __class__, super().__init__()
+            @property
+            def size(self): return 1
+            def twice(self): return 1
+            twice = property(twice)
+        class Sub(Model):
+            async def fit(self): return [self.__x for _ in range(3)]
+    """
+    pieces = [Piece("features", name, "") for name in ("Model", "Sub")]
+    assert patched(pieces, Disk(features=text), lambda name: loaded(text)) == {}
+    module = loaded(text)
+    module.Model.fit = lambda self: 2
+    assert set(patched(pieces, Disk(features=text), lambda name: module)) == {("features", "Model")}
+
+
+def test_a_statement_too_deep_to_take_apart_still_counts() -> None:
+    def deep(end: str) -> str:
+        return "X = " + "(" * 80 + "1" + ")" * 80 + "\ndef f(): return X" + " + X" * 600 + f" + {end}\n"
+
+    one, two = (of("ft.f()", Disk(features=deep(end))) for end in ("1", "2"))
+    assert one != two
+    assert one.problems == two.problems
+
+
+def test_an_export_list_that_is_worked_out_exports_anything() -> None:
+    disk = Disk(features="from impl import *\ndef f(): return _g()\n", impl="__all__ = list('x')\ndef _g(): return 1\n")
+    assert ("impl", "_g") in names(of("ft.f()", disk))
 
 
 def test_the_notebooks_own_functions_in_modules() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+
 import pytest
 
-from jo_notebook.core.fingerprint import Fingerprint, Part
+from jo_notebook.core.fingerprint import Fingerprint, Part, code_part
 from jo_notebook.core.reasons import Reason, differences
+from jo_notebook.core.source import canonical_text
 
 
 def texts(old: list[Part], new: list[Part], unknown: tuple[str, ...] = ()) -> list[str]:
@@ -98,5 +101,56 @@ def test_a_diff_can_be_made() -> None:
 
 
 def test_another_schema() -> None:
-    (reason,) = differences(Fingerprint((CODE,), schema=0), Fingerprint((CODE,)))
-    assert reason.text == "made by another release of jo_notebook"
+    """Code is compared by its text; what an older release hashed otherwise, and has no text for, counts as changed."""
+    assert differences(Fingerprint((CODE,), schema=0), Fingerprint((CODE,))) == []
+    older, same = Part("constant", "K", "old hash", "10"), Part("constant", "K", "new hash", "10")
+    assert differences(Fingerprint((older,), schema=1), Fingerprint((same,))) == []
+    assert len(differences(Fingerprint((older,)), Fingerprint((same,)))) == 1
+    frame, again = Part("global", "df", "old hash", "a DataFrame"), Part("global", "df", "new hash", "a DataFrame")
+    assert [r.text for r in differences(Fingerprint((frame,), schema=1), Fingerprint((again,)))] == ["df has a new value"]
+
+
+def test_text_that_another_python_wrote_down_otherwise() -> None:
+    """An f-string inside an f-string, a tuple in a subscript: the same code in other words is the same code."""
+    pairs = [("f'{x[\"a\"]}'", 'f"{x[\'a\']}"'), ("d[(1, 2)]", "d[1, 2]"), ("return (yield)", "return (yield)")]
+    for was, now in pairs[:2]:
+        old, new = code_part("code", "", was), code_part("code", "", canonical_text(ast.parse(now).body))
+        assert old.digest != new.digest
+        assert differences(Fingerprint((old,)), Fingerprint((new,))) == []
+    old, new = code_part("helper", "f", "d[(1, 2)]", held="a"), code_part("helper", "f", "d[1, 2]", held="b")
+    assert [r.kind for r in differences(Fingerprint((old,)), Fingerprint((new,)))] == ["helper"]
+
+
+def test_what_was_seen_counts_when_it_is_declared() -> None:
+    """A file that the run was seen to open: declaring it is no change, unless the file is another one."""
+    now = Fingerprint((Part("file", "data.csv", "abc", "1 MB"), Part("env", "URL", "xyz", "set")))
+    seen = {("file", "data.csv"): "abc", ("env", "URL"): "xyz"}
+    assert differences(Fingerprint(), now, seen=seen) == []
+    other = differences(Fingerprint(), now, seen={**seen, ("file", "data.csv"): "abd"})
+    assert [r.text for r in other] == ["file data.csv changed"]
+    assert differences(now, Fingerprint()) == []
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "text"),
+    [
+        (Part("file", "d", "a"), Part("file", "d", "b"), "file d changed"),
+        (Part("file", "d", "a"), Part("file", "d", "missing", "missing"), "file d is missing"),
+        (Part("env", "U", "a"), Part("env", "U", "b"), "environment U changed"),
+        (Part("env", "U", "a"), Part("env", "U", "unset"), "environment U is not set"),
+        (Part("env", "U", "unset"), Part("env", "U", "b"), "environment U is set now"),
+        (Part("seed", "", "a", "1"), None, "seed: 1 → none"),
+        (Part("package", "pandas", "a", "2.3"), Part("package", "pandas", "b", "3.0"), "pandas 2.3 → 3.0"),
+        (Part("module", "m.py:", "a", "f()"), Part("module", "m.py:", "problem x", "line 3: bad"), "module m.py cannot be read: line 3: bad"),
+        (code_part("module", "m.py:", "f()"), code_part("module", "m.py:", "g()"), "module m.py: what it does when it is imported changed"),
+        (code_part("module", "m.py:C", "class C:\n    x = 1"), code_part("module", "m.py:C", "class C:\n    x = 2"), "module m.py: class C changed"),
+    ],
+)  # fmt: skip
+def test_sentences(was: Part, now: Part | None, text: str) -> None:
+    new = Fingerprint(() if now is None else (now,))
+    assert [r.text for r in differences(Fingerprint((was,)), new)] == [text]
+
+
+def test_ignoring_a_name_is_no_change() -> None:
+    was = Fingerprint((Part("constant", "K", "a", "1"),))
+    assert differences(was, Fingerprint((Part("untracked", "K", "", "ignored"),))) == []

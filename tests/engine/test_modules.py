@@ -182,6 +182,16 @@ def test_files_that_come_go_and_move(write: Write) -> None:
     assert (modules.find("features").text, modules.find("features").is_package) == ("K = 2\n", True)
 
 
+def test_another_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend("")
+    modules = Modules()
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "features_here.py").write_text(f"K = '{name}'\n")
+        monkeypatch.chdir(tmp_path / name)
+        assert modules.find("features_here").text == f"K = '{name}'\n"
+
+
 def test_what_cannot_be_read_is_a_problem(write: Write) -> None:
     write("features.py", "x = 1\n\ndef build(:\n")
     assert Modules().find("features").problem == "line 3: invalid syntax"

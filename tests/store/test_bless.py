@@ -118,7 +118,7 @@ def test_damage_is_not_blessed(place: Path, position: int, seen: bool):
     if seen:
         context.refresh()
     for _ in range(2):
-        with pytest.raises(ResultDamaged, match="Load's result on disk is damaged .*generation 1"):
+        with pytest.raises(ResultDamaged, match=r"Load's result on disk is damaged .*generation 1"):
             context.bless("Load", TODAY)
         assert "generation 1" in context.damaged["Load"]
     assert (len(generations(place)), leftovers(place)) == (1, [])
@@ -153,7 +153,7 @@ def test_a_disk_that_refuses(place: Path, monkeypatch: pytest.MonkeyPatch):
     with monkeypatch.context() as change:
         change.setattr("jo_notebook.store.shelf.publish", refuse)
         with pytest.raises(
-            ResultNotSaved, match="Load's result stays as it was: cannot write to analysis.jo: No space"
+            ResultNotSaved, match=r"Load's result stays as it was: cannot write to analysis.jo: No space"
         ):
             context.bless("Load", TODAY)
     assert (context.record("Load"), context["Load"], leftovers(place)) == (was, 1, [])

@@ -5,14 +5,17 @@ from __future__ import annotations
 import shutil
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from jo_notebook.core.record import LogEntry, Record
+from jo_notebook.core.fingerprint import Fingerprint
+from jo_notebook.core.record import LogEntry
 from jo_notebook.errors import ResultDamaged, ResultMissing, UntrustedError
 from jo_notebook.store import Context
-from tests.store.making import failure, flip, generations, record
+from jo_notebook.store.plain import check_types
+from tests.store.making import FINGERPRINT, failure, flip, generations, record
 
 
 def said(n: int) -> tuple[LogEntry, ...]:
@@ -331,13 +334,62 @@ def test_threads_use_and_read(place: Path):
     assert context["Load"] == (context.in_use("Load") or 2)
 
 
-def test_a_list_in_a_strangers_record_may_stand_for_a_tuple(place: Path, stranger):
-    with stranger():
-        context = Context(place)
-        context.put(Record("Load", record().fingerprint, "v1", when=1), 1)
+def test_a_story_without_a_value_is_listed_and_says_so(place: Path):
     context = Context(place)
-    assert context.damaged == {}
-    assert context.record("Load").when == 1
+    context.put(record(version="v1"), threading.Lock())
+    context.put(record(version="v2"), 2)
+    ((number, old),) = context.older("Load")
+    assert old.unsaved == "result: thread lock"
+    assert context.use("Load", number)
+    assert context.held("Load") == ""
+    with pytest.raises(ResultMissing, match="thread lock"):
+        context["Load"]
+    assert context.use("Load", 0)
+    assert context["Load"] == 2
+
+
+@dataclass(frozen=True)
+class Odd:
+    """As a record of tomorrow may be."""
+
+    fingerprint: Fingerprint
+    when: float = 0.0
+    name: str | None = None
+    rows: tuple[tuple[str, str], ...] = ()
+    runs: tuple[tuple[float, float], ...] = ()
+    words: tuple[str, ...] = ()
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"when": 1},
+        {"name": "x"},
+        {"rows": (("a", "b"),)},
+        {"rows": [["a", "b"]]},
+        {"runs": [[1, 2.0]]},
+        {"words": ["a"]},
+    ],
+)
+def test_types_that_a_strangers_record_may_have(told: dict[str, object]):
+    check_types(Odd(FINGERPRINT, **told))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"when": "1"},
+        {"name": 1},
+        {"rows": (("a",),)},
+        {"rows": "ab"},
+        {"runs": [["1", 2.0]]},
+        {"words": [1]},
+        {"words": None},
+    ],
+)
+def test_types_that_it_may_not_have(told: dict[str, object]):
+    with pytest.raises(TypeError):
+        check_types(Odd(FINGERPRINT, **told))  # type: ignore[arg-type]
 
 
 def test_a_thousand_steps_are_asked_for_older_ones_quickly(place: Path, monkeypatch: pytest.MonkeyPatch):

@@ -37,7 +37,7 @@ def test_all_is_well(store: Path, stranger):
 
 def test_every_flipped_bit_is_found(store: Path):
     chance = random.Random(9)
-    files = {path: label for path, label in labels(store).items()}
+    files = labels(store)
     for path, label in files.items():
         whole = path.read_bytes()
         for _ in range(60):
