@@ -126,6 +126,7 @@ class Pipeline:
         with self._lock:
             found = sorted(self.context.definitions().items(), key=lambda item: item[1][0].get("order", 0))
             self.problems = list(self.context.problems)
+            self._recall_files()
             new = [self._remembered(name, data, trusted) for name, (data, trusted) in found]
             fresh = [d for d in new if d is not None and d.name not in self.dag]
             try:
@@ -195,6 +196,7 @@ class Pipeline:
             self._runner = threading.get_ident()
             self.notice = ""
             self.context.refresh()
+            self._recall_files()
             self.touch()
             plan = self.plan(*heads, force=force, only=only)
             self._refuse_the_impossible(plan)
@@ -428,6 +430,13 @@ class Pipeline:
             fail_fast=fail_fast,
             load=load,
         )
+
+    def _recall_files(self) -> None:
+        """What our own records know of declared files spares reading those that have not changed since."""
+        foreign = self.context.untrusted
+        for name, record in self.context.records.items():
+            if record.files and name not in foreign:
+                self.today.files.remember(record.files)
 
     def _own_places(self) -> tuple[str, ...]:
         return () if self.context.place is None else (str(self.context.place),)

@@ -18,8 +18,8 @@ from jo_notebook.core.plan import root_causes
 from jo_notebook.engine.verify import Verdict
 from jo_notebook.errors import NotTheSame, UsageError, did_you_mean
 from jo_notebook.pipeline import Pipeline
-from jo_notebook.views.text import accept_text, explain_text, file_size, plan_text, run_line, steps_text, verify_text
-from jo_notebook.views.words import count
+from jo_notebook.views.text import accept_text, explain_text, plan_text, run_line, steps_text, verify_text
+from jo_notebook.views.words import count, file_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +271,9 @@ def _context(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     if args.action == "verify":
         problems = pipeline.context.verify()
         if problems:
-            raise NotTheSame("\n".join(["Damaged on disk:", *(f"  {where}: {what}" for where, what in problems.items())]))
+            raise NotTheSame(
+                "\n".join(["Damaged on disk:", *(f"  {where}: {what}" for where, what in problems.items())])
+            )
         return Answer("Every stored file is whole.")
     context = pipeline.context
     kept = [record for record in context.records.values() if not record.unsaved]
@@ -330,10 +332,12 @@ VERBS: tuple[Verb, ...] = (
     Verb("resume", "Take in what the context remembers; runs nothing.", _resume),
     Verb(
         "context",
-        "Where results live; `at PATH` moves there, `trust` accepts what was made elsewhere, `verify` checks the files.",
+        "Where results live; `at PATH` moves there, `trust` accepts what is from elsewhere, `verify` checks the files.",
         _context,
         (
-            Argument(("action",), "at, trust, verify or nothing", (("nargs", "?"), ("choices", ("at", "trust", "verify")))),
+            Argument(
+                ("action",), "at, trust, verify or nothing", (("nargs", "?"), ("choices", ("at", "trust", "verify")))
+            ),
             Argument(("path",), "a directory", (("nargs", "?"),)),
         ),
     ),

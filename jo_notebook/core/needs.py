@@ -128,6 +128,7 @@ def resolve(
     return (*needs, *(_outside(needs, texts, find, loaded or find, statement) if find is not None else ()))
 
 
+@functools.lru_cache(maxsize=4096)
 def reads_docs(text: str) -> bool:
     """Whether code may read docstrings when it runs: then they count as code."""
     return READS_DOCS.search(text) is not None
@@ -139,9 +140,7 @@ def imports_bound(needs: Iterable[Need]) -> dict[str, tuple[str, str]]:
     return {name: where for name, where in rows if where is not None}
 
 
-def _outside(
-    needs: Iterable[Need], texts: list[str], find: Find, loaded: Find, statement: Statement
-) -> list[Need]:
+def _outside(needs: Iterable[Need], texts: list[str], find: Find, loaded: Find, statement: Statement) -> list[Need]:
     """What the code reaches in modules: definitions of local ones, versions of installed ones, what was patched."""
     bound = imports_bound(needs)
     reached = reach(texts, bound, find)
@@ -161,6 +160,7 @@ def _outside(
             found.append(Need("package", module, digest_of("not installed"), "not installed"))
         else:
             found.append(_untracked(module, "a module without a file"))
+    found += [_untracked(f"{module}'s computed names", "what it looks up by name") for module in reached.opaque]
     for distribution, version in reached.packages:
         found.append(Need("package", distribution, digest_of(version), version or "of unknown version"))
     for (module, name), value in patched_attributes(texts, bound, sys.modules.get).items():

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from jo_notebook.errors import SourceError
 
 Scope = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
+SIMPLE = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr, ast.Return)
 MENTION = re.compile(r"[{$]\s*\{?\s*([^\W\d]\w*)")
 BRACES = re.compile(r"\{([^{}]*)\}")
 Node = TypeVar("Node", bound=ast.AST)
@@ -51,7 +52,8 @@ def parse_source(text: str, *, python: str | None = None, header: str = "", wher
     body = [s for s in shown.body if not _is_bare_constant(s)] or [ast.Pass()]
     try:
         canonical = canonical_text(body)
-        reads = (free_names(ast.unparse(tree)) | frozenset(_mentioned(tree))) - {"get_ipython"}
+        free = free_names(ast.unparse(tree)) | frozenset(_mentioned(tree)) | _read_before_bound(shown.body)
+        reads = free - {"get_ipython"}
     except (RecursionError, ValueError) as error:
         raise SourceError(f"{where or 'The step'}: Python cannot read this body ({error}).") from error
     return Source(text, python, header, canonical, reads, _has_result(shown))
@@ -157,6 +159,31 @@ def _scope_nodes(body: Sequence[ast.AST], kinds: tuple[type[Node], ...]) -> Iter
             queue.append(node.generators[0].iter)
         elif not isinstance(node, Scope):
             queue.extend(ast.iter_child_nodes(node))
+
+
+def _read_before_bound(body: Sequence[ast.stmt]) -> frozenset[str]:
+    """Names that are read before the body binds them: in `Load = Load.dropna()` the right one is the input."""
+    found: set[str] = set()
+    bound: set[str] = set()
+    for statement in body:
+        nodes = list(_scope_nodes([statement], (ast.Name,)))
+        inner = {
+            n.id
+            for c in _scope_nodes([statement], (ast.comprehension,))
+            for n in ast.walk(c.target)
+            if isinstance(n, ast.Name)
+        }
+        stored = {node.id for node in nodes if not isinstance(node.ctx, ast.Load)}
+        read = {node.id for node in nodes if isinstance(node.ctx, ast.Load)} - inner - bound
+        if isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Name):
+            read |= {statement.target.id} - bound
+        elif not isinstance(statement, SIMPLE):
+            read -= stored
+        found |= read
+        bound |= stored | {
+            n.name for n in ast.walk(statement) if isinstance(n, Scope) and not isinstance(n, ast.Lambda)
+        }
+    return frozenset(found)
 
 
 def _has_result(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:

@@ -34,10 +34,24 @@ class Opaque(Exception):
 class Node:
     """One value while it is walked: what its rule wrote, and the values inside that are still to come."""
 
-    __slots__ = ("depth", "left_out", "lenient", "low", "pieces", "sorted_from", "turn", "value", "waiting", "walk")
+    __slots__ = (
+        "crowd",
+        "depth",
+        "first",
+        "left_out",
+        "lenient",
+        "low",
+        "pieces",
+        "sorted_from",
+        "turn",
+        "value",
+        "waiting",
+        "walk",
+    )
 
-    def __init__(self, walk: Walk, value: object, lenient: bool, depth: int) -> None:
+    def __init__(self, walk: Walk, value: object, lenient: bool, depth: int, first: int) -> None:
         self.walk = walk
+        self.first = first
         self.value = value
         self.lenient = lenient
         self.depth = depth
@@ -47,6 +61,8 @@ class Node:
         self.low = NOWHERE
         self.left_out = False
         self.sorted_from = -1
+        self.crowd = False
+        """A set of which several elements are walked, in an order that may be another next time."""
 
     # -- for rules ------------------------------------------------------------------------------------
 
@@ -134,9 +150,12 @@ class Walk:
         self.rule_of = rule_of
         self.told = frozenset(told)
         self.reads = reads
-        self.unordered = False
         self.exact = True
-        self._numbers = 0
+        self._clock = 0
+        self._cyclic: list[tuple[bool, Known]] = []
+        self._stamps: dict[tuple[bool, int], int] = {}
+        self._sets: list[list[int]] = []
+        self._past_sets: list[tuple[int, int]] = []
         self._known: tuple[dict[int, Known], dict[int, Known]] = ({}, {})
         self._open: tuple[dict[int, int], dict[int, int]] = ({}, {})
         self._leaves: dict[type, Callable[[Any], bytes | None] | None] = {}
@@ -160,6 +179,8 @@ class Walk:
                 stack[-1].take(known)
                 continue
             _, child, mode, _, _ = node.waiting[node.turn]
+            if node.crowd:
+                self._sets[-1][1] = self._clock
             met = self._met(child, mode, len(stack))
             if met is None:
                 self._enter(stack, child, mode)
@@ -197,14 +218,19 @@ class Walk:
     def _met(self, value: object, lenient: bool, depth: int) -> Known | None:
         known = self._known[lenient].get(id(value))
         if known is not None:
-            if known[3] < NOWHERE and self.unordered:
-                self.exact = False  # its number may hang on the order of a set
-            return known
+            stamp = self._stamps.get((lenient, id(value)))
+            if stamp is None:
+                return known
+            self._ask_order(stamp)
+            if known[1] is None or known[3] == NOWHERE:
+                return known
+            back = len(self._cyclic) - int.from_bytes(known[1], "little")
+            return (value, digest_of_bytes(b"back %d" % back), known[2], known[3])
         opened = self._open[lenient].get(id(value))
         return None if opened is None else (value, digest_of_bytes(b"again %d" % (depth - opened)), False, opened)
 
     def _enter(self, stack: list[Node], value: Any, lenient: bool) -> None:
-        node = Node(self, value, lenient, len(stack))
+        node = Node(self, value, lenient, len(stack), len(self._cyclic))
         stack.append(node)
         self._open[lenient][id(value)] = node.depth
         kind = type(value)
@@ -213,6 +239,9 @@ class Walk:
             if rule is None:
                 rule = self._rules[kind] = self.rule_of(kind)
             rule(node, value)
+            node.crowd = node.sorted_from >= 0 and len(node.waiting) > 1
+            if node.crowd:
+                self._sets.append([self._clock, self._clock])
         except Opaque:
             self._fail(stack)
         except Exception:  # noqa: BLE001 - a user's object may raise anything when it is looked at
@@ -222,24 +251,45 @@ class Walk:
                 self._fail(stack)
 
     def _leave(self, stack: list[Node]) -> Known:
-        node = stack.pop()
-        del self._open[node.lenient][id(node.value)]
+        node = self._pop(stack)
         digest, low = node.digest(), node.low
         known: Known = (node.value, digest, node.left_out, low if low < node.depth else NOWHERE)
-        if low >= node.depth:
-            self._known[node.lenient][id(node.value)] = known
+        if low < node.depth:  # its digest is true only where it stands: met again, it is so many such values back
+            place = len(self._cyclic).to_bytes(8, "little")
+            self._cyclic.append((node.lenient, known))
+            self._stamps[node.lenient, id(node.value)] = self._clock
+            self._clock += 1
+            self._known[node.lenient][id(node.value)] = (node.value, place, node.left_out, low)
             return known
-        self.unordered = self.unordered or (node.sorted_from >= 0 and len(node.pieces) - node.sorted_from > 1)
-        again = digest_of_bytes(b"number %d" % self._numbers)  # its digest is true only where it stands
-        self._numbers += 1
-        self._known[node.lenient][id(node.value)] = (node.value, again, node.left_out, low)
+        if len(self._cyclic) > node.first:
+            self._close(node.first, digest)
+        self._known[node.lenient][id(node.value)] = known
         return known
+
+    def _close(self, first: int, digest: bytes) -> None:
+        """A cycle is whole: each of its parts is from now on so many-th of it."""
+        for number, (lenient, (value, _, left_out, _)) in enumerate(self._cyclic[first:]):
+            inner = digest_of_bytes(b"within %d " % number + digest)
+            self._known[lenient][id(value)] = (value, inner, left_out, NOWHERE)
+        del self._cyclic[first:]
+
+    def _pop(self, stack: list[Node]) -> Node:
+        node = stack.pop()
+        del self._open[node.lenient][id(node.value)]
+        if node.crowd:
+            self._past_sets.append((self._sets.pop()[0], self._clock))
+        return node
+
+    def _ask_order(self, stamp: int) -> None:
+        """Where a part of a cycle was met first in another element of a set, the set's order decided its digest."""
+        here = any(start <= stamp < element for start, element in self._sets)
+        if here or any(start <= stamp < end for start, end in self._past_sets):
+            self.exact = False
 
     def _fail(self, stack: list[Node]) -> None:
         """Nothing that holds an opaque value strictly has a digest."""
         while stack:
-            node = stack.pop()
-            del self._open[node.lenient][id(node.value)]
+            node = self._pop(stack)
             known: Known = (node.value, None, False, NOWHERE)
             self._known[node.lenient][id(node.value)] = known
             if stack and stack[-1].take(known):

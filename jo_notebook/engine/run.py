@@ -44,7 +44,8 @@ class Surroundings:
 
     `parts_now` looks at a step's code at the moment it starts (a step before it may have changed what it reads);
     `prepare` gives the function and the parameters of a step; `attend` looks at what a step does beside computing
-    (files, hidden inputs; those it was told of before are not told again); `around` is entered around each call (a front end captures displays there); `echo` shows printed text at once as well as keeping it; `load` is a head
+    (files, hidden inputs; those it was told of before are not told again); `around` is entered around each call (a
+    front end captures displays there); `echo` shows printed text at once as well as keeping it; `load` is a head
     whose value is wanted in memory at the end.
     """
 

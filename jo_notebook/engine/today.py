@@ -14,8 +14,8 @@ from jo_notebook.core.definition import Definition
 from jo_notebook.core.fingerprint import Part, code_part, digest_of
 from jo_notebook.core.graph import Graph
 from jo_notebook.core.homes import Find, Kind, kind_of_path
-from jo_notebook.core.patches import attributes_read
 from jo_notebook.core.needs import Need, imports_bound, look_at, reads_docs, resolve
+from jo_notebook.core.patches import attributes_read
 from jo_notebook.core.source import compile_step, shell_calls
 from jo_notebook.core.version import Version, version_of
 from jo_notebook.core.witness import Witness, still, witness
@@ -210,7 +210,7 @@ class Today:
         """Local modules that were edited since they were loaded, as far as this step reaches them."""
         needs = self.needs(graph, name, self.modules.find)
         reached = {module_of_file(need.name.partition(":")[0]) for need in needs if need.kind == "module"}
-        if reached and self.modules.reload(reached, self.namespace):
+        if reached and self.modules.reload(reached, self.namespace, imports_bound(needs)):
             self._forget()
 
     # -- whether it is still so ------------------------------------------------------------------------

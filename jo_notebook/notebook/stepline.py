@@ -82,7 +82,11 @@ def _parser() -> Parser:
     parser.add_argument("--name-alias", metavar="N", help="register under this name instead of NAME")
     parser.add_argument("--params", nargs="+", metavar="P=V", help='values for the body: --params "alpha=0.1, n=3"')
     parser.add_argument(
-        "--reads", nargs="+", action="extend", metavar="FILE", help="files, directories or patterns whose content counts"
+        "--reads",
+        nargs="+",
+        action="extend",
+        metavar="FILE",
+        help="files, directories or patterns whose content counts",
     )
     parser.add_argument(
         "--writes", nargs="+", action="extend", metavar="FILE", help="files it leaves behind: part of its result"

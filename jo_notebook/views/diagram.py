@@ -89,7 +89,7 @@ def details(node: NodeState) -> str:
     action = {"run": "will run", "load": "will be loaded"}.get(node.action, "")
     orphan = "cell deleted" if node.is_orphan else ""
     will = ", ".join(filter(None, (action, expected)))
-    return " · ".join(filter(None, (node.state, *node.reasons, held, orphan, will))).replace(*FAILED)
+    return " · ".join(filter(None, (node.state, *node.reasons, node.note, held, orphan, will))).replace(*FAILED)
 
 
 def _node(node: NodeState) -> str:

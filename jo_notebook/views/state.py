@@ -22,7 +22,10 @@ Edges = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class NodeState:
-    """One step as it is drawn. `state` is a word of `LOOKS`; `seconds` is the expected time, or None."""
+    """One step as it is drawn. `state` is a word of `LOOKS`; `seconds` is the expected time, or None.
+
+    `note` says what else is to be known of its result: pinned, accepted, an earlier result.
+    """
 
     id: str
     label: str
@@ -34,6 +37,7 @@ class NodeState:
     held: str
     size: int
     is_orphan: bool
+    note: str
     x: float
     y: float
     width: float
@@ -136,6 +140,7 @@ def _node(decision: Decision, label: str, drawn: Layout, word: str, *, is_undefi
         held=decision.held,
         size=decision.size,
         is_orphan=decision.is_orphan,
+        note=decision.override or ("an earlier result" if decision.generation else ""),
         x=x,
         y=y,
         width=drawn.widths[decision.step],

@@ -13,7 +13,7 @@ from jo_notebook.core.record import Record
 from jo_notebook.views.words import about, columns, count, duration, file_size, one_line, pad, table
 
 __all__ = [
-    *("accept_text", "duration", "explain_text", "file_size", "plan_text", "run_line", "step_line", "steps_text"),
+    *("accept_text", "duration", "explain_text", "plan_text", "run_line", "step_line", "steps_text"),
     "verify_text",
 ]
 
@@ -242,7 +242,7 @@ def _difference(reason: Reason) -> list[str]:
     if reason.kind in CODE or len(old) > 1 or len(new) > 1:
         rows = difflib.unified_diff(old, new, "before", "now", n=2, lineterm="")
         return [f"      {one_line(row)}" for row in rows]
-    if old == new or all(value in reason.text for value in (*old, *new)):
+    if old == new or (reason.kind == "file" and not old) or all(value in reason.text for value in (*old, *new)):
         return []
     return [f"      {_value(old)} -> {_value(new)}"]
 

@@ -10,15 +10,16 @@ PAGE = Path(__file__).parents[2] / "docs" / "staleness.md"
 
 HEAD = """# What makes a result stale
 
-Every row is an edit of a small notebook, run by `tests/journeys/test_staleness.py` in a real kernel: the step is materialized, the
-edit is made, and then the state, the reasons and the value that a user gets are compared with this table. *keep* means that nothing
-runs; *re-run* means that the step is marked stale, for exactly the reasons given, and gives the new value when it is materialized.
-This page is written from the test's own table (`python -m tests.cases.staleness_page`).
+Every row is an edit of a small notebook, run by `tests/journeys/test_staleness.py` in a real kernel: the step is
+materialized, the edit is made, and then the state, the reasons and the value that a user gets are compared with this
+table. *keep* means that nothing runs; *re-run* means that the step is marked stale, for exactly the reasons given, and
+gives the new value when it is materialized. This page is written from the test's own table
+(`python -m tests.cases.staleness_page`).
 
 ## Against others
 
-Measured with one notebook step that calls `helper`, which reads the constant `K`; releases of autumn 2026. **stale** is an old result
-served as if it were right.
+Measured with one notebook step that calls `helper`, which reads the constant `K`; releases of autumn 2026. **stale** is
+an old result served as if it were right.
 
 """
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-import time
 from types import ModuleType
 
 import pytest
@@ -457,23 +456,6 @@ def test_warnings_of_the_parser_are_nobodys_business() -> None:
     assert problem_of("x = '\\d'\nx is 'a'\n") == ""
     assert outline_of("x = '\\d'\n").bindings
     assert uses_of("ft.build('\\d')").chains == (("ft", "build"),)
-
-
-def test_it_is_quick_when_nothing_changed() -> None:
-    homes = {name: BOTH(name) for name in ("features", "tools", "numpy", "math")}
-    body = "import math\ny = ft.build(x)\n" + "z = other + 1\n" * 30
-    cases = [(body, 100e-6), ("z = pd.read(x)\n" * 30, 30e-6)]
-    homes["pandas"] = Home(Kind.INSTALLED, "pandas", distribution="pandas", version="2")
-    bound = {**FT, "pd": ("pandas", ""), **{f"n{i}": ("pandas", "") for i in range(50)}}
-    for text, limit in cases:
-        reach([text], bound, homes.__getitem__)
-        best = 1.0
-        for _ in range(5):
-            start = time.perf_counter()
-            for _ in range(100):
-                reach([text], bound, homes.__getitem__)
-            best = min(best, (time.perf_counter() - start) / 100)
-        assert best < limit
 
 
 def loaded(text: str, **changed: object) -> ModuleType:

@@ -107,12 +107,14 @@ def test_another_schema() -> None:
     assert differences(Fingerprint((older,), schema=1), Fingerprint((same,))) == []
     assert len(differences(Fingerprint((older,)), Fingerprint((same,)))) == 1
     frame, again = Part("global", "df", "old hash", "a DataFrame"), Part("global", "df", "new hash", "a DataFrame")
-    assert [r.text for r in differences(Fingerprint((frame,), schema=1), Fingerprint((again,)))] == ["df has a new value"]
+    assert [r.text for r in differences(Fingerprint((frame,), schema=1), Fingerprint((again,)))] == [
+        "df has a new value"
+    ]
 
 
 def test_text_that_another_python_wrote_down_otherwise() -> None:
     """An f-string inside an f-string, a tuple in a subscript: the same code in other words is the same code."""
-    pairs = [("f'{x[\"a\"]}'", 'f"{x[\'a\']}"'), ("d[(1, 2)]", "d[1, 2]"), ("return (yield)", "return (yield)")]
+    pairs = [("f'{x[\"a\"]}'", "f\"{x['a']}\""), ("d[(1, 2)]", "d[1, 2]"), ("return (yield)", "return (yield)")]
     for was, now in pairs[:2]:
         old, new = code_part("code", "", was), code_part("code", "", canonical_text(ast.parse(now).body))
         assert old.digest != new.digest

@@ -34,7 +34,8 @@ _p = get_ipython().run_line_magic('pipeline', '')
 _plan = _p.plan('Out')
 _d = _plan['Out']
 from jo_notebook.core.plan import root_causes as _roots
-_told = [r.text for r in _d.reasons if r.kind not in ('upstream', 'missing')] + [r.text for _, r in _roots(_plan, 'Out')]
+_told = [r.text for r in _d.reasons if r.kind not in ('upstream', 'missing')]
+_told += [r.text for _, r in _roots(_plan, 'Out')]
 _told = _told or [r.text for r in _d.reasons]
 print(_json.dumps([str(_d.availability), str(_d.action), _told]))
 """

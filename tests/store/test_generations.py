@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -392,7 +391,7 @@ def test_types_that_it_may_not_have(told: dict[str, object]):
         check_types(Odd(FINGERPRINT, **told))  # type: ignore[arg-type]
 
 
-def test_a_thousand_steps_are_asked_for_older_ones_quickly(place: Path, monkeypatch: pytest.MonkeyPatch):
+def test_of_a_thousand_steps_each_older_file_is_read_once(place: Path, monkeypatch: pytest.MonkeyPatch):
     with monkeypatch.context() as change:
         change.setattr("os.fsync", lambda fd: None)
         context = Context(place)
@@ -400,10 +399,6 @@ def test_a_thousand_steps_are_asked_for_older_ones_quickly(place: Path, monkeypa
             context.put(record(f"S{n}", "v1"), n)
             context.put(record(f"S{n}", "v2"), n)
     context = Context(place)
-    times = []
     for _ in range(2):
-        began = time.perf_counter()
         assert all(versions(context, f"S{n}") == [(1, "v1")] for n in range(1000))
-        times.append(time.perf_counter() - began)
         monkeypatch.setattr("jo_notebook.store.reading.read_footer", None)  # each file is read once
-    assert times[1] < 0.5  # 0.03 s where nothing else runs
