@@ -167,17 +167,25 @@ class Pipeline:
 
     def plan(self, *heads: str, force: bool = False, only: bool = False) -> Plan:
         """What materializing the heads would do, and why. Without heads, the whole graph."""
+        return self._plan(heads, force=force, only=only, glance=False)
+
+    def glance(self, *heads: str) -> Plan:
+        """As `plan`, for pictures: large data that are the same objects as before are not read through again."""
+        return self._plan(heads, force=False, only=False, glance=True)
+
+    def _plan(self, heads: tuple[str, ...], *, force: bool, only: bool, glance: bool) -> Plan:
         with self._lock:
             if not self.is_running:  # within a run, the run itself says when names may mean something else
                 self.touch()
-            made_of = (heads, force, only, self.orphans, self.context.version, self.today.stamp)
-            if self._planned is not None and self._planned[0] is self.dag and self._planned[1] == made_of:
+            asked = (heads, force, only, self.orphans)
+            now = (*asked, self.context.version, self.today.stamp(glance=glance))
+            if self._planned is not None and self._planned[0] is self.dag and self._planned[1] == now:
                 return self._planned[2]
             plan = make_plan(self.dag, self._known(heads, force=force, only=only), heads)
             if not self.is_running:
                 self._use_what_is_right(plan)
-                made_of = (heads, force, only, self.orphans, self.context.version, self.today.stamp)
-                self._planned = (self.dag, made_of, plan)
+                now = (*asked, self.context.version, self.today.stamp(glance=glance))
+                self._planned = (self.dag, now, plan)
             return plan
 
     def materialize(
@@ -359,6 +367,7 @@ class Pipeline:
             used=context.in_use,
             digest_now=self.today.file_digest,
             pinned=frozenset(name for name, d in self.dag.definitions.items() if d.pinned),
+            always=frozenset(name for name, d in self.dag.definitions.items() if d.always),
             problems=context.damaged,
             force=frozenset(heads or self.dag.leaves) if force else frozenset(),
             orphans=self.orphans,

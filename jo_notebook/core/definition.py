@@ -58,8 +58,8 @@ class Definition:
     definition that was read from somebody else's context: it can be looked at, not run.
 
     `reads` and `writes` are declared files and directories, `seed` is what random numbers start from, `env` are
-    declared environment variables, `ignore` names whose changes do not count. `pinned` keeps the result in
-    force whatever changes.
+    declared environment variables, `ignore` names whose changes do not count. `always` runs the step every time,
+    `pinned` keeps its result in force whatever changes.
     """
 
     name: str
@@ -75,6 +75,7 @@ class Definition:
     seed: int | None = None
     env: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    always: bool = False
     pinned: bool = False
 
     def to_json(self) -> dict[str, Any]:
@@ -100,6 +101,7 @@ class Definition:
             "seed": self.seed,
             "env": list(self.env),
             "ignore": list(self.ignore),
+            "always": self.always,
             "pinned": self.pinned,
         }
 
@@ -126,6 +128,7 @@ class Definition:
             seed=None if data.get("seed") is None else int(data["seed"]),
             env=_words(data, "env"),
             ignore=_words(data, "ignore"),
+            always=data.get("always") is True,
             pinned=data.get("pinned") is True,
         )
 

@@ -128,7 +128,8 @@ class Known:
     is now ("memory", "disk" or ""). `force` are steps to run whatever is known, `orphans` steps whose cell
     is gone. With `only`, what the heads depend on is taken as it is. `others` gives a step's other results that
     are still kept, newest first, with their numbers, and `used` the number of the one in `records` (0 is the newest);
-    `digest_now` tells what a file that a step wrote holds today. What `pinned` steps have is taken as it is.
+    `digest_now` tells what a file that a step wrote holds today. What `pinned` steps have is taken as it is;
+    `always` are steps that run every time.
     """
 
     parts: Callable[[str], Sequence[Part]]
@@ -143,6 +144,7 @@ class Known:
     used: Callable[[str], int] = lambda step: 0
     digest_now: Callable[[str], str] = lambda path: ""
     pinned: Collection[str] = frozenset()
+    always: Collection[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +197,7 @@ def choose(graph: Graph, known: Known, name: str, versions: Mapping[str, str | N
         return Choice(record, used, reasons)
     if name in known.pinned and record is not None and known.held(name):
         return Choice(record, used, overridden=reasons)
-    if not _upstream_reasons(graph, known, name, versions):
+    if name not in known.always and not _upstream_reasons(graph, known, name, versions):
         today = _today(graph, known, name, versions)
         for number, other in known.others(name):
             if not _differences(graph, known, other, today, versions):
@@ -206,6 +208,8 @@ def choose(graph: Graph, known: Known, name: str, versions: Mapping[str, str | N
 def reasons_to_run(graph: Graph, known: Known, name: str, versions: Mapping[str, str | None]) -> tuple[Reason, ...]:
     """Why the result in `known.records` is not this step's result of today; empty when it is."""
     asked = [Reason("asked", "asked to run again", name)] if name in known.force else []
+    if name in known.always:
+        asked.append(Reason("always", "runs every time, as its line says", name))
     if name in known.problems:
         return (*asked, Reason("damaged", f"its stored result is damaged: {known.problems[name]}", name))
     record, failure = known.records.get(name), known.failures.get(name)

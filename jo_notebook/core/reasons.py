@@ -21,7 +21,8 @@ Key = tuple[str, str]
 class Reason:
     """Why a step must run. `text` is the sentence shown everywhere; `old` and `new` feed a diff.
 
-    `kind` is a kind of fingerprint part, or one of missing, failed, damaged, upstream, undefined, output, asked.
+    `kind` is a kind of fingerprint part, or one of missing, failed, damaged, upstream, undefined, output, always,
+    asked.
     """
 
     kind: str

@@ -6,6 +6,7 @@ import ast
 import linecache
 import os
 import sys
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -26,6 +27,8 @@ from jo_notebook.engine.restore import restore
 from jo_notebook.errors import JoError, UntrustedError
 
 ABSENT = object()
+SLOW = 0.02  # seconds for the data version of one value: from there on pictures do not wait for it
+NONE, SOME, ALL = range(3)  # how much may have changed since it was compared: SOME is large data that were glanced at
 
 
 class _Made(NamedTuple):
@@ -51,7 +54,8 @@ class Today:
         self.modules = Modules()
         self.files = Files()
         self._stamp = 0
-        self._dirty = False
+        self._doubt = NONE
+        self._slow: set[int] = set()
         self._made: dict[str, _Made] = {}
         self._versions: dict[int, tuple[object, Version]] = {}
         self._looked: dict[str, list[Need]] = {}
@@ -63,17 +67,20 @@ class Today:
 
     def touch(self) -> None:
         """Names, modules, files may be others now: before the next answer everything is compared."""
-        self._dirty = True
+        self._doubt = ALL
 
-    @property
-    def stamp(self) -> int:
-        """A number that is another one whenever what was looked at has changed."""
-        self._settle()
+    def stamp(self, *, glance: bool = False) -> int:
+        """A number that is another one whenever what was looked at has changed.
+
+        A `glance` takes large data that are still the same object for unchanged: for pictures that follow every
+        cell, where a pass over gigabytes each time would be felt. What runs is never decided by a glance.
+        """
+        self._settle(glance=glance)
         return self._stamp
 
     def parts(self, graph: Graph, name: str) -> tuple[Part, ...]:
         """The parts of a step's fingerprint, all but its inputs: its text, its parameters, what it needs."""
-        self._settle()
+        self._settle(glance=self._doubt is SOME)
         definition = graph[name]
         made, of = self._made.get(name), (definition, graph.dependencies[name])
         if made is None or made.of[0] is not definition or made.of[1] != of[1]:
@@ -215,21 +222,21 @@ class Today:
 
     # -- whether it is still so ------------------------------------------------------------------------
 
-    def _settle(self) -> None:
+    def _settle(self, *, glance: bool = False) -> None:
         """After a touch: keeps what was seen if all of it is as it was."""
-        if not self._dirty:
+        if self._doubt is NONE or (glance and self._doubt is SOME):
             return
-        self._dirty = False
+        self._doubt = SOME if glance and self._slow else NONE
         self._versions.clear()
         self.modules.look()
-        if not self._is_as_it_was():
+        if not self._is_as_it_was(glance=glance):
             self._forget()
             self._modules_seen = self.modules.stamp()
 
     def _forget(self) -> None:
         self._stamp += 1
-        self._dirty = False
-        for known in (self._made, self._versions, self._looked, self._seen, self._absent, self._patches):
+        self._doubt = NONE
+        for known in (self._made, self._versions, self._looked, self._seen, self._absent, self._patches, self._slow):
             known.clear()
 
     def _look_at_modules(self) -> None:
@@ -238,19 +245,21 @@ class Today:
             self._forget()
             self._modules_seen = self.modules.stamp()
 
-    def _is_as_it_was(self) -> bool:
+    def _is_as_it_was(self, *, glance: bool) -> bool:
         if not self._absent.isdisjoint(self.namespace) or self.modules.stamp() != self._modules_seen:
             return False
-        if not all(self._still_means(name, *seen) for name, seen in self._seen.items()):
+        if not all(self._still_means(name, *seen, glance=glance) for name, seen in self._seen.items()):
             return False
         if any(not _is_same(self._in_module(*where), seen) for where, seen in self._patches.items()):
             return False
         return all(made.files == self._state_of_files(made.of[0]) for made in self._made.values())
 
-    def _still_means(self, name: str, value: object, before: Witness | None) -> bool:
+    def _still_means(self, name: str, value: object, before: Witness | None, *, glance: bool) -> bool:
         """Whether a name has the very value it had, and that value is certainly unchanged."""
         if self.namespace.get(name, ABSENT) is not value:
             return False
+        if glance and id(value) in self._slow:
+            return True
         return still(before, value) or look_at(name, value, self.statement_of, self._version) == self._looked[name]
 
     def _state_of_files(self, definition: Any) -> object:
@@ -281,7 +290,10 @@ class Today:
         """The data version of a value the notebook holds, worked out once between two cells."""
         known = self._versions.get(id(value))
         if known is None or known[0] is not value:
+            began = time.perf_counter()
             known = self._versions[id(value)] = (value, version_of(value))
+            if time.perf_counter() - began > SLOW:
+                self._slow.add(id(value))
         return known[1]
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import html
+import os
 import threading
 from typing import Any
 
+from jo_notebook.core.definition import Definition
 from jo_notebook.core.plan import Availability, Decision, Plan
 from jo_notebook.errors import JoError, did_you_mean
 from jo_notebook.pipeline import Pipeline
@@ -234,7 +236,11 @@ def mismatches(pipeline: Pipeline, name: str, plan: Plan) -> list[str]:
     notes = []
     own = {d.parameter for d in pipeline.dag.dependencies[name]} | {n for n, _ in definition.params}
     if definition.depends_on is not None:
-        unread = [str(d) for d in definition.depends_on if d.parameter not in definition.source.reads]
+        unread = [
+            str(d)
+            for d in definition.depends_on
+            if d.parameter not in definition.source.reads and not _reads_what_it_writes(pipeline, definition, d.step)
+        ]
         if unread:
             notes.append(f"Note: {name} depends on {', '.join(unread)} and does not read it.")
         undeclared = sorted(n for n in definition.source.reads - own if n in pipeline.dag and n != name)
@@ -243,6 +249,13 @@ def mismatches(pipeline: Pipeline, name: str, plan: Plan) -> list[str]:
                 f"Note: {name} reads {', '.join(undeclared)}, a step it does not depend on: "
                 f"add it to --depends-on, or leave --depends-on out."
             )
+    makers = [n for n in pipeline.dag if n != name and _reads_what_it_writes(pipeline, definition, n)]
+    apart = [maker for maker in makers if maker not in pipeline.dag.ancestors([name])]
+    if apart:
+        notes.append(
+            f"Note: {name} reads a file that {', '.join(apart)} writes: say --depends-on {','.join(apart)}, so that "
+            "they run in order."
+        )
     missing = [d.step for d in pipeline.dag.dependencies[name] if d.step not in pipeline.dag]
     if missing:
         near = [hint for name in missing if (hint := did_you_mean(name, pipeline.dag))]
@@ -250,3 +263,11 @@ def mismatches(pipeline: Pipeline, name: str, plan: Plan) -> list[str]:
     if not definition.source.has_result:
         notes.append(f"Note: the result of {name} is None: its last line is no expression and nothing is returned.")
     return notes
+
+
+def _reads_what_it_writes(pipeline: Pipeline, reader: Definition, step: str) -> bool:
+    """Whether a step declares to read a file, or below a directory, that another one declares to write."""
+    writer = pipeline.dag.definitions.get(step)
+    written = [os.path.abspath(path) for path in writer.writes] if writer is not None else []
+    read = [os.path.abspath(path) for path in reader.reads]
+    return any(mine == theirs or theirs.startswith(mine + os.sep) for mine in read for theirs in written)

@@ -44,6 +44,7 @@ class Defining:
             seed=line.seed,
             env=line.env,
             ignore=line.ignore,
+            always=line.always,
         )
 
     def like(self, line: StepLine, pipeline: Pipeline) -> Definition:
@@ -66,6 +67,7 @@ class Defining:
             seed=model.seed if line.seed is None else line.seed,
             env=line.env or model.env,
             ignore=line.ignore or model.ignore,
+            always=line.always or model.always,
             pinned=False,
         )
 

@@ -64,6 +64,8 @@ class Extension:
         self.pipeline.send = Messages(self.pipeline, self.loop, lambda heads: self.names.bind_results()).handle
         self.names = Names(shell, self.pipeline)
         self._pictures: dict[str, Any] = {}
+        self.pipeline.today.modules.packages = self.settings.packages
+        self.settings.observe(lambda change: self._count_packages(change["new"]), "packages")
         self.settings.observe(lambda change: self.pipeline.move_to(self._locate(change["new"]).place), "context")
         self._register()
         if os.environ.get("JO_RESUME", "on") != "off":
@@ -75,6 +77,10 @@ class Extension:
         """Where results live: where a setting says, or beside the notebook."""
         is_cell, start = self._comes_from_a_cell(), start_directory(self.shell)
         return find_location(self.shell.user_ns, os.environ, start, asked=asked, from_cell=is_cell)
+
+    def _count_packages(self, policy: str) -> None:
+        self.pipeline.today.modules.packages = policy
+        self.pipeline.touch()
 
     # -- registrations and their undo ------------------------------------------------------------------
 

@@ -16,3 +16,8 @@ class JoNotebook(Configurable):  # type: ignore[misc]
     ).tag(config=True)
     context = Unicode("", help="A directory for results; empty means beside the notebook.").tag(config=True)
     button = Bool(True, help="Offer a button below a step cell, in front ends that show widgets.").tag(config=True)
+    packages = Enum(
+        ["exact", "minor", "ignore"],
+        default_value="exact",
+        help="What of an installed package's version makes results stale: all of it, its first two numbers, nothing",
+    ).tag(config=True)

@@ -13,7 +13,7 @@ from jo_notebook.verbs import Help, Parser, split
 
 EXAMPLE = "%%step Clean --depends-on Load"
 STEP_OPTIONS = (
-    *("--depends-on", "--name-alias", "--params", "--reads", "--writes", "--seed", "--env", "--ignore"),
+    *("--depends-on", "--name-alias", "--params", "--reads", "--writes", "--seed", "--env", "--ignore", "--always"),
     *("--run", "--like", "--help"),
 )
 
@@ -32,6 +32,7 @@ class StepLine:
     seed: int | None = None
     env: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    always: bool = False
 
 
 def parse_step_line(line: str) -> StepLine:
@@ -61,6 +62,7 @@ def parse_step_line(line: str) -> StepLine:
         seed=args.seed,
         env=_words(args.env),
         ignore=tuple(check_name(word) for word in _words(args.ignore)),
+        always=args.always,
     )
 
 
@@ -98,6 +100,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "--ignore", nargs="+", action="extend", metavar="NAME", help="names the body reads whose changes do not count"
     )
+    parser.add_argument("--always", action="store_true", help="run every time: for what cannot be tracked")
     parser.add_argument("--run", action="store_true", help="materialize at once")
     parser.add_argument("--like", metavar="STEP", help="%%step only as a line: reuse the code of another step")
     return parser

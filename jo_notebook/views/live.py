@@ -40,8 +40,8 @@ class GraphSource(Protocol):
     def queued(self) -> frozenset[str]:
         """The steps that wait for their turn."""
 
-    def plan(self, *heads: str) -> Plan:
-        """What a materialize would do; without heads, for every step nobody depends on."""
+    def glance(self, *heads: str) -> Plan:
+        """What a materialize would do; without heads, for every step nobody depends on. Quick rather than exact."""
 
     def message(self) -> str:
         """One line above the graph, or an empty string for the usual one."""
@@ -88,7 +88,7 @@ class PlanFollower:
         self._plan = Plan()
         self._unsubscribe = source.listen(self._heard)
         try:
-            self._plan = source.plan(*heads)
+            self._plan = source.glance(*heads)
             show(self._plan)
         except BaseException:
             self.close()
@@ -122,7 +122,7 @@ class PlanFollower:
                 is_old, self._is_old = self._is_old, False
                 outcomes, self._outcomes = self._outcomes, {}
             try:
-                self._plan = self._source.plan(*self._heads) if is_old else _after(self._plan, outcomes)
+                self._plan = self._source.glance(*self._heads) if is_old else _after(self._plan, outcomes)
                 if not self._is_closed:
                     self._show(self._plan)
             except Exception as error:  # noqa: BLE001 - on a timer's thread nobody else would see it

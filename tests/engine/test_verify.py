@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -119,13 +120,14 @@ def test_something_else_again(place: Path, case: str) -> None:
 
 
 def test_state_that_only_this_kernel_has(place: Path) -> None:
-    """A helper that counts how often it was called in this kernel starts over in a clean process."""
-    code = "class Counter: n = 0\ndef count():\n    Counter.n += 1\n    return Counter.n"
-    pipeline = notebook(code, place)
-    pipeline.add(step("A", "count()"))
-    pipeline.today.namespace["count"]()
-    pipeline.materialize(echo=False)
-    assert again(pipeline, "A").verdict in ("different", "failed")
+    """What the step itself left in the process the first time."""
+    body = "import sys\nsys.jo_test_count = getattr(sys, 'jo_test_count', 0) + 1\nsys.jo_test_count"
+    sys.jo_test_count = 5  # type: ignore[attr-defined]
+    try:
+        found = again(with_steps(place, step("A", body)), "A")
+    finally:
+        del sys.jo_test_count  # type: ignore[attr-defined]
+    assert (found.verdict, found.difference) == ("different", "the value: 6 → 1")
 
 
 def test_a_module_that_was_changed_in_this_kernel_only(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

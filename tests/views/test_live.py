@@ -25,7 +25,7 @@ class Source:
     listeners: list[Callable[[Event], None]] = field(default_factory=list)
     problem: Exception | None = None
 
-    def plan(self, *heads: str) -> Plan:
+    def glance(self, *heads: str) -> Plan:
         self.asked.append(heads)
         if self.problem:
             raise self.problem
