@@ -13,12 +13,13 @@ from pathlib import Path
 
 from benchmarks.cells import cells
 from benchmarks.measure import Figure, shown, table
+from benchmarks.planning import planning
 from benchmarks.running import running
 from benchmarks.saving import saving
 from benchmarks.starting import starting
 from benchmarks.versions import versions
 
-GROUPS = ("starting", "cells", "running", "saving", "versions")
+GROUPS = ("starting", "cells", "running", "planning", "saving", "versions")
 
 
 def main() -> int:
@@ -55,6 +56,8 @@ def _figures(home: Path, groups: list[str] | tuple[str, ...], *, quick: bool) ->
         yield from cells(home, quick=quick)
     if "running" in groups:
         yield from running(quick=quick)
+    if "planning" in groups:
+        yield from planning(quick=quick)
     if "saving" in groups:
         yield from saving(home, quick=quick)
     if "versions" in groups:

@@ -64,6 +64,7 @@ class Today:
         self._patches: dict[tuple[str, str], tuple[object, str]] = {}
         self._modules_seen: object = self.modules.stamp()
         self._brought_back: dict[str, str] = {}
+        self._now: tuple[str, tuple[Part, ...]] = ("", ())
 
     def touch(self) -> None:
         """Names, modules, files may be others now: before the next answer everything is compared."""
@@ -93,7 +94,9 @@ class Today:
     def parts_now(self, graph: Graph, name: str) -> tuple[Part, ...]:
         """The parts looked at afresh, with modules as they are loaded: another step may have changed a global."""
         self._forget()
-        return tuple(self._found(graph, name, self.modules.loaded))
+        parts = tuple(self._found(graph, name, self.modules.loaded))
+        self._now = (name, parts)
+        return parts
 
     def needs(self, graph: Graph, name: str, find: Find | None = None) -> tuple[Need, ...]:
         """What the step wants from the notebook; with `find`, also what it reaches in modules."""
@@ -108,8 +111,9 @@ class Today:
         definition = graph[name]
         if not definition.trusted:
             raise UntrustedError(f"{name} was defined elsewhere: running it would run somebody else's code.")
-        self._bring_back(name, self.needs(graph, name))
-        self._load_again(graph, name)
+        needs = self.needs(graph, name, self.modules.find)
+        self._bring_back(name, needs)
+        self._load_again(needs)
         params = dict(definition.params)
         inputs = [d.parameter for d in graph.dependencies[name]]
         filename = self.filename(definition) or _remembered_file(definition)
@@ -122,10 +126,10 @@ class Today:
     ) -> Iterator[Attention]:
         """Around one call of a step: its files, its seed, and what it reads or changes without saying so."""
         definition = graph[name]
-        needs = self.needs(graph, name, self.modules.find)
-        data = [need.name for need in needs if need.kind in ("constant", "global")]
-        moving = frozenset(need.name for need in needs if need.kind == "untracked")
-        modules = frozenset(need.name for need in needs if need.kind == "package")
+        parts = self._now[1] if self._now[0] == name else self.parts_now(graph, name)
+        data = [part.name for part in parts if part.kind in ("constant", "global")]
+        moving = frozenset(part.name for part in parts if part.kind == "untracked")
+        modules = frozenset(part.name for part in parts if part.kind == "package")
 
         def state() -> dict[str, str]:
             self._versions.clear()
@@ -213,9 +217,8 @@ class Today:
         """The statement that bound a name, in this kernel or in the one that it was brought back from."""
         return self.statement(name) or self._brought_back.get(name)
 
-    def _load_again(self, graph: Graph, name: str) -> None:
-        """Local modules that were edited since they were loaded, as far as this step reaches them."""
-        needs = self.needs(graph, name, self.modules.find)
+    def _load_again(self, needs: tuple[Need, ...]) -> None:
+        """Local modules that were edited since they were loaded, as far as a step reaches them."""
         reached = {module_of_file(need.name.partition(":")[0]) for need in needs if need.kind == "module"}
         if reached and self.modules.reload(reached, self.namespace, imports_bound(needs)):
             self._forget()

@@ -129,6 +129,9 @@ class _Watch:
 
     def tell(self, seen: Seen, ignored: Iterable[str]) -> None:
         """Fills in what is somebody's and still there."""
+        seen.env = list(self.env)
+        if not (self.opened or self.written or self.marks or self.listed):
+            return
         places = tuple(place.rstrip(os.sep) + os.sep for place in (*_places(self.cwd), *ignored))
         changed = [path for path, mark in self.marks.items() if _mark(path) != mark]
 
@@ -139,7 +142,6 @@ class _Watch:
         seen.opened = shown(self.opened, os.path.isfile)
         seen.written = shown([*self.written, *changed], lambda p: os.path.isfile(p) or os.path.isdir(p))
         seen.listed = shown(self.listed, lambda path: True)
-        seen.env = list(self.env)
 
 
 # --- events of the interpreter
