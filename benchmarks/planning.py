@@ -11,7 +11,9 @@ from jo_notebook.core.graph import Graph
 from jo_notebook.core.source import parse_source
 from jo_notebook.pipeline import Pipeline
 
-NOTEBOOK = "import math\nK = 3\ndef helper(x):\n    return x + K\nclass Point:\n    def at(self, x):\n        return helper(x)"
+NOTEBOOK = (
+    "import math\nK = 3\ndef helper(x):\n    return x + K\nclass Point:\n    def at(self, x):\n        return helper(x)"
+)
 
 
 def planning(*, quick: bool) -> Iterator[Figure]:

@@ -21,6 +21,22 @@ from jo_notebook.core.homes import INSTALLED_PLACES, OURS, Home, Kind, is_standa
 STARTED = time.time_ns()
 """About when this process began: what was installed since then is not what it has loaded."""
 
+OTHERWISE = {
+    "sklearn": "scikit-learn",
+    "skimage": "scikit-image",
+    "cv2": "opencv-python",
+    "PIL": "pillow",
+    "yaml": "PyYAML",
+    "bs4": "beautifulsoup4",
+    "dateutil": "python-dateutil",
+    "umap": "umap-learn",
+    "IPython": "ipython",
+    "pkg_resources": "setuptools",
+    "fitz": "PyMuPDF",
+}
+"""Distributions that are called otherwise than what they install: guesses, checked like any other. They spare a look at
+every installed package."""
+
 NUMBERS = re.compile(r"(?:\d+!)?\d+(?:\.\d+)?")
 
 
@@ -190,7 +206,7 @@ def _stamp(path: str) -> int:
 def _version(name: str, stamp: int) -> tuple[str, str]:
     """The distribution of an installed module and its version. `stamp` is new after each installation."""
     top = name.partition(".")[0]
-    for guess in dict.fromkeys([name.replace(".", "-"), top]):
+    for guess in dict.fromkeys([name.replace(".", "-"), top, OTHERWISE.get(top, top)]):
         try:
             found = importlib.metadata.distribution(guess)
             if _holds(found, top):

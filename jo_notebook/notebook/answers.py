@@ -8,6 +8,7 @@ import threading
 from typing import Any
 
 from jo_notebook.core.definition import Definition
+from jo_notebook.core.files import MISSING
 from jo_notebook.core.plan import Availability, Decision, Plan
 from jo_notebook.errors import JoError, did_you_mean
 from jo_notebook.pipeline import Pipeline
@@ -249,6 +250,7 @@ def mismatches(pipeline: Pipeline, name: str, plan: Plan) -> list[str]:
                 f"Note: {name} reads {', '.join(undeclared)}, a step it does not depend on: "
                 f"add it to --depends-on, or leave --depends-on out."
             )
+    lacking = [path for path in definition.reads if pipeline.today.file_digest(path) == MISSING]
     makers = [n for n in pipeline.dag if n != name and _reads_what_it_writes(pipeline, definition, n)]
     apart = [maker for maker in makers if maker not in pipeline.dag.ancestors([name])]
     if apart:
@@ -256,6 +258,8 @@ def mismatches(pipeline: Pipeline, name: str, plan: Plan) -> list[str]:
             f"Note: {name} reads a file that {', '.join(apart)} writes: say --depends-on {','.join(apart)}, so that "
             "they run in order."
         )
+    if lacking and not makers:
+        notes.append(f"Note: {', '.join(lacking)}, which {name} declares to read, is not there.")
     missing = [d.step for d in pipeline.dag.dependencies[name] if d.step not in pipeline.dag]
     if missing:
         near = [hint for name in missing if (hint := did_you_mean(name, pipeline.dag))]

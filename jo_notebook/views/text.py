@@ -137,7 +137,7 @@ def step_line(decision: Decision, dependencies: Sequence[str], *, inferred: bool
     why = _reasons(decision).removeprefix("last run failed: ")
     is_plain = decision.availability is Availability.MISSING and all(r.kind in PLAIN for r in decision.reasons)
     state = f"{decision.availability}: {why}" if why and not is_plain else str(decision.availability)
-    return " · ".join(filter(None, (head, state, _held(decision), _expected(decision))))
+    return " · ".join(filter(None, (head, state, decision.override, _held(decision), _expected(decision))))
 
 
 def run_line(
