@@ -83,6 +83,19 @@ ALL_KEEP = ("keep",) * 7
 STALE = "**stale**"
 
 
+OTHER_WORDS = """
+from dataclasses import replace
+from jo_notebook import Context
+from jo_notebook.core.fingerprint import Fingerprint, code_part
+context = Context('results.jo')
+record = context.record('Out')
+old = [p for p in record.fingerprint.parts if p.kind == 'code']
+assert [p.text for p in old] == ['return table[1, 2]'], old
+parts = [p for p in record.fingerprint.parts if p.kind != 'code'] + [code_part('code', '', 'return table[(1, 2)]')]
+context.bless('Out', replace(record, fingerprint=Fingerprint.of(parts)))
+"""
+
+
 def code_rows() -> list[Row]:
     """The step's own text."""
     base = (HELPER, USES)
@@ -159,6 +172,29 @@ def code_rows() -> list[Row]:
             ("word = 'b'",),
             ("constant word: 'a' → 'b'",),
             "'b'",
+        ),
+        Row(
+            "a body with `%magic`: a name in it",
+            RERUN,
+            ("word = 'a'", out("x = %sx echo $word\nx[0]")),
+            ("word = 'b'",),
+            ("constant word: 'a' → 'b'",),
+            "'b'",
+        ),
+        Row(
+            "a Python minor upgrade: the stored text in another Python's words",
+            KEEP,
+            ("table = {(1, 2): 3}", out("table[1, 2]")),
+            (Outside(OTHER_WORDS), Restart()),
+            value="3",
+        ),
+        Row(
+            "`Load = Load...`: an input that the body rebinds",
+            RERUN,
+            ("%%step Load\n[1, 2]", out("Load = [x + 1 for x in Load]\nLoad")),
+            ("%%step Load\n[1, 3]", "%materialize Load"),
+            ("input Load has a new value",),
+            "[2, 4]",
         ),
         Row(
             "a failed and then fixed step",
