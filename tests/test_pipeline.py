@@ -526,3 +526,152 @@ def test_a_step_goes_also_where_the_disk_refuses_to_forget_it(place: Path) -> No
     assert list(pipeline.dag) == ["A", "B"]
     pipeline.add(step("B2", "A + 1"), replacing=["B"])
     assert list(pipeline.dag) == ["A", "B2"]
+
+
+# -- a result under another name, blessed, pinned -------------------------------------------------------
+
+
+@pytest.mark.parametrize("on_disk", [True, False], ids=["on disk", "in memory"])
+def test_a_renamed_step_keeps_its_result(place: Path, on_disk: bool) -> None:
+    """What makes a result this one does not include the name: the value, its record and its log move over."""
+    pipeline = with_steps(notebook(place=place if on_disk else None), step("A", "print('hello')\n[1]", cell="c"))
+    pipeline.materialize(echo=False)
+    pipeline.ran()
+    pipeline.add(step("New", "print('hello')\n[1]", cell="c"), replacing=["A"])
+    assert pipeline.explain("New").availability == "available"
+    assert pipeline.materialize("New") == [1]
+    assert pipeline.ran() == []
+    assert "A" not in pipeline.context.records
+    assert pipeline.log("New")[0].text == "hello\n"
+    if on_disk:
+        assert Pipeline.open(place).materialize("New") == [1]
+
+
+def test_a_rename_with_an_edit_runs() -> None:
+    pipeline = with_steps(notebook(), step("A", "1", cell="c"))
+    pipeline.materialize()
+    pipeline.add(step("New", "2", cell="c"), replacing=["A"])
+    assert pipeline.explain("New").availability == "missing"
+    assert pipeline.materialize("New") == 2
+
+
+def test_what_is_below_a_renamed_step_is_kept(place: Path) -> None:
+    """Both cells are run again under the new name: no step runs."""
+    pipeline = with_steps(notebook(place=place), step("A", "1", cell="a"), step("B", "x + 1", "x=A", cell="b"))
+    pipeline.materialize()
+    pipeline.ran()
+    pipeline.add(step("New", "1", cell="a"), replacing=["A"])
+    pipeline.add(step("B", "x + 1", "x=New", cell="b"))
+    assert pipeline.plan().to_run == ()
+    assert pipeline.materialize("B") == 2
+    assert pipeline.ran() == []
+
+
+def test_a_result_of_a_name_that_nobody_registered_is_copied(place: Path) -> None:
+    """The step's cell went with its kernel; the same code under a new name finds the result, and the old one stays."""
+    with_steps(notebook(place=place), step("A", "[1]")).materialize()
+    fresh = with_steps(notebook(place=place), step("New", "[1]"))
+    assert fresh.explain("New").availability == "available"
+    assert fresh.materialize("New") == [1]
+    assert fresh.ran() == []
+    assert set(Context(place).records) == {"A", "New"}
+
+
+def test_a_step_that_is_there_keeps_its_result_to_itself(place: Path) -> None:
+    """Two steps of one code are two steps."""
+    pipeline = with_steps(notebook(place=place), step("A", "[1]"))
+    pipeline.materialize()
+    pipeline.add(step("Twin", "[1]"))
+    assert pipeline.explain("Twin").availability == "missing"
+
+
+def test_a_strangers_result_is_not_taken_over(place: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ours = foreign(place, monkeypatch, tmp_path)
+    ours.remove("A")
+    ours.today.namespace["bait"] = 1
+    ours.add(step("New", "[bait]"))
+    assert ours.explain("New").availability == "missing"
+    assert ours.materialize("New") == [1]
+
+
+def test_accept(place: Path) -> None:
+    """It survives in the directory, and a later edit counts."""
+    pipeline = with_steps(notebook(place=place), *CHAIN)
+    pipeline.materialize()
+    pipeline.ran()
+    pipeline.add(step("B", "A + 1 + 0"))
+    heard = Heard(pipeline)
+    assert pipeline.accept("B").availability == "available"
+    assert heard.words() == ["changed"]
+    assert pipeline.plan().to_run == ()
+    fresh = Pipeline.open(place)
+    assert fresh.explain("B").overridden == ("code changed",)
+    assert fresh.plan().to_run == ()
+    assert fresh.materialize("C") == 3
+    fresh.add(step("B", "A + 2"))
+    assert fresh.materialize("C") == 4
+    with pytest.raises(UnknownStepError):
+        pipeline.accept("Z")
+
+
+def test_accept_in_memory() -> None:
+    pipeline = with_steps(notebook(), *CHAIN)
+    pipeline.materialize()
+    pipeline.add(step("B", "A + 5"))
+    pipeline.accept("B")
+    assert pipeline.plan().to_run == ()
+    assert pipeline.materialize("C") == 3
+
+
+def test_accept_what_a_stranger_made(place: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ours = foreign(place, monkeypatch, tmp_path)
+    ours.today.namespace["bait"] = 2
+    with pytest.raises(UntrustedError):
+        ours.accept("A")
+    assert "A" in ours.context.untrusted
+
+
+def test_a_pin_survives_another_body_and_another_kernel(place: Path) -> None:
+    pipeline = with_steps(notebook(place=place), *CHAIN)
+    pipeline.materialize()
+    assert pipeline.pin("B").override == "pinned"
+    pipeline.add(step("B", "A + 50"))
+    assert pipeline.materialize("C") == 3
+    fresh = Pipeline.open(place)
+    assert fresh.explain("B").overridden == ("code changed",)
+    fresh.add(step("B", "A + 60"))
+    assert fresh.materialize("C") == 3
+    assert fresh.pin("B", on=False).availability == "stale"
+    assert not Pipeline.open(place).dag["B"].pinned
+    assert fresh.materialize("C") == 62
+
+
+def test_a_strangers_pin_does_not_hold_for_our_own_cell(
+    place: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "theirs"))
+    theirs = with_steps(notebook(place=place), step("A", "1"))
+    theirs.materialize()
+    theirs.pin("A")
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "ours"))
+    ours = notebook(place=place)
+    ours.resume()
+    ours.add(step("A", "2"))
+    assert not ours.dag["A"].pinned
+    assert ours.materialize("A") == 2
+
+
+def test_pin_without_a_result() -> None:
+    pipeline = with_steps(notebook(), *CHAIN)
+    with pytest.raises(UsageError, match="B has no result to pin"):
+        pipeline.pin("B")
+    with pytest.raises(UnknownStepError):
+        pipeline.pin("Z")
+    assert not pipeline.pin("B", on=False).override
+
+
+def test_force_is_recorded() -> None:
+    pipeline = with_steps(notebook(), *CHAIN)
+    pipeline.materialize()
+    pipeline.materialize("B", force=True)
+    assert [pipeline.context.records[name].forced for name in "ABC"] == [False, True, False]

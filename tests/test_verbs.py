@@ -22,6 +22,9 @@ EXAMPLES = {
     "steps": [""],
     "log": ["Load"],
     "forget": ["Count"],
+    "accept": ["Count", "Load Clean"],
+    "pin": ["Count", "Load --off"],
+    "verify": ["Count", "--check Load"],
     "resume": [""],
     "context": ["", "trust"],
 }

@@ -162,28 +162,39 @@ def _scope_nodes(body: Sequence[ast.AST], kinds: tuple[type[Node], ...]) -> Iter
 
 
 def _read_before_bound(body: Sequence[ast.stmt]) -> frozenset[str]:
-    """Names that are read before the body binds them: in `Load = Load.dropna()` the right one is the input."""
+    """Names that plain statements read before anything binds them: `Load = Load.dropna()` means the input."""
     found: set[str] = set()
     bound: set[str] = set()
     for statement in body:
-        nodes = list(_scope_nodes([statement], (ast.Name,)))
-        inner = {
-            n.id
-            for c in _scope_nodes([statement], (ast.comprehension,))
-            for n in ast.walk(c.target)
-            if isinstance(n, ast.Name)
-        }
-        stored = {node.id for node in nodes if not isinstance(node.ctx, ast.Load)}
-        read = {node.id for node in nodes if isinstance(node.ctx, ast.Load)} - inner - bound
+        binds = set(_bound_in(statement))
+        if isinstance(statement, SIMPLE):
+            names = list(_scope_nodes([statement], (ast.Name,)))
+            own = {node.id for c in _scope_nodes([statement], (ast.comprehension, ast.NamedExpr)) for node in _stores(c)}
+            found |= {node.id for node in names if isinstance(node.ctx, ast.Load)} - own - bound
         if isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Name):
-            read |= {statement.target.id} - bound
-        elif not isinstance(statement, SIMPLE):
-            read -= stored
-        found |= read
-        bound |= stored | {
-            n.name for n in ast.walk(statement) if isinstance(n, Scope) and not isinstance(n, ast.Lambda)
-        }
+            found |= {statement.target.id} - bound
+        bound |= binds
     return frozenset(found)
+
+
+def _stores(node: ast.AST) -> Iterator[ast.Name]:
+    target = getattr(node, "target", node)
+    return (n for n in ast.walk(target) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
+
+
+def _bound_in(statement: ast.stmt) -> Iterator[str]:
+    """Every name that a statement may bind, inside of what it holds too."""
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            yield node.id
+        elif isinstance(node, ast.alias):
+            yield (node.asname or node.name).partition(".")[0]
+        elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from filter(None, [node.name])
+        elif isinstance(node, ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.MatchMapping):
+            yield from filter(None, [node.rest])
 
 
 def _has_result(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:

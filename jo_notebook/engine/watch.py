@@ -35,8 +35,11 @@ NOBODYS_NAMES = frozenset({"matplotlibrc", "pyvenv.cfg"})
 INSTALLED = frozenset({"site-packages", "dist-packages"})
 IMPORTERS = ("<frozen importlib", "<frozen zipimport", "<frozen runpy", tokenize.__file__)
 ACCESS = os.O_RDONLY | os.O_WRONLY | os.O_RDWR
-PASSED_OVER = frozenset(
-    {os.getenv.__code__.co_filename, Mapping.get.__code__.co_filename, __file__}  # between a read and who asked for it
+PASSED_OVER = frozenset(  # between a read and who asked for it
+    {
+        *(os.getenv.__code__.co_filename, Mapping.get.__code__.co_filename, __file__),
+        *("<frozen os>", "<frozen _collections_abc>"),
+    }
 )
 
 FileMark = tuple[int, int, int]  # inode, size, mtime_ns

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -127,3 +129,48 @@ def test_the_same_code_under_another_name() -> None:
     other = step("Salt", "water + 1", "water").under("SaltMore", Origin(cell_id="c2"))
     assert (other.name, other.origin.cell_id) == ("SaltMore", "c2")
     assert other.depends_on == (Dependency("water", "water"),)
+
+
+DECLARED = {
+    "reads": ("two words.csv", "data/*.csv"),
+    "writes": ("out.txt",),
+    "seed": 7,
+    "env": ("HOME", "TOKEN"),
+    "ignore": ("K",),
+    "pinned": True,
+}
+
+
+def test_json_and_back_with_what_it_declares() -> None:
+    before = replace(step("Model", "K"), **DECLARED)
+    after = Definition.from_json(json.loads(json.dumps(before.to_json())), trusted=True)
+    assert {name: getattr(after, name) for name in DECLARED} == DECLARED
+    assert after.source == before.source
+
+
+def test_a_definition_of_an_older_release() -> None:
+    """It declared nothing."""
+    data = step("Model", "K").to_json()
+    for key in ("files", "writes", "seed", "env", "ignore", "pinned"):
+        del data[key]
+    after = Definition.from_json(data, trusted=True)
+    assert (after.reads, after.writes, after.seed, after.env, after.ignore, after.pinned) == ((), (), None, (), (), False)
+
+
+@pytest.mark.parametrize("key", ["files", "writes", "env", "ignore"])
+@pytest.mark.parametrize("value", [3, None, [1], [["a"]], [None], "PATH", {"a": 1}], ids=repr)
+def test_a_strangers_definition_with_wrong_words(key: str, value: Any) -> None:
+    """What is no list of words is refused; it is told, and the other steps are there."""
+    with pytest.raises((TypeError, ValueError)):
+        Definition.from_json({**step("Model").to_json(), key: value}, trusted=False)
+
+
+@pytest.mark.parametrize("value", ["x", [1], {}], ids=repr)
+def test_a_strangers_definition_with_a_wrong_seed(value: Any) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        Definition.from_json({**step("Model").to_json(), "seed": value}, trusted=False)
+
+
+@pytest.mark.parametrize("value", ["yes", 1, [True], None], ids=repr)
+def test_only_true_pins(value: Any) -> None:
+    assert Definition.from_json({**step("Model").to_json(), "pinned": value}, trusted=False).pinned is False

@@ -367,6 +367,146 @@ def test_two_inputs_swapped() -> None:
     assert rows_of(after.plan())[2] == "C stale run: input x has a new value; input y has a new value"
 
 
+# -- other results, pins, files that are written, times ----------------------------------------------------
+
+
+def made_before(made: World, name: str, code: str) -> Record:
+    """What the step gave when its code was another one, from the same inputs."""
+    now = made.code.get(name, "v1")
+    record = Record(name, made.edited(name, code).fingerprint(name), f"{name} of {code}")
+    made.edited(name, now)
+    return record
+
+
+def test_an_earlier_result_is_found() -> None:
+    """The newest is not today's and an earlier one is: nothing runs, its number is told, and it is loaded."""
+    made = world().ran().edited("C")
+    old = made_before(made, "C", "v2")
+    made.with_(others=lambda name: [(3, old)] if name == "C" else [])
+    decision = made.plan()["C"]
+    assert (decision.availability, decision.action, decision.generation) == ("available", Action.LOAD, 3)
+    assert (decision.held, decision.reasons) == ("disk", ())
+
+
+def test_the_newest_of_several_is_taken() -> None:
+    made = world().ran().edited("C")
+    wrong, one, two = made_before(made, "C", "v9"), made_before(made, "C", "v2"), made_before(made, "C", "v2")
+    made.with_(others=lambda name: [(7, wrong), (5, one), (2, two)] if name == "C" else [])
+    assert made.plan()["C"].generation == 5
+
+
+def test_no_other_result_is_right() -> None:
+    made = world().ran().edited("C", "v3")
+    made.with_(others=lambda name: [(1, made_before(world().ran(), "C", "v2"))] if name == "C" else [])
+    assert rows_of(made.plan())[2] == "C stale run: code changed"
+
+
+def test_an_earlier_result_gives_what_is_below_its_version() -> None:
+    """B goes back to an earlier result with another version: C, made from the newest one, is stale by its input."""
+    made = world().ran().edited("B")
+    made.with_(others=lambda name: [(1, made_before(made, "B", "v2"))] if name == "B" else [])
+    assert rows_of(made.plan()) == [
+        "A available nothing",
+        "B available load",
+        "C stale run: input B has a new value",
+    ]
+
+
+def test_the_result_in_use_is_where_its_value_is() -> None:
+    """The earlier result is in use already, and its value in memory."""
+    made = world().ran()
+    made.with_(used=lambda name: 4 if name == "C" else 0)
+    decision = made.plan()["C"]
+    assert (decision.generation, decision.held, decision.action) == (4, "memory", Action.NOTHING)
+
+
+@pytest.mark.parametrize(
+    ("extra", "reason"),
+    [
+        pytest.param({"force": ["C"]}, "asked to run again", id="force"),
+        pytest.param({"problems": {"C": "cut short"}}, "its stored result is damaged: cut short", id="damaged"),
+    ],
+)
+def test_no_other_result_is_looked_for(extra: dict[str, Any], reason: str) -> None:
+    made = world().ran().edited("C")
+    old = made_before(made, "C", "v2")
+    made.with_(others=lambda name: [(3, old)], **extra)
+    assert made.plan()["C"].action is Action.RUN
+    assert made.plan()["C"].reasons[0].text == reason
+
+
+def test_nor_where_what_is_above_will_run() -> None:
+    made = world().ran().edited("B").edited("C")
+    old = made_before(made, "C", "v2")
+    made.with_(others=lambda name: [(3, old)] if name == "C" else [])
+    assert made.plan()["C"].action is Action.RUN
+
+
+def test_a_pinned_result() -> None:
+    """It stays whatever changes, and what it overrides is told; what is below sees its version."""
+    made = world().ran().edited("A").edited("B").with_(pinned={"B"})
+    assert rows_of(made.plan()) == ["A stale nothing: code changed", "B available nothing", "C available nothing"]
+    decision = made.plan()["B"]
+    assert (decision.override, decision.overridden) == ("pinned", ("code changed", "upstream A will run"))
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        pytest.param(world().ran().with_(force=["B"]), "B available run: asked to run again", id="force runs it"),
+        pytest.param(world(), "B missing run: no result; upstream A will run", id="no result"),
+        pytest.param(world().ran().lost("B"), "B missing run: its value was not kept", id="its value is lost"),
+        pytest.param(
+            world().ran().with_(problems={"B": "x"}), "B failed run: its stored result is damaged: x", id="damaged"
+        ),
+    ],
+)
+def test_a_pin_that_has_nothing_to_keep(made: World, expected: str) -> None:
+    assert rows_of(made.with_(pinned={"B"}).plan("B"))[1] == expected
+
+
+def test_a_pin_is_before_an_earlier_result() -> None:
+    made = world().ran().edited("C").with_(pinned={"C"})
+    old = made_before(made, "C", "v2")
+    made.with_(others=lambda name: [(3, old)])
+    assert (made.plan()["C"].generation, made.plan()["C"].override) == (0, "pinned")
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        pytest.param("d1", "A available nothing", id="as it was left"),
+        pytest.param("d2", "A stale run: file out, which it writes, was changed", id="changed"),
+        pytest.param("missing", "A stale run: file out, which it writes, is gone", id="deleted"),
+    ],
+)
+def test_files_that_a_step_writes(now: str, expected: str) -> None:
+    made = world({"A": ""}).ran()
+    made.records["A"] = Record("A", made.records["A"].fingerprint, "v", writes=(("out", "d1"),))
+    assert rows_of(made.with_(digest_now=lambda path: now).plan()) == [expected]
+
+
+def test_a_file_that_is_written_is_an_input_below() -> None:
+    """The same value with another file is another output."""
+    made = world().ran().with_(digest_now=lambda path: "d2")
+    made.records["A"] = Record("A", made.records["A"].fingerprint, made.records["A"].version, writes=(("o", "d2"),))
+    assert rows_of(made.plan())[1] == "B stale run: input A has a new value"
+
+
+def test_a_time_by_the_sizes_of_the_inputs() -> None:
+    """Twice the input, twice the time, where that was so before; else the median of the last three."""
+    made = world({"A": "", "B": "A"}).ran().edited("B")
+    history = ((1.0, 100.0), (2.0, 200.0), (4.0, 400.0))
+    above, below = made.records["A"], made.records["B"]
+    made.records["A"] = Record("A", above.fingerprint, above.version, size=800)
+    made.records["B"] = Record("B", below.fingerprint, below.version, seconds=4.0, history=history)
+    assert made.plan()["B"].seconds == pytest.approx(8.0)
+    made.records["B"] = Record("B", below.fingerprint, below.version, seconds=4.0, history=history[:2])
+    assert made.plan()["B"].seconds == pytest.approx(1.5)
+    made.records["B"] = Record("B", below.fingerprint, below.version, seconds=4.0)
+    assert made.plan()["B"].seconds == 4.0, "an older release kept no history"
+
+
 # -- laws ---------------------------------------------------------------------------------------------
 
 
