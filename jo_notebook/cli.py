@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 a step or a cell failed (what was finished is stored), 2 b
 
 from __future__ import annotations
 
+import argparse
 import shlex
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from jo_notebook.interop.headless import ANSI, session
 from jo_notebook.verbs import VERBS, Help, Verb, find, parser_of
 
 MISUSE = ("UsageError", "StepNameError", "UnknownStepError")
+RERUN = "run the steps again and compare; without it, only check that every stored file is whole"
 COMMANDS = ("run", "plan", "status", "graph", "explain", "log", "forget", "accept", "pin", "verify")
 
 
@@ -43,21 +45,31 @@ def _perform(words: list[str]) -> int:
         return 0
     verb = _find(words[0])
     rest = words[1:]
-    if verb.name == "verify" and "--rerun" not in rest and not {"-h", "--help"}.intersection(rest):
-        verb, rest = find("context"), [*rest[:1], "verify", *rest[1:]]
-    elif verb.name == "verify":
-        rest = [word for word in rest if word != "--rerun"] + ["--check"] * ("--check" not in rest)
-    if not rest or rest[0] in ("-h", "--help"):
-        print(parser_of(verb, f"jo {words[0]} NOTEBOOK").format_help())
-        return 0 if rest else 2
-    notebook, *line = rest
-    parser_of(verb, f"jo {words[0]} NOTEBOOK").parse_args(line)  # bad usage is told before a kernel starts
+    parser = parser_of(verb, f"jo {words[0]} NOTEBOOK")
+    if verb.name == "verify":
+        parser.add_argument("--rerun", action="store_true", help=RERUN)
+    if not set(rest).difference(["--rerun"]) or rest[0] in ("-h", "--help"):
+        print(parser.format_help())
+        return 0 if rest and rest[0] in ("-h", "--help") else 2
+    notebook, *line = sorted(rest, key=lambda word: word == "--rerun")
+    parsed = parser.parse_args(line)  # bad usage is told before a kernel starts
+    if verb.name == "verify":
+        verb, line = _verify(parsed)
     if verb.name == "graph" and not any(word in ("-o", "--output") for word in line):
         line += ["--output", "graph.svg"]
     line = _absolute_output(line)
     with session(notebook, _write) as ready:
         ready.run(f"get_ipython().run_line_magic('jo', {_quoted([verb.name, *line])!r});", f"jo {words[0]}")
     return 0
+
+
+def _verify(parsed: argparse.Namespace) -> tuple[Verb, list[str]]:
+    """`jo verify` checks the stored files, as %context verify does; with --rerun it is %verify."""
+    if parsed.rerun:
+        return find("verify"), ["--check", *parsed.heads]
+    if parsed.heads:
+        raise UsageError(f"To run {', '.join(parsed.heads)} again and compare, say --rerun.")
+    return find("context"), ["verify"]
 
 
 def _find(word: str) -> Verb:

@@ -53,13 +53,14 @@ class Pipeline:
     def __init__(self, context: Context | None = None, *, namespace: dict[str, Any] | None = None) -> None:
         self.dag = Graph()
         self.context = Context() if context is None else context
-        self.today = Today({} if namespace is None else namespace)
+        self.today = Today({"__name__": "__main__"} if namespace is None else namespace)
         self.around: Around = nothing_around
         self.send: Callable[[dict[str, Any]], None] = self._answer
         self.gone_cells: frozenset[str] = frozenset()
         self.problems: list[str] = []
         self.notice = ""
         self.outcome: Outcome | None = None
+        self._pins: frozenset[str] | None = None
         self._planned: tuple[Graph, tuple[Any, ...], Plan] | None = None
         self._progress = Progress()
         self._listeners: list[Listener] = []
@@ -95,7 +96,7 @@ class Pipeline:
             raise UsageError(f"{definition.name}: {', '.join(both)} is a dependency and a parameter; rename one.")
         with self._lock:
             self._refuse_second_claim(definition)
-            definition = self._as_before(definition)
+            definition = self._as_before(definition, replacing)
             self.dag = self.dag.add(definition, replacing=replacing)
             former = set(replacing) - {definition.name}
             self._drop_definitions(former)
@@ -207,8 +208,9 @@ class Pipeline:
             self._recall_files()
             self.touch()
             plan = self.plan(*heads, force=force, only=only)
+            self._use_what_is_right(plan)
             self._refuse_the_impossible(plan)
-            self._write_down(plan.to_run if self._has_place() else self.dag if plan.to_run else ())
+            self._write_down([d.step for d in plan] if self._has_place() else self.dag if plan.to_run else ())
             known = self._known(heads, force=force, only=only)
             outcome = self.outcome = Outcome()
             load = heads[0] if len(heads) == 1 else ""
@@ -313,7 +315,7 @@ class Pipeline:
         """From now on results live in this directory; what is in it is taken in, what was before stays there."""
         context = Context(place)
         with self._lock:
-            self.context = context
+            self.context, self._pins = context, None
             self.context.define = self._define
             self.take_in()
             self._remember(self.dag)
@@ -379,18 +381,27 @@ class Pipeline:
 
     def _use_what_is_right(self, plan: Plan) -> None:
         """Where an earlier result is the one of today, it is what the context gives from now on."""
-        for decision in plan:
-            if self.context.in_use(decision.step) != decision.generation:
-                self.context.use(decision.step, decision.generation)
+        others = [d for d in plan if self.context.in_use(d.step) != d.generation]
+        used = [d.step for d in others if self.context.use(d.step, d.generation)]
+        self._remember(used)
 
-    def _as_before(self, definition: Definition) -> Definition:
+    def _as_before(self, definition: Definition, replacing: Iterable[str]) -> Definition:
         """What the user does not write again: what the step needed when last looked at, and that it is pinned."""
         known = self._definition_needs(definition.name)
         if known and not definition.needs:
             definition = replace(definition, needs=known)
-        before = self.dag.definitions.get(definition.name)
-        pinned = before is not None and before.pinned and before.trusted
+        pinned = any(self._was_pinned(name) for name in (definition.name, *replacing))
         return replace(definition, pinned=True) if pinned else definition
+
+    def _was_pinned(self, name: str) -> bool:
+        """Whether a step is pinned here or, for one that nobody has taken in, in the context."""
+        before = self.dag.definitions.get(name)
+        if before is not None:
+            return before.pinned and before.trusted
+        if self._pins is None:
+            stored = self.context.definitions().items()
+            self._pins = frozenset(step for step, (data, trusted) in stored if trusted and data.get("pinned") is True)
+        return name in self._pins
 
     def _take_over(self, name: str, former: Iterable[str]) -> None:
         """A step that was renamed keeps its result: what makes a result this one does not include the name."""
@@ -400,7 +411,11 @@ class Pipeline:
         code = next(part for part in known.parts(name) if part.kind == "code")
         for old in sorted(former.union(known.records).difference(self.dag)):
             record = known.records.get(old)
-            if record is None or code not in record.fingerprint.parts or old in self.context.untrusted:
+            if record is None or old in self.context.untrusted:
+                continue
+            if self.dag[name].pinned and old in former and self.context.rename(old, name):
+                return
+            if code not in record.fingerprint.parts:
                 continue
             under_new_name = {**known.records, name: replace(record, step=name)}
             held = partial(self._held_under, name, old)
@@ -462,7 +477,7 @@ class Pipeline:
         """Writes definitions down, with what they need: then a run that is killed leaves steps, not only results."""
         names = set(names)
         for order, (name, definition) in enumerate(self.dag.definitions.items()):
-            if name in names:
+            if name in names and definition.trusted:  # a stranger's is not to be signed as ours
                 needs, inferred = self.today.needs(self.dag, name), self.dag.parents(name)
                 data = replace(definition, needs=needs, inferred=inferred).to_json()
                 try:

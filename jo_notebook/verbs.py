@@ -196,9 +196,10 @@ def _forget(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
 def _accept(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     lines = []
     for name in _heads(args.names):
-        before = pipeline.explain(name)
-        after = pipeline.accept(name)
-        lines.append(accept_text(before, after))
+        before = pipeline.context.record(name)
+        decision = pipeline.accept(name)
+        now = pipeline.context.record(name)
+        lines.append(accept_text(decision, now.accepted if now is not None and now is not before else ()))
     return Answer("\n".join(lines))
 
 

@@ -52,6 +52,18 @@ CASES: dict[str, tuple[str, str]] = {
     "a verb without its name": ("%explain", "NAME"),
     "forget nothing": ("%forget", "NAME"),
     "forget a stranger": ("%forget Laod", "Did you mean Load?"),
+    "accept nothing": ("%accept", "NAME"),
+    "accept a stranger": ("%accept Laod", "Did you mean Load?"),
+    "accept what never ran": ("%accept Waiting", "Waiting has no result to accept: run it first"),
+    "pin nothing": ("%pin", "NAME"),
+    "pin what never ran": ("%pin Waiting", "Waiting has no result to pin: run it first"),
+    "pin a stranger": ("%pin --off Laod", "Did you mean Load?"),
+    "verify a stranger": ("%verify Laod", "Did you mean Load?"),
+    "verify with a mistyped option": ("%verify --chek", "Did you mean --check"),
+    "reads and writes one file": ("%%step A --reads a.csv --writes a.csv\n1", "A would read and write a.csv"),
+    "a seed that is no number": ("%%step A --seed luck\n1", "--seed"),
+    "an ignored name that is none": ("%%step A --ignore a-b\n1", "a_b"),
+    "an empty file name": ("%%step A --reads ''\n1", "A file needs a name"),
     "like nobody": ("%step A --like Laod", "There is no step called 'Laod'. Did you mean Load?"),
     "like itself": ("%step Load --like Load", "Load cannot be like itself"),
     "--like in a cell": ("%%step A --like Load\n1", "--like is for a line of its own"),
@@ -266,3 +278,66 @@ def test_a_damaged_store(start_kernel: StartKernel, tmp_path: Path) -> None:
         kernel.run("%unload_ext jo_notebook")
         shutil.rmtree(place)
         shutil.copytree(tmp_path / "whole", place)
+
+
+HARD = {
+    "__reduce__": "    def __reduce_ex__(self, protocol):\n        raise ValueError('no')",
+    "__eq__": "    def __eq__(self, other):\n        raise ValueError('no')\n    __hash__ = None",
+    "__getattr__": "    def __getattr__(self, name):\n        raise RuntimeError('no')",
+    "__repr__": "    def __repr__(self):\n        raise ValueError('no')",
+}
+
+
+@pytest.mark.parametrize("method", HARD)
+@pytest.mark.parametrize("inside", ["Odd()", "[1, Odd()]"])
+def test_a_global_that_raises_when_it_is_looked_at(ready: Kernel, method: str, inside: str) -> None:
+    """Registering, planning and running go on; only the plan of the step that reads it may know less."""
+    ready.run(f"class Odd:\n{HARD[method]}\nodd = {inside}", "odd")
+    try:
+        ready.run("%%step Hard\nodd is not None\nlen(Load)", "hard")
+        assert result(ready.run("%materialize Hard")) == "3"
+        assert " Hard " in ready.run("%plan").stdout
+        assert "Hard" in ready.run("%explain Hard").stdout
+        assert "Traceback" not in ready.run("%steps").stdout
+    finally:
+        ready.run("del odd", allow_error=True)
+        ready.run("0", "hard", deleted=["hard"], allow_error=True)
+        ready.run("(get_ipython().run_line_magic('pipeline', '')).remove('Hard')", allow_error=True)
+        ready.run("%forget Hard", allow_error=True)
+
+
+BROKEN = {
+    "a syntax error": ("def build(x:\n", "module features_broken.py cannot be read"),
+    "it raises when it is imported": ("raise ValueError('not today')\n", "not today"),
+    "an import that is not there": ("import no_such_module\ndef build(x):\n    return x + 2\n", "no_such_module"),
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_module_that_is_edited_into_an_error(start_kernel: StartKernel, tmp_path: Path, how: str) -> None:
+    """Plans go on and say it, other steps run, the step fails with a message; mended again it is fresh."""
+    broken, words = BROKEN[how]
+    whole = "def build(x):\n    return x + 1\n"
+    module = tmp_path / "features_broken.py"
+    module.write_text(whole)
+    kernel = start_kernel()
+    kernel.run("import sys\nsys.dont_write_bytecode = True\n%load_ext jo_notebook\nfrom features_broken import build")
+    kernel.run("%%step A\nbuild(1)")
+    kernel.run("%%step B\nA + 1")
+    kernel.run("%%step Other\n'other'")
+    kernel.run("%materialize")
+    module.write_text(broken)
+    planned = kernel.run("%plan")
+    assert planned.stdout.splitlines()[1].startswith(" [~] (>) A"), planned.stdout
+    if how == "a syntax error":
+        assert words in planned.stdout
+    failed = kernel.run("%materialize B Other --force", allow_error=True)
+    assert not failed.ok
+    assert words in failed.error + failed.stdout or "features_broken" in failed.error
+    assert "A" in kernel.run("%explain A").stdout
+    assert result(kernel.run("Other")) == "'other'"
+    module.write_text(whole)
+    assert [row[:9] for row in kernel.run("%plan").stdout.splitlines()[1:4]] == [" [*] ( ) "] + [" [*] (H) "] * 2
+    assert result(kernel.run("%materialize B")) == "3"
+    module.write_text(whole.replace("+ 1", "+ 5"))
+    assert result(kernel.run("%materialize B")) == "7"

@@ -147,6 +147,38 @@ USAGE = {
 }
 
 
+def test_accept_and_pin(tmp_path: Path) -> None:
+    """`jo accept` blesses, `jo pin` keeps; both hold for the next command, and what is wrong is exit code 2."""
+    cells = ["%%step A\n" + body("A", "1"), "%%step B\n" + body("B", "A + 1")]
+    path = notebook(tmp_path / "n.ipynb", *cells)
+    assert jo("run", "n.ipynb", cwd=tmp_path).returncode == 0
+    runs(tmp_path)
+    notebook(path, cells[0].replace("\n1\n", "\n2 - 1\n"), cells[1])
+    assert " [~] (>) A" in jo("plan", "n.ipynb", cwd=tmp_path).stdout
+    done = jo("accept", "n.ipynb", "A", cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Accepted A for today's code (code changed).\n", "")
+    assert jo("run", "n.ipynb", cwd=tmp_path).returncode == 0
+    assert runs(tmp_path) == []
+    assert "It is accepted, although:\n  - code changed\n" in jo("explain", "n.ipynb", "A", cwd=tmp_path).stdout
+
+    done = jo("pin", "n.ipynb", "A", cwd=tmp_path)
+    assert (done.returncode, done.stdout.startswith("Pinned: A.")) == (0, True)
+    notebook(path, cells[0].replace("\n1\n", "\n50\n"), cells[1])
+    assert jo("run", "n.ipynb", cwd=tmp_path).returncode == 0
+    assert runs(tmp_path) == []
+    assert "It is pinned, although:" in jo("explain", "n.ipynb", "A", cwd=tmp_path).stdout
+    assert jo("pin", "n.ipynb", "A", "--off", cwd=tmp_path).returncode == 0
+    assert jo("run", "n.ipynb", cwd=tmp_path).returncode == 0
+    assert runs(tmp_path) == ["A", "B"]
+
+    notebook(path, *cells, "%%step New\n1")
+    for verb in ("accept", "pin"):
+        missing = jo(verb, "n.ipynb", "New", cwd=tmp_path)
+        assert (missing.returncode, missing.stdout) == (2, "")
+        assert f"jo: New has no result to {verb}" in missing.stderr
+        assert jo(verb, "n.ipynb", cwd=tmp_path).returncode == 2
+
+
 def test_bad_usage(tmp_path: Path) -> None:
     """Exit code 2 and one line, before a kernel starts."""
     notebook(tmp_path / "n.ipynb", "%%step A\n1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -285,7 +286,7 @@ def test_resume_needs_no_cell(place: Path) -> None:
     fresh = Pipeline.open(place)
     assert list(fresh.dag) == ["A", "B"]
     assert fresh.plan("B").to_run == ()
-    assert fresh.today.namespace == {}, "nothing was run"
+    assert fresh.today.namespace == {"__name__": "__main__"}, "nothing was run"
     assert fresh.materialize("B") == 113
     fresh.forget("A", "B")
     assert fresh.materialize("B") == 113, "imports, helpers and constants come back"
@@ -300,6 +301,7 @@ def test_the_text_of_helpers_comes_back_with_them(place: Path) -> None:
     fresh.forget("A")
     assert fresh.materialize("A") == 4
     fresh.today.namespace.clear()
+    fresh.today.namespace["__name__"] = "__main__"
     exec(code, fresh.today.namespace)
     fresh.today.statement = texts_of(code).get
     assert fresh.plan("A").to_run == (), "running the cells themselves changes nothing"
@@ -364,7 +366,7 @@ def test_what_was_made_elsewhere_neither_runs_nor_loads(place: Path, monkeypatch
     for head in ("A", "B"):
         with pytest.raises(UntrustedError):
             fresh.materialize(head)
-    assert fresh.today.namespace == {}
+    assert fresh.today.namespace == {"__name__": "__main__"}
     assert fresh.trust() == ["A", "B"]
     assert fresh.materialize("B") == 2
 
@@ -675,3 +677,26 @@ def test_force_is_recorded() -> None:
     pipeline.materialize()
     pipeline.materialize("B", force=True)
     assert [pipeline.context.records[name].forced for name in "ABC"] == [False, True, False]
+
+
+def test_a_plan_sees_at_once_that_a_written_file_was_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked again and again: as it was left, changed, gone, as it was left."""
+    monkeypatch.chdir(tmp_path)
+    writes = step("A", "with open('out.txt', 'w') as f:\n    f.write('x')\n1")
+    pipeline = with_steps(notebook(), replace(writes, writes=("out.txt",)))
+    pipeline.materialize()
+    assert pipeline.plan("A").to_run == ()
+    Path("out.txt").unlink()
+    assert pipeline.plan("A").to_run == ("A",)
+    pipeline.materialize("A")
+    Path("out.txt").write_text("by hand")
+    assert [r.text for r in pipeline.explain("A").reasons] == ["file out.txt, which it writes, was changed"]
+    Path("out.txt").unlink()
+    assert [r.text for r in pipeline.explain("A").reasons] == ["file out.txt, which it writes, is gone"]
+    Path("out.txt").write_text("x")
+    assert pipeline.explain("A").reasons == ()
+    assert pipeline.plan().to_run == ()
+    Path("out.txt").unlink()
+    assert pipeline.plan().to_run == ("A",)
+    pipeline.materialize()
+    assert Path("out.txt").read_text() == "x"

@@ -147,10 +147,10 @@ def _source_from_json(data: dict[str, Any], *, trusted: bool) -> Source:
 
 def _words(data: dict[str, Any], key: str) -> tuple[str, ...]:
     """A list of words, empty where an older release wrote none. Raises TypeError for anything else."""
-    words = tuple(data.get(key, ()))
-    if not all(isinstance(word, str) for word in words):
+    words = data.get(key, ())
+    if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
         raise TypeError(f"{key} is no list of words")
-    return words
+    return tuple(words)
 
 
 def check_name(name: str) -> str:

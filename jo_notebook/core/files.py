@@ -6,6 +6,7 @@ permissions are no part of it.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -116,3 +117,8 @@ def printable(name: str) -> str:
     """A file's name as text that any stream takes and that stays on one line."""
     text = name.encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def as_option(word: str) -> str:
+    """A file or a name as it can be pasted behind an option: quoted where that is needed."""
+    return shlex.quote(f"./{word}" if word.startswith("-") else word)

@@ -18,11 +18,12 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from jo_notebook.core.bytecode import global_names
+from jo_notebook.core.carried import Carried, carried, isinstance_of
 from jo_notebook.core.fingerprint import Part, code_part, digest_of
 from jo_notebook.core.homes import Find, Kind
 from jo_notebook.core.modules import reach
 from jo_notebook.core.patches import patched, patched_attributes
-from jo_notebook.core.source import canonical_text, free_names, is_builtin
+from jo_notebook.core.source import canonical_text, free_names, is_builtin, mentioned_names
 from jo_notebook.core.version import (
     Version,
     can_be_taken_apart,
@@ -35,6 +36,7 @@ from jo_notebook.core.version import (
 SHOWN = 60
 RESTORABLE = 20_000
 MEMBERS = 1_000
+LISTED = 20_000
 REACHING = frozenset({"eval", "exec", "globals", "input", "__import__"})
 OUTSIDE = ("module", "package")
 READS_DOCS = re.compile(r"__doc__|\bgetdoc\b|\bhelp\(|\bgetsource\b|\bdoctest\b|\bdocopt\b")
@@ -52,7 +54,7 @@ class Need:
 
     `kind` is a kind of fingerprint part (helper, module, constant, global, package, import, untracked). `code` is
     what restores the name when it is executed, or empty. `shown` is the text for people. `reads` are the names
-    that the thing reads itself.
+    that the thing reads itself; `texts` and `bound` what code inside it reaches in modules (see `core/carried.py`).
     """
 
     kind: str
@@ -61,21 +63,29 @@ class Need:
     shown: str = ""
     code: str = ""
     reads: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+    bound: tuple[tuple[str, str, str], ...] = ()
 
     @property
     def part(self) -> Part:
         """This need as a part of a fingerprint."""
         return Part(self.kind, self.name, self.digest, self.shown)
 
-    def to_json(self) -> list[str]:
+    def to_json(self) -> list[Any]:
         """Plain data, for a file."""
-        return [self.kind, self.name, self.digest, self.shown, self.code, *self.reads]
+        words = [self.kind, self.name, self.digest, self.shown, self.code]
+        return [*words, list(self.reads), list(self.texts), [list(row) for row in self.bound]]
 
     @classmethod
-    def from_json(cls, row: list[str]) -> Need:
-        """The reverse of `to_json`."""
-        kind, name, digest, shown, code, *reads = row
-        return cls(kind, name, digest, shown, code, tuple(reads))
+    def from_json(cls, row: list[Any]) -> Need:
+        """The reverse of `to_json`; an older release wrote the names that are read one after another."""
+        kind, name, digest, shown, code = (str(word) for word in row[:5])
+        rest = row[5:]
+        if not rest or isinstance(rest[0], str):
+            return cls(kind, name, digest, shown, code, tuple(map(str, rest)))
+        reads, texts, bound = rest
+        triples = tuple((str(alias), str(module), str(what)) for alias, module, what in bound)
+        return cls(kind, name, digest, shown, code, tuple(map(str, reads)), tuple(map(str, texts)), triples)
 
 
 def resolve(
@@ -114,7 +124,7 @@ def resolve(
         if name in looked:
             needs = looked[name]
         elif name in namespace:
-            needs = looked[name] = look_at(name, namespace[name], statement, versions)
+            needs = looked[name] = look_at(name, namespace[name], statement, versions, namespace)
         elif is_builtin(name):
             needs = [Need("untracked", name, "", f"what {name}() reaches")] if name in REACHING else []
         else:
@@ -142,7 +152,9 @@ def imports_bound(needs: Iterable[Need]) -> dict[str, tuple[str, str]]:
 
 def _outside(needs: Iterable[Need], texts: list[str], find: Find, loaded: Find, statement: Statement) -> list[Need]:
     """What the code reaches in modules: definitions of local ones, versions of installed ones, what was patched."""
-    bound = imports_bound(needs)
+    needs = list(needs)
+    bound = {**imports_bound(needs), **{alias: (module, name) for n in needs for alias, module, name in n.bound}}
+    texts = [*texts, *dict.fromkeys(text for need in needs for text in need.texts)]
     reached = reach(texts, bound, find)
     patches = patched(reached.pieces, loaded, sys.modules.get)
     found = []
@@ -164,7 +176,7 @@ def _outside(needs: Iterable[Need], texts: list[str], find: Find, loaded: Find, 
     for distribution, version in reached.packages:
         found.append(Need("package", distribution, digest_of(version), version or "of unknown version"))
     for (module, name), value in patched_attributes(texts, bound, sys.modules.get).items():
-        (first, *_) = _helper(name, value, statement)
+        (first, *_) = _helper(name, value, statement(name) or "", None)
         found.append(Need("helper", f"{module}.{name}", first.digest, first.shown))
     return found
 
@@ -174,10 +186,26 @@ def _file_of(module: str, find: Find) -> str:
     return module.replace(".", "/") + ("/__init__.py" if find(module).is_package else ".py")
 
 
-def look_at(name: str, value: object, statement: Statement, versions: Versions = version_of) -> list[Need]:
-    """What a name of the notebook stands for, by the value it has."""
+def look_at(
+    name: str,
+    value: object,
+    statement: Statement,
+    versions: Versions = version_of,
+    home: Mapping[str, Any] | None = None,
+) -> list[Need]:
+    """What a name of the notebook (`home`) stands for, by the value it has. What cannot be looked at is untracked."""
     code = statement(name) or ""
-    if isinstance(value, ModuleType):
+    try:
+        return _look(name, value, code, versions, home)
+    except RecursionError:
+        return _opaque(name, value, code)
+    except Exception:  # noqa: BLE001 - a user's object may raise anything when it is asked what it is
+        return _opaque(name, value, code)
+
+
+def _look(name: str, value: Any, code: str, versions: Versions, home: Mapping[str, Any] | None) -> list[Need]:
+    kind = type(value)
+    if issubclass(kind, ModuleType):
         return [_module(name, value, code)]
     where = _import_of(name, code)
     if where is not None and _is_there(where, value):
@@ -188,11 +216,16 @@ def look_at(name: str, value: object, statement: Statement, versions: Versions =
             module, attribute = where
             code = f"from {module} import {attribute}" + (f" as {name}" if attribute != name else "")
             return [Need("import", name, digest_of(module, attribute), f"{module}.{attribute}", code)]
-    if isinstance(value, FunctionType | type) or isinstance(getattr(value, "__wrapped__", None), FunctionType):
-        return _helper(name, value, statement)
+    if issubclass(kind, FunctionType | type) or type(_wrapped(value)) is FunctionType:
+        return _helper(name, value, code, home)
     if is_opaque(value):
         return _opaque(name, value, code)
     return _data(name, value, versions)
+
+
+def _wrapped(value: Any) -> object:
+    """The function that a decorator put a callable object around, or None."""
+    return getattr(value, "__wrapped__", None) if callable(value) else None
 
 
 def _untracked(name: str, what: str) -> Need:
@@ -201,9 +234,15 @@ def _untracked(name: str, what: str) -> Need:
 
 def _opaque(name: str, value: object, code: str) -> list[Need]:
     """What cannot be compared (a connection, a random generator): the statement that made it counts instead."""
-    found = [_untracked(name, f"{name} ({type(value).__name__})")]
+    kind = type(value)
+    found = [_untracked(name, f"{name} ({kind.__name__})")]
     text = _canonical(code)
-    return [Need("global", name, digest_of("made by", text), text), *found] if text else found
+    if not text:
+        return found
+    reads = set(_names_of_code(code)) - {name}
+    if kind.__module__ == "__main__":
+        reads.add(kind.__name__)
+    return [Need("global", name, digest_of("made by", text), text, reads=tuple(sorted(reads))), *found]
 
 
 def _module(name: str, module: ModuleType, statement: str) -> Need:
@@ -217,7 +256,7 @@ def _module(name: str, module: ModuleType, statement: str) -> Need:
 def _is_there(where: tuple[str, str], value: object) -> bool:
     """Whether this very object is what the module has under that name."""
     module, name = sys.modules.get(where[0]), where[1]
-    return module is not None and bool(name) and vars(module).get(name) is value
+    return isinstance(module, ModuleType) and bool(name) and vars(module).get(name) is value
 
 
 @functools.lru_cache(maxsize=2048)
@@ -258,24 +297,36 @@ def _public(module: str) -> str:
     return ".".join(itertools.takewhile(lambda piece: not piece.startswith("_"), module.split(".")))
 
 
-def _helper(name: str, value: Any, statement: Statement) -> list[Need]:
+def _helper(name: str, value: Any, code: str, home: Mapping[str, Any] | None) -> list[Need]:
     """A function or class of the notebook: its text, and whatever that text does not tell.
 
     A function counts as told by the text when it compiles to the same code; else its code counts too
-    (a decorator's wrapper, a method that was patched in).
+    (a decorator's wrapper, a method that was patched in). One with globals of its own counts with their values.
     """
-    code = statement(name) or ""
     functions = _functions_of(value)
     known = _code_digests(code)
-    told = [id(f) for f in functions if known and code_digest(f.__code__) in known]
-    version = lenient_version(value, told=told, reads=False)
+    told = [id(f) for f in functions if known.get(f.__qualname__) == code_digest(f.__code__)]
+    is_elsewhere = any(f.__globals__ is not home and not _has_home(f) for f in functions) and home is not None
+    version = lenient_version(value, told=told, reads=is_elsewhere)
     text = _canonical(code)
     shown = text or f"{'class' if isinstance(value, type) else 'def'} {name} (compiled)"
-    reads = {n for f in functions for n in global_names(f.__code__) if n in f.__globals__}
+    inside = carried(value)
+    reads = {n for f in functions for n in global_names(f.__code__) if n in f.__globals__} | inside.reads
     reads.update(_names_of_code(code))
     part = code_part("helper", name, text, held=version.digest, shown=shown)
-    need = Need("helper", name, part.digest, part.text, code, tuple(sorted(reads - {name})))
+    need = _carrying(Need("helper", name, part.digest, part.text, code, tuple(sorted(reads - {name}))), inside)
     return [need, *([_untracked(name, f"what {name} holds")] if version.left_out else [])]
+
+
+def _has_home(function: FunctionType) -> bool:
+    """Whether the globals of a function are those of a module that is loaded."""
+    home = sys.modules.get(str(function.__globals__.get("__name__", "")))
+    return isinstance(home, ModuleType) and vars(home) is function.__globals__
+
+
+def _carrying(need: Need, inside: Carried) -> Need:
+    bound = tuple((alias, module, name) for alias, (module, name) in inside.bound.items())
+    return replace(need, texts=tuple(dict.fromkeys(inside.texts)), bound=bound)
 
 
 def _with_docs(need: Need) -> Need:
@@ -341,18 +392,21 @@ def _held_by(function: FunctionType) -> list[object]:
 
 
 @functools.lru_cache(maxsize=1024)
-def _code_digests(text: str) -> frozenset[str]:
-    """The digests of all functions that a `def`, `class` or lambda statement compiles to."""
+def _code_digests(text: str) -> Mapping[str, str]:
+    """The digests of all functions that a `def`, `class` or lambda statement compiles to, by qualified name.
+
+    A name that stands for two of them (both branches of an `if`, two lambdas of a class) tells neither.
+    """
     try:
         queue: list[CodeType] = [compile(text, "<helper>", "exec", dont_inherit=True)] if text else []
     except (SyntaxError, ValueError, RecursionError):
-        return frozenset()
-    found: set[str] = set()
+        return {}
+    found: dict[str, set[str]] = {}
     while queue:
         code = queue.pop()
-        found.add(code_digest(code))
+        found.setdefault(code.co_qualname, set()).add(code_digest(code))
         queue += [c for c in code.co_consts if isinstance(c, CodeType)]
-    return frozenset(found)
+    return {name: next(iter(digests)) for name, digests in found.items() if len(digests) == 1}
 
 
 def _data(name: str, value: object, versions: Versions) -> list[Need]:
@@ -365,25 +419,27 @@ def _data(name: str, value: object, versions: Versions) -> list[Need]:
     if not version.digest:
         return untracked
     text = _literal(value)
-    kind = "constant" if isinstance(value, PLAIN) and text else "global"
+    kind = "constant" if isinstance_of(value, PLAIN) and text else "global"
     shown = text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
     code = f"{name} = {text}" if text and len(text) <= RESTORABLE else ""
     need = Need(kind, name, version.digest, shown or f"a {type(value).__name__}", code)
+    if not text:
+        inside = carried(value)
+        need = _carrying(replace(need, reads=tuple(sorted(inside.reads - {name}))), inside)
     return [need, *(untracked if version.left_out else [])]
 
 
 def _literal(value: object) -> str:
     """The value as Python source that gives it back, or an empty string."""
-    if not isinstance(value, PLAIN):
-        return ""
-    text = repr(value)
-    if len(text) > 10 * RESTORABLE:
+    if not isinstance_of(value, PLAIN) or (isinstance(value, list | tuple | dict | set) and len(value) > LISTED):
         return ""
     try:
-        back = ast.literal_eval(text)
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        text = repr(value)
+        back = ast.literal_eval(text) if len(text) <= 10 * RESTORABLE else None
+        same = len(text) <= 10 * RESTORABLE and version_of(back) == version_of(value)
+        return text if same else ""
+    except Exception:  # noqa: BLE001 - an element's repr is the user's code, and numbers can be too long for text
         return ""
-    return text if version_of(back) == version_of(value) else ""
 
 
 @functools.lru_cache(maxsize=1024)
@@ -397,6 +453,6 @@ def _canonical(code: str) -> str:
 @functools.lru_cache(maxsize=1024)
 def _names_of_code(code: str) -> tuple[str, ...]:
     try:
-        return tuple(sorted(free_names(code))) if code else ()
+        return tuple(sorted(free_names(code) | mentioned_names(code))) if code else ()
     except (SyntaxError, ValueError, RecursionError):
         return ()

@@ -60,6 +60,8 @@ def _rebuilt(node: Node, value: Any, kind: type) -> None:
 def _parts(make: Any, arguments: Any, state: Any = None, items: Any = None, pairs: Any = None, *rest: Any) -> list[Any]:
     """What `__reduce_ex__` gave, with its iterators read."""
     listed = None if items is None else _read(items)
+    if type(state) is tuple and state and type(state[-1]) is dict and not state[-1]:
+        state = (*state[:-1], None)  # a partial whose empty `__dict__` somebody has looked at
     return [make, arguments, state, listed, None if pairs is None else [list(p) for p in _read(pairs)], *rest]
 
 

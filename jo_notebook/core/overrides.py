@@ -24,6 +24,8 @@ def accepted(graph: Graph, known: Known, plan: Plan, name: str) -> Record | None
     if record is None or not decision.held:
         raise UsageError(f"{name} has no result to accept: run it first, with %materialize {name}.")
     own = [reason.text for reason in decision.reasons if reason.kind not in ("upstream", "asked")]
+    if decision.override == "pinned":
+        own = [text for text in decision.overridden if not text.startswith("upstream ")]
     if not own:
         return None
     versions = {step: _version(known, plan, step) for step in graph.parents(name)}

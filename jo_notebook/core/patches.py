@@ -1,30 +1,106 @@
-"""What is loaded and is not what its text says: a module's function or constant that was replaced in the notebook."""
+"""What is loaded and is not what its text says: a module's function, class or value that was changed at run time.
+
+Where the text tells what a name holds (a plain `def`, a literal) the loaded thing is compared with the text; anywhere
+else with what the name held right after the module was loaded (`Held`). What is as it was has no digest, so that a
+kernel which has not loaded the module says the same.
+"""
 
 from __future__ import annotations
 
 import ast
+import functools
+import time
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
-from types import CodeType, FunctionType, ModuleType
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from jo_notebook.core.fingerprint import digest_of
-from jo_notebook.core.homes import Find, Kind, names_of
-from jo_notebook.core.reaching import Bound, Name, Piece
-from jo_notebook.core.slices import UNREADABLE, Chain, outline_of, problem_of, quietly, uses_of
-from jo_notebook.core.version import code_digest, lenient_version, version_of
+from jo_notebook.core.homes import Find, Home, Kind, kind_of, names_of
+from jo_notebook.core.kinds import is_named, members_of, module_of, mro_of, name_of
+from jo_notebook.core.reaching import Bound, Name, Piece, absolute
+from jo_notebook.core.slices import UNREADABLE, Chain, Statement, outline_of, problem_of, quietly, uses_of
+from jo_notebook.core.version import code_digest, is_opaque, lenient_version, version_of
 
 DEF = ("def ", "async def ")
+DEFS = (*DEF, "class ", "@")
 WRAPPED = frozenset({"__new__", "__init_subclass__", "__class_getitem__"})
+SLOW = 0.02  # seconds for one value of a module: from there on it is told as untracked
+BUDGET = 1.0  # seconds for all values of a module, once when it is loaded
+LARGE = 100_000  # elements
+HEAVY = 100_000_000  # bytes
+FIXED = frozenset(
+    {
+        *(bool, int, float, complex, str, bytes, range, type(None), type(Ellipsis), type(NotImplemented)),
+        *(BuiltinFunctionType, CodeType, ModuleType),
+    }
+)
+SCALARS = (bool, int, float, complex, str, bytes, type(None))
+DATA = ("builtins", "collections", "types", "numpy", "pandas", "polars", "pyarrow", "datetime", "decimal", "pathlib")
+METHODS_OF = {
+    "pandas": ("DataFrame", "Series", "Index"),
+    "polars": ("DataFrame", "LazyFrame", "Series", "Expr"),
+    "xarray": ("DataArray", "Dataset"),
+}
+"""Classes whose methods people add in their notebooks, and use on values that have no name in the text."""
+
+ABSENT = object()
 Live = Callable[[str], ModuleType | None]
+State = tuple[object, ...]
+"""What is compared within one process to see whether a value was changed."""
 
 
-def patched(pieces: Iterable[Piece], find: Find, live: Live) -> dict[Name, str]:
-    """Digests of the loaded things that are not what the text of their module says, by module and name.
+@dataclass(slots=True)
+class Held:
+    """What a loaded module held right after it was loaded, or as soon after that as it was seen.
 
-    Compared are functions and methods without decorators, and names bound once to a literal that the module
-    itself never changes in place. `find` gives the text that is loaded.
+    `settled` is what its own code made of a name while a step ran, with the digest that the name had before.
+    `unseen` are the names that nothing is told of: their values take too long, or are another each time.
+    `altered` are the names that other modules may change while they are imported: the text alone does not tell.
+    """
+
+    first: dict[str, State] = field(default_factory=dict)
+    settled: dict[str, tuple[State, str]] = field(default_factory=dict)
+    unseen: set[str] = field(default_factory=set)
+    altered: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, module: ModuleType) -> Held:
+        """What a module holds now."""
+        held, began = cls(), time.perf_counter()
+        for name, value in list(names_of(module).items()):
+            if not name.startswith("__"):
+                if time.perf_counter() - began > BUDGET:
+                    held.unseen.add(name)
+                    continue
+                state = held.state(name, value)
+                if state is not None and (_is_steady(value) or state == held.state(name, value)):
+                    held.first[name] = state
+                else:
+                    held.unseen.add(name)
+        return held
+
+    def state(self, name: str, value: object) -> State | None:
+        """The state of what a name holds now; None where that is not looked at."""
+        if name in self.unseen:
+            return None
+        began = time.perf_counter()
+        state = None if _is_large(value) or is_opaque(value) else _state(value)
+        if state is None or time.perf_counter() - began > SLOW:
+            self.unseen.add(name)
+        return state
+
+
+HeldBy = Callable[[str], Held | None]
+
+
+def patched(pieces: Iterable[Piece], find: Find, live: Live, held: HeldBy | None = None) -> dict[Name, str]:
+    """Digests of the loaded things that are not what their module brought, by module and name.
+
+    `find` gives the text that is loaded, `held` what a module held when it was loaded. Without that, compared are
+    plain functions and methods, and names bound once to a literal that the module itself never changes in place.
     """
     found: dict[Name, str] = {}
     for piece in pieces:
@@ -32,12 +108,62 @@ def patched(pieces: Iterable[Piece], find: Find, live: Live) -> dict[Name, str]:
         home = find(piece.module) if module is not None else None
         if module is None or home is None or home.kind is not Kind.LOCAL or not home.text:
             continue
-        names = names_of(module)
-        if piece.name in names:
-            digest = _other_digest(names[piece.name], home.text, piece.name)
-            if digest:
-                found[piece.module, piece.name] = digest
+        digest = other_digest(module, home.text, piece.name, held(piece.module) if held is not None else None)
+        if digest:
+            found[piece.module, piece.name] = digest
     return found
+
+
+def unseen(pieces: Iterable[Piece], held: HeldBy) -> tuple[Name, ...]:
+    """The pieces that hold values which nobody compares with what their module brought: to be told as untracked."""
+    rows = ((piece.module, piece.name, held(piece.module)) for piece in pieces if piece.name)
+    return tuple((module, name) for module, name, what in rows if what is not None and name in what.unseen)
+
+
+def other_digest(module: ModuleType, text: str, name: str, held: Held | None) -> str:
+    """A digest of what a name holds where the module did not bring it; empty where it did, or where nobody can tell."""
+    names, told = names_of(module), _told(text)
+    if name not in names:
+        return digest_of("patched", "gone") if held is not None and name in held.first else ""
+    value = names[name]
+    if name in told.literals:
+        return _other_literal(value, told, name, held)
+    odd: tuple[str, ...] = ()
+    if name in told.functions:
+        odd = _odd_codes({name: value}, {name: told.functions[name]})
+    elif name in told.methods and isinstance(value, type):
+        odd = _odd_codes(members_of(value), told.methods[name])
+    if held is None:
+        return digest_of("patched", *odd) if odd else ""
+    return _since_load(name, value, held, odd)
+
+
+def can_settle(module: ModuleType, text: str, name: str) -> bool:
+    """Whether what a name holds may be changed by the module's own code when that is called: a memo, a registry."""
+    told, value = _told(text), names_of(module).get(name)
+    if name in told.written or type(value) in (FunctionType, functools.partial):
+        return True
+    if isinstance(value, type):
+        return type(value) is not type or _changes_itself(value, told, str(names_of(module).get("__name__")))
+    return name not in told.literals and module_of(type(value)).partition(".")[0] not in DATA
+
+
+def _changes_itself(kind: type, told: _Told, module: str) -> bool:
+    """Whether methods change what the class holds for all its objects: `self.memo[key] = value`."""
+    bases = [base for base in mro_of(kind) if base is not object and not is_named(base)]
+    inside = {member for base in bases for member in members_of(base)}
+    return any(
+        module_of(base) != module or not inside.isdisjoint(told.on_self.get(name_of(base), ())) for base in bases
+    )
+
+
+def state_of(value: object) -> object | None:
+    """What is cheap to compare of a value that may be changed in place; None where its identity tells all.
+
+    Of a function the code, the defaults and the attributes; of a class its members; of anything else a version.
+    What is too large for that has none either, nor has what its use changes (a stream, a random generator).
+    """
+    return None if type(value) in FIXED or _is_large(value) or is_opaque(value) else _state(value)
 
 
 def comes_from_another_text(module: ModuleType, text: str, path: str) -> bool:
@@ -51,70 +177,252 @@ def comes_from_another_text(module: ModuleType, text: str, path: str) -> bool:
     )
 
 
-def patched_attributes(texts: Iterable[str], bound: Bound, live: Live) -> dict[Name, Any]:
-    """The notebook's own functions and classes that sit in modules, of all that Python sources read there.
+# -- what the notebook put into modules that nobody edits ----------------------------------------------
 
-    `np.random.rand = fake` gives {("numpy.random", "rand"): fake} for a text that reads `np.random.rand`. Looks
-    into the modules' own names only: no code of theirs runs.
+
+def patched_attributes(
+    texts: Iterable[str], bound: Bound, live: Live, notebook: Mapping[str, Any] | None = None
+) -> dict[Name, Any]:
+    """What sits in modules and may have been put there by the notebook, of all that Python sources read there.
+
+    `np.random.rand = fake` gives {("numpy.random", "rand"): fake} for a text that reads `np.random.rand`, and
+    `pd.DataFrame.clean = f` gives {("pandas.DataFrame", "clean"): f} for one that reads `.clean`. Plain values
+    of modules that nobody edits (`math.pi`) are told as they are, since nothing says where those came from.
+    `notebook` is the namespace of the cells. Looks into the modules' own names only: no code of theirs runs.
     """
+    homes = [names for names in (notebook, _names_of_main(live)) if names is not None]
     found: dict[Name, Any] = {}
+    for where, value, plain in _places(texts, bound, live):
+        if (plain and _is_scalar(value)) or _is_of_notebook(value, homes):
+            found[where] = value
+    return found
+
+
+def attributes_read(texts: Iterable[str], bound: Bound, live: Live | None = None) -> set[Name]:
+    """The attributes of modules that Python sources read, as far as names tell: what a replacement would change.
+
+    With `live` those inside of modules and classes too, where `value_at` finds them.
+    """
+    texts = list(texts)
+    found: set[Name] = set()
     for text in texts:
         uses = uses_of(text)
+        found.update((bound[c[0]][0], bound[c[0]][1] or c[1]) for c in uses.chains if c[0] in bound and len(c) > 1)
+    if live is not None:
+        found.update(where for where, _, _ in _places(texts, bound, live))
+        for where, names in _classes(live):
+            found.update((where, name) for text in texts for name in _attributes(text) if name not in names)
+    return found
+
+
+def value_at(where: Name, live: Live) -> object:
+    """What stands at a place that `attributes_read` told, in a module or a class; ABSENT where nothing does."""
+    owner, name = where
+    module = live(owner)
+    if module is not None:
+        return names_of(module).get(name, ABSENT)
+    path, _, tail = owner.rpartition(".")
+    module = live(path) if path else None
+    kind = names_of(module).get(tail) if module is not None else None
+    return members_of(kind).get(name, ABSENT) if isinstance(kind, type) else ABSENT
+
+
+def _places(texts: Iterable[str], bound: Bound, live: Live) -> Iterator[tuple[Name, Any, bool]]:
+    """Where sources read in modules, what stands there, and whether plain values count."""
+    attributes: set[str] = set()
+    for text in texts:
+        uses = uses_of(text)
+        attributes.update(_attributes(text))
         for chain in uses.chains:
             if chain[0] in bound:
                 where, attribute = bound[chain[0]]
-                _follow(live(where), (*((attribute,) if attribute else ()), *chain[1:]), found)
+                yield from _follow(live(where), (*((attribute,) if attribute else ()), *chain[1:]))
         for imported, chains in uses.imports:
             if not imported.level:
                 where = imported.name if imported.chained else imported.module
                 first = (imported.attribute,) if imported.attribute else ()
                 for chain in chains or [()]:
-                    _follow(live(where), (*first, *chain), found)
-    return found
+                    yield from _follow(live(where), (*first, *chain))
+    for where, names in _classes(live):
+        yield from (((where, name), names[name], False) for name in sorted(attributes) if name in names)
 
 
-def attributes_read(texts: Iterable[str], bound: Bound) -> set[Name]:
-    """The attributes of modules that Python sources read, as far as names tell: what a replacement would change."""
-    found: set[Name] = set()
-    for text in texts:
-        uses = uses_of(text)
-        found.update((bound[c[0]][0], bound[c[0]][1] or c[1]) for c in uses.chains if c[0] in bound and len(c) > 1)
-    return found
-
-
-def _follow(module: ModuleType | None, chain: Chain, found: dict[Name, Any]) -> None:
+def _follow(module: Any, chain: Chain) -> Iterator[tuple[Name, Any, bool]]:
     for attribute in chain:
+        if isinstance(module, type):
+            yield from _in_class(module, attribute)
+            return
         if not isinstance(module, ModuleType):
             return
-        value = names_of(module).get(attribute)
-        if _is_of_notebook(value):
-            found[str(names_of(module).get("__name__", "")), attribute] = value
+        names = names_of(module)
+        if attribute not in names:
+            return
+        name = str(names.get("__name__", ""))
+        value = names[attribute]
+        plain = not attribute.startswith("__") and kind_of(name) in (Kind.STANDARD, Kind.INSTALLED)
+        yield (name, attribute), value, plain
         module = value
+    if isinstance(module, type):
+        yield from _in_class(module, "")
 
 
-def _is_of_notebook(value: Any) -> bool:
-    if isinstance(value, FunctionType):
-        return value.__module__ == "__main__"
-    return isinstance(value, type) and type.__getattribute__(value, "__dict__").get("__module__") == "__main__"
+def _in_class(kind: type, attribute: str) -> Iterator[tuple[Name, Any, bool]]:
+    """The members of a library's class; those of a local one are looked at with its module."""
+    if kind_of(module_of(kind)) in (Kind.STANDARD, Kind.INSTALLED):
+        for name, member in list(members_of(kind).items()):
+            if name == attribute or isinstance(member, FunctionType | property | staticmethod | classmethod):
+                yield (f"{module_of(kind)}.{name_of(kind)}", name), member, False
 
 
-def _other_digest(value: object, text: str, name: str) -> str:
-    """A digest of the value where it is not what the text says; empty where it is, or where nobody can tell."""
-    functions, literals, methods = _functions(text), _literals(text), _methods(text)
-    if name in functions:
-        return _other_code(value, functions[name])
-    if name in methods and isinstance(value, type):
-        members = type.__getattribute__(value, "__dict__")
-        rows = [(m, _other_code(members.get(m), digests)) for m, digests in methods[name].items()]
-        return (
-            digest_of("patched", *(field for row in rows if row[1] for field in row)) if any(r[1] for r in rows) else ""
-        )
-    if name in literals:
-        version = version_of(value)
-        if version.digest == literals[name]:
+def _classes(live: Live) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for name, kinds in METHODS_OF.items():
+        module = live(name)
+        for kind in kinds if module is not None else ():
+            found = names_of(module).get(kind) if module is not None else None
+            if isinstance(found, type):
+                yield f"{name}.{kind}", members_of(found)
+
+
+@lru_cache(maxsize=2048)
+def _attributes(text: str) -> frozenset[str]:
+    """All attributes that a source names, on whatever."""
+    try:
+        with quietly():
+            tree = ast.parse(text)
+    except UNREADABLE:
+        return frozenset()
+    return frozenset(node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute))
+
+
+def _names_of_main(live: Live) -> dict[str, Any] | None:
+    main = live("__main__")
+    return None if main is None else names_of(main)
+
+
+def _is_scalar(value: object) -> bool:
+    if type(value) is tuple:
+        return len(value) <= 100 and all(type(item) in SCALARS for item in value)
+    return type(value) in SCALARS
+
+
+def _is_of_notebook(value: Any, homes: list[Any], depth: int = 3) -> bool:
+    """Whether it is the notebook's own code, or something that wraps that."""
+    kind = type(value)
+    if kind is FunctionType:
+        return value.__module__ == "__main__" or any(value.__globals__ is home for home in homes)
+    if isinstance(value, type):
+        return module_of(value) == "__main__"
+    if module_of(kind) in ("__main__", "unittest.mock"):
+        return True
+    if kind in FIXED or depth == 0:
+        return False
+    inside: list[Any] = []
+    if kind in (staticmethod, classmethod):
+        inside = [value.__func__]
+    elif kind is property:
+        inside = [value.fget, value.fset, value.fdel]
+    elif kind is functools.partial:
+        inside = [value.func, *value.args, *value.keywords.values()]
+    elif kind is MethodType:
+        inside = [value.__func__, value.__self__]
+    elif _is_wrapper(value):
+        inside = list(object.__getattribute__(value, "__dict__").values())  # an accessor, a cache around a function
+    return any(_is_of_notebook(item, homes, depth - 1) for item in inside)
+
+
+def _is_wrapper(value: object) -> bool:
+    """An object with a few attributes, of which one is code."""
+    try:
+        own = object.__getattribute__(value, "__dict__")
+    except Exception:  # noqa: BLE001 - it has none, or a class that raises
+        return False
+    return type(own) is dict and len(own) <= 20 and any(isinstance(v, FunctionType | type) for v in own.values())
+
+
+# -- states of values ----------------------------------------------------------------------------------
+
+
+def _state(value: Any) -> State:
+    kind = type(value)
+    if kind is FunctionType:
+        if not (value.__defaults__ or value.__kwdefaults__ or value.__dict__ or value.__closure__):
+            return (value.__code__, "")
+        return (value.__code__, lenient_version(value, told=(id(value),), reads=False).digest)
+    if isinstance(value, type) and not is_named(value):
+        functions = _functions_in(value)
+        rest = lenient_version(value, told=[id(f) for f in functions], reads=False)
+        return (*(f.__code__ for f in functions), rest.digest)
+    return (lenient_version(value, reads=False).digest,)
+
+
+def _functions_in(kind: type) -> list[FunctionType]:
+    """The functions right inside of a class and its bases, through what methods are wrapped in."""
+    found: list[FunctionType] = []
+    for base in mro_of(kind):
+        if base is not object and not is_named(base):
+            for member in members_of(base).values():
+                found += [f for f in _unwrapped(member) if type(f) is FunctionType]
+    return found
+
+
+def _unwrapped(member: Any) -> tuple[object, ...]:
+    if type(member) in (staticmethod, classmethod):
+        return (member.__func__,)
+    if type(member) is property:
+        return (member.fget, member.fset, member.fdel)
+    return (member,)
+
+
+def _is_steady(value: object) -> bool:
+    """Whether it is of a kind that says the same of itself each time it is asked."""
+    return type(value) in FIXED or isinstance(value, FunctionType | type)
+
+
+def _is_large(value: Any) -> bool:
+    kind = type(value)
+    if kind in (list, dict, set, frozenset, tuple):
+        return len(value) > LARGE
+    if kind in (str, bytes, bytearray):
+        return len(value) > HEAVY
+    size = getattr(value, "nbytes", 0) if module_of(kind) == "numpy" else 0
+    return type(size) is int and size > HEAVY
+
+
+def _since_load(name: str, value: object, held: Held, odd: tuple[str, ...] = ()) -> str:
+    """The digest of what differs from what the module held when it was loaded, and (`odd`) from its text."""
+    state = held.state(name, value)
+    if name in held.settled and held.settled[name][0] == state:
+        return held.settled[name][1]
+    if state is None or held.first.get(name) == state:
+        return digest_of("patched", *odd) if odd else ""
+    same = {id(code) for code in held.first.get(name, ()) if isinstance(code, CodeType)}
+    functions = _functions_in(value) if isinstance(value, type) else []
+    told = [id(f) for f in functions if id(f.__code__) in same]
+    return digest_of("patched", *odd, lenient_version(value, told=told).digest)
+
+
+def _other_literal(value: object, told: _Told, name: str, held: Held | None) -> str:
+    """The same for a name that the text binds to a literal."""
+    version = version_of(value)
+    if version.digest == told.literals[name]:
+        return ""
+    written = name in told.written
+    if held is not None:
+        if name in held.settled and held.settled[name][0] == held.state(name, value):
+            return held.settled[name][1]
+        if (name in held.altered or name in told.altered) and (
+            name in held.unseen or held.first.get(name) == _state(value)
+        ):
             return ""
-        return digest_of("patched", (version if version.exact else lenient_version(value)).digest)
-    return ""
+    elif written:
+        return ""
+    return digest_of("patched", (version if version.exact else lenient_version(value)).digest)
+
+
+def _odd_codes(names: Mapping[str, Any], told: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
+    """The names that do not hold the functions of the text, and digests of what they hold."""
+    rows = ((name, _other_code(names.get(name), digests)) for name, digests in told.items())
+    return tuple(field for name, digest in rows if digest for field in (name, digest))
 
 
 def _other_code(value: object, digests: frozenset[str]) -> str:
@@ -129,13 +437,58 @@ def _digest_of_code(code: CodeType) -> str:
     return code_digest(code)
 
 
+# -- what the text of a module tells -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What names hold by a module's text.
+
+    `functions` and `methods` are digests of code, `literals` of values. `written` are the names that its code
+    changes when it is called, `altered` those of them that it may change while it is imported; `on_self` what the
+    methods of a class change on their object.
+    """
+
+    functions: Mapping[str, frozenset[str]]
+    methods: Mapping[str, Mapping[str, frozenset[str]]]
+    literals: Mapping[str, str]
+    written: frozenset[str]
+    altered: frozenset[str]
+    on_self: Mapping[str, frozenset[str]]
+
+
+@lru_cache(maxsize=512)
+def _told(text: str) -> _Told:
+    if problem_of(text):
+        return _Told({}, {}, {}, frozenset(), frozenset(), {})
+    outline = outline_of(text)
+    written = {chain[0] for statement in outline.statements for chain in statement.changes}
+    on_self = {
+        s.binds[0]: frozenset(c[1] for c in s.changes if len(c) > 1 and c[0] in ("self", "cls"))
+        for s in outline.statements
+        if s.binds and _is_def(s)
+    }
+    return _Told(_functions(text), _methods(text), _literals(text), frozenset(written), _altered(text), on_self)
+
+
+def _is_def(statement: Statement) -> bool:
+    return statement.text.startswith(DEFS)
+
+
 @lru_cache(maxsize=512)
 def _functions(text: str) -> Mapping[str, frozenset[str]]:
     """The digests of the functions that a module's text compiles to, of those that are one plain `def`."""
     if problem_of(text):
         return {}
-    plain = {n for n, rows in outline_of(text).bindings.items() if len(rows) == 1 and rows[0].text.startswith(DEF)}
+    rows = ((n, _binding(n, rows)) for n, rows in outline_of(text).bindings.items())
+    plain = {n for n, row in rows if row is not None and row.text.startswith(DEF)}
     return {name: frozenset(map(code_digest, codes)) for name, codes in _inner(_module_code(text), plain).items()}
+
+
+def _binding(name: str, rows: Iterable[Statement]) -> Statement | None:
+    """The one statement that binds a name when the module is imported; None where there is not just one."""
+    rows = [row for row in rows if not (_is_def(row) and row.binds[0] != name)]  # a function that says `global`
+    return rows[0] if len(rows) == 1 else None
 
 
 @lru_cache(maxsize=512)
@@ -143,8 +496,8 @@ def _methods(text: str) -> Mapping[str, Mapping[str, frozenset[str]]]:
     """The same for the methods of its classes."""
     if problem_of(text):
         return {}
-    rows = outline_of(text).bindings
-    classes = {n: row[0].text for n, row in rows.items() if len(row) == 1 and row[0].text.startswith("class ")}
+    rows = ((n, _binding(n, rows)) for n, rows in outline_of(text).bindings.items())
+    classes = {n: row.text for n, row in rows if row is not None and row.text.startswith("class ")}
     found = {}
     for name, codes in _inner(_module_code(text), classes).items():
         plain = _plain_methods(classes[name])
@@ -180,17 +533,15 @@ def _inner(code: CodeType, names: Container[str]) -> dict[str, list[CodeType]]:
 
 @lru_cache(maxsize=512)
 def _literals(text: str) -> Mapping[str, str]:
-    """The versions of the literals that names of a module are bound to, where nothing in it changes them."""
+    """The versions of the literals that names of a module are bound to."""
     if problem_of(text):
         return {}
-    outline = outline_of(text)
-    changed = {chain[0] for statement in outline.statements for chain in statement.changes}
     found = {}
-    for name, rows in outline.bindings.items():
-        if len(rows) == 1 and name not in changed and not name.startswith("__"):
-            digest = _literal(rows[0].text, name)
-            if digest:
-                found[name] = digest
+    for name, rows in outline_of(text).bindings.items():
+        row = None if name.startswith("__") else _binding(name, rows)
+        digest = _literal(row.text, name) if row is not None else ""
+        if digest:
+            found[name] = digest
     return found
 
 
@@ -205,3 +556,52 @@ def _literal(text: str, name: str) -> str:
         return version_of(ast.literal_eval(node.value)).digest
     except UNREADABLE:
         return ""
+
+
+@lru_cache(maxsize=512)
+def _altered(text: str) -> frozenset[str]:
+    """The names that what runs while a module is imported may change in place, in it or in what it calls."""
+    found: set[str] = set()
+    called: set[str] = set()
+    for statement in outline_of(text).statements:
+        runs = [*statement.runs, *statement.alters, *(() if _is_def(statement) else statement.uses.chains)]
+        called.update(chain[0] for chain in runs)
+        changes = statement.alters if _is_def(statement) else statement.changes
+        found.update(chain[0] for chain in changes)
+    return frozenset(found | _changed_by(text, called))
+
+
+def _changed_by(text: str, called: Iterable[str]) -> set[str]:
+    """The names of a module that the code of some of its names may change when it is called."""
+    outline = outline_of(text)
+    found: set[str] = set()
+    waiting, seen = list(called), set()
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            for binding in outline.bindings.get(name, ()):
+                found.update(chain[0] for chain in binding.changes)
+                waiting += [chain[0] for chain in binding.uses.chains]
+    return found
+
+
+def altered_by_import(module: str, text: str, other: str, home: Home) -> set[str]:
+    """The names of a module that another one may change while that one is imported: `@core.register`, `core.X = 1`."""
+    if problem_of(home.text) or problem_of(text):
+        return set()
+    outline = outline_of(home.text)
+    bound: dict[str, Chain] = {}
+    for imported in outline.imports:
+        full = absolute(imported, other, home.is_package)
+        if full == module:
+            bound[imported.name] = (imported.attribute,) if imported.attribute else ()
+        elif f"{full}.{imported.attribute}" == module:
+            bound[imported.name] = ()
+    found: set[str] = set()
+    for statement in outline.statements if bound else ():
+        at_once = statement.acts or (statement.runs and not _is_def(statement))
+        for chain in statement.uses.chains if at_once else (*statement.runs, *statement.alters):
+            if chain[0] in bound:
+                found.update((*bound[chain[0]], *chain[1:])[:1])
+    return found | _changed_by(text, found)

@@ -14,6 +14,9 @@ from jo_notebook.core.slices import Chain, Import, Outline, Statement, Uses, out
 from jo_notebook.core.source import is_builtin
 
 ABSENT = "not installed"
+GONE = "its file is gone"
+"""The problem of a loaded module that was there and is not any more."""
+
 Name = tuple[str, str]
 """A module and a name in it."""
 
@@ -267,7 +270,7 @@ class ReachWalk:
         self._packages.add((home.distribution or module.partition(".")[0], home.version))
 
     def _missing(self, name: str, home: Home, optional: bool) -> None:
-        if optional:
+        if optional and home.problem != GONE:
             self._packages.add((name, ABSENT))
         else:
             self._problems[name] = home.problem or f"no module named {name}"

@@ -17,6 +17,8 @@ from jo_notebook.errors import SourceError
 Scope = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 SIMPLE = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr, ast.Return)
 MENTION = re.compile(r"[{$]\s*\{?\s*([^\W\d]\w*)")
+AT = re.compile(r"@([^\W\d]\w*)")
+FROM = re.compile(r"\b(?:from|join)\s+([^\W\d]\w*)\b(?!\s*[.(])", re.IGNORECASE)
 BRACES = re.compile(r"\{([^{}]*)\}")
 Node = TypeVar("Node", bound=ast.AST)
 
@@ -169,7 +171,9 @@ def _read_before_bound(body: Sequence[ast.stmt]) -> frozenset[str]:
         binds = set(_bound_in(statement))
         if isinstance(statement, SIMPLE):
             names = list(_scope_nodes([statement], (ast.Name,)))
-            own = {node.id for c in _scope_nodes([statement], (ast.comprehension, ast.NamedExpr)) for node in _stores(c)}
+            own = {
+                node.id for c in _scope_nodes([statement], (ast.comprehension, ast.NamedExpr)) for node in _stores(c)
+            }
             found |= {node.id for node in names if isinstance(node.ctx, ast.Load)} - own - bound
         if isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Name):
             found |= {statement.target.id} - bound
@@ -207,18 +211,51 @@ def _is_bare_constant(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
+@lru_cache(maxsize=4096)
+def mentioned_names(text: str) -> frozenset[str]:
+    """Names that Python text reads inside of strings: `!cmd {name}`, `df.query("a > @name")`, `eval("name + 1")`."""
+    return frozenset(_mentioned(ast.parse(text)))
+
+
 def _mentioned(tree: ast.AST) -> Iterator[str]:
-    """Names inside `!cmd {name}`, `%magic $name` and the Python text of a nested `%%magic`."""
     for call in ast.walk(tree):
-        if not (isinstance(call, ast.Call) and _is_shell_method(call.func)):
-            continue
-        names_a_magic = isinstance(call.func, ast.Attribute) and call.func.attr.startswith("run_")
-        for argument in call.args[1 if names_a_magic else 0 :]:
-            if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
-                yield from MENTION.findall(argument.value)
-                for expression in BRACES.findall(argument.value):
-                    yield from _names_of_text(expression.strip())
-                yield from _names_of_text(argument.value)
+        if isinstance(call, ast.Call):
+            if _is_shell_method(call.func):
+                yield from _said_to_the_shell(call)
+            else:
+                yield from _said_to_a_library(call)
+
+
+def _said_to_the_shell(call: ast.Call) -> Iterator[str]:
+    """Names inside `!cmd {name}`, `%magic $name` and the Python text of a nested `%%magic`."""
+    names_a_magic = isinstance(call.func, ast.Attribute) and call.func.attr.startswith("run_")
+    for text in _strings(call.args[1 if names_a_magic else 0 :]):
+        yield from MENTION.findall(text)
+        for expression in BRACES.findall(text):
+            yield from _names_of_text(expression.strip())
+        yield from _names_of_text(text)
+
+
+def _said_to_a_library(call: ast.Call) -> Iterator[str]:
+    """`frame.query("a > @name")`, `pd.eval("name + 1")`, `eval("name")`, `duckdb.sql("select * from name")`."""
+    method = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    of_pandas = isinstance(call.func, ast.Attribute) and getattr(call.func.value, "id", "") in ("pd", "pandas", "ne")
+    arguments = [*call.args, *(keyword.value for keyword in call.keywords)]
+    for text in _strings(arguments):
+        if method in ("query", "eval"):
+            yield from AT.findall(text)
+        if method in ("exec", "evaluate") or (method == "eval" and (of_pandas or isinstance(call.func, ast.Name))):
+            yield from _names_of_text(text.replace("@", ""))
+        if method in ("sql", "query", "execute"):
+            yield from FROM.findall(text)
+
+
+def _strings(nodes: Iterable[ast.expr]) -> Iterator[str]:
+    """The text of string arguments, also of f-strings as far as it is there."""
+    for node in nodes:
+        for part in ast.walk(node) if isinstance(node, ast.JoinedStr) else [node]:
+            if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                yield part.value
 
 
 QUIET_MAGICS = frozenset({"time", "timeit", "capture", "matplotlib", "config", "load_ext", "precision"})

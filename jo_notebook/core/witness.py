@@ -13,7 +13,7 @@ from typing import Any
 FIXED = frozenset(
     {
         *(bool, int, float, complex, str, bytes, range, type(None), type(Ellipsis), type(NotImplemented)),
-        *(BuiltinFunctionType, CodeType, ModuleType),
+        CodeType,
     }
 )
 MEMBERS = 500
@@ -25,10 +25,14 @@ Witness = tuple[object, ...]
 def witness(value: object) -> Witness | None:
     """What must be found again, item by item and by identity, for the value to be unchanged; None for no telling.
 
-    A module's witness is itself: what is in it is asked about elsewhere.
+    A function, a class or a module under a name of its own may have one: what they read is asked about under the
+    names that they read. One inside of data has none: there its version counts what it reads.
     """
     found: list[object] = []
-    return tuple(found) if _collect(value, found, DEPTH) else None
+    if issubclass(type(value), ModuleType):
+        return (value,)
+    is_code = type(value) in (FunctionType, type)
+    return tuple(found) if _collect(value, found, DEPTH, is_code=is_code) else None
 
 
 def still(before: Witness | None, value: object) -> bool:
@@ -43,7 +47,7 @@ def _is(one: object, other: object) -> bool:
     return one is other
 
 
-def _collect(value: Any, found: list[object], depth: int) -> bool:
+def _collect(value: Any, found: list[object], depth: int, *, is_code: bool) -> bool:
     """Adds the value and what it holds; False where something may change unseen."""
     if len(found) > MEMBERS or depth < 0:
         return False
@@ -51,16 +55,25 @@ def _collect(value: Any, found: list[object], depth: int) -> bool:
     found.append(value)
     if kind in FIXED:
         return True
+    if kind is BuiltinFunctionType:
+        return value.__self__ is None or isinstance(value.__self__, ModuleType)
     if kind is tuple or kind is frozenset:
-        return all(_collect(item, found, depth - 1) for item in value)
+        return all(_collect(item, found, depth - 1, is_code=is_code) for item in value)
+    return is_code and _code(value, kind, found, depth - 1)
+
+
+def _code(value: Any, kind: type, found: list[object], depth: int) -> bool:
+    """Functions, classes, and what makes methods of functions."""
     if kind is FunctionType:
-        return _function(value, found, depth - 1)
+        return _function(value, found, depth)
     if kind is type:
-        return _class(value, found, depth - 1)
+        return _class(value, found, depth)
+    if kind is ModuleType:
+        return True
     if kind in (staticmethod, classmethod):
-        return _collect(value.__func__, found, depth - 1)
+        return _collect(value.__func__, found, depth, is_code=True)
     if kind is property:
-        return all(_collect(part, found, depth - 1) for part in (value.fget, value.fset, value.fdel))
+        return all(_collect(part, found, depth, is_code=True) for part in (value.fget, value.fset, value.fdel))
     return False
 
 
@@ -74,19 +87,19 @@ def _function(value: FunctionType, found: list[object], depth: int) -> bool:
             held.append(cell.cell_contents)
         except ValueError:  # a name that is not bound yet
             found.append(cell)
-    return all(_collect(item, found, depth) for item in held)
+    return all(_collect(item, found, depth, is_code=True) for item in held)
 
 
 def _class(value: type, found: list[object], depth: int) -> bool:
     if value.__module__ not in ("__main__",):
         return True  # a library's class is known by its name; a local module's by its text
     members = vars(value)
-    if len(members) > MEMBERS or not all(_collect(base, found, depth) for base in value.__bases__):
+    if len(members) > MEMBERS or not all(_collect(base, found, depth, is_code=True) for base in value.__bases__):
         return False
     for name, item in members.items():
         found.append(name)
         if name in ("__dict__", "__weakref__", "__annotations__", "__static_attributes__"):
             continue
-        if not _collect(item, found, depth):
+        if not _collect(item, found, depth, is_code=True):
             return False
     return True

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jo_notebook.core.definition import Definition
+from jo_notebook.core.files import as_option
 from jo_notebook.core.fingerprint import digest_of
 from jo_notebook.engine.files import Files
 from jo_notebook.engine.seeds import seeded
@@ -87,9 +88,9 @@ def _suggest(
 ) -> None:
     """Hidden inputs become rows for the record and suggestions with the option to paste."""
     name = definition.name
-    opened = [path for path in seen.opened if not _is_declared(path, (*definition.reads, *definition.writes))]
+    opened = [path for path in seen.opened if not files.cover((*definition.reads, *definition.writes), path)]
     variables = [variable for variable in seen.env if variable not in definition.env]
-    written = [path for path in seen.written if not _is_declared(path, definition.writes)]
+    written = [path for path in seen.written if not files.cover(definition.writes, path)]
     attention.hidden = (
         *(("file", path, _digest(path, files)) for path in opened),
         *(("env", variable, _value(variable)) for variable in variables),
@@ -107,18 +108,6 @@ def _suggest(
         attention.notes.append(
             f"{name} wrote the notebook's {_some(bound)}: other steps see what ran last; return it instead"
         )
-
-
-def _is_declared(path: str, declared: tuple[str, ...]) -> bool:
-    """Whether a file is one of those declared, in one of the directories, or found by one of the patterns."""
-    import fnmatch
-
-    mine = os.path.abspath(path)
-    for each in declared:
-        place = os.path.abspath(os.path.expanduser(each))
-        if mine == place or mine.startswith(place.rstrip(os.sep) + os.sep) or fnmatch.fnmatch(mine, place):
-            return True
-    return False
 
 
 def _digest(path: str, files: Files) -> str:
@@ -140,4 +129,4 @@ def _some(words: list[str]) -> str:
 
 
 def _option(words: list[str]) -> str:
-    return " ".join(f'"{word}"' if " " in word else word for word in words)
+    return " ".join(map(as_option, words))

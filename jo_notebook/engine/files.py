@@ -85,6 +85,12 @@ class Files:
             known = self._looked[path] = self._read_all(path, scan)
         return known.state
 
+    def cover(self, declared: Iterable[str], path: str) -> bool:
+        """Whether a file is one of those that were declared, below one of the directories, or found by a pattern."""
+        mine = os.path.join(self._base_or_nothing(), path)
+        mine = os.path.normpath(mine)
+        return any(os.path.normpath(found.path) == mine for each in declared for found in self._scan(each).found)
+
     def witnesses(self, paths: Iterable[str]) -> tuple[tuple[str, ...], ...]:
         """What to keep in a record, so that a fresh kernel need not read what has not changed: rows of strings."""
         held: dict[str, Witness] = {}

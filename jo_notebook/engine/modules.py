@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
 from jo_notebook.core.homes import Home, Kind, kind_of_path, names_of, source_of
-from jo_notebook.core.patches import comes_from_another_text
+from jo_notebook.core.patches import Held, State, altered_by_import, can_settle, comes_from_another_text, other_digest
+from jo_notebook.core.reaching import GONE, Name
 from jo_notebook.core.slices import UNREADABLE, outline_of, problem_of
 from jo_notebook.engine import finding
 from jo_notebook.engine.finding import Place
-from jo_notebook.engine.reloading import Reload
+from jo_notebook.engine.reloading import Reload, Reloaded
 
 RACY = 2_000_000_000
 Stat = tuple[int, ...]
@@ -39,12 +41,16 @@ class _Noted:
     """A loaded local module: its spec tells whether it was loaded anew, `read` is its text as it was seen first.
 
     `doubtful`: what is loaded may come from another text. `home` is `read` with its problem, once that is asked for.
+    `held` is what it held then; `asked` are the other modules whose
+    import may have changed that, as far as they were looked at.
     """
 
     spec: object
     read: Home
     doubtful: bool = False
     home: Home | None = None
+    held: Held = field(default_factory=Held)
+    asked: set[str] = field(default_factory=set)
 
 
 class Modules:
@@ -90,6 +96,51 @@ class Modules:
         for name in [name for name in sys.modules.copy() if name not in self._foreign]:
             self._note(name)
 
+    def held(self, name: str) -> Held | None:
+        """What a loaded local module held when it was loaded; None for any other."""
+        noted, module = self._note(name), self.live(name)
+        if noted is None or module is None:
+            return None
+        for other in self._noted.keys() - noted.asked - {name}:
+            noted.asked.add(other)
+            for changed in altered_by_import(name, noted.read.text, other, self._noted[other].read):
+                noted.held.altered.add(changed)
+                state = noted.held.state(changed, names_of(module).get(changed))
+                if state is not None:
+                    noted.held.first[changed] = state
+        return noted.held
+
+    @contextmanager
+    def settling(self, pieces: Iterable[Name]) -> Iterator[None]:
+        """Around one run of a step, with the names of modules that it reaches, as (module, name).
+
+        What the modules' own code makes of them meanwhile (a memo that fills, a registry, a counter) counts as
+        what was there before. What an ordinary cell changes does not.
+        """
+        pieces = tuple(dict.fromkeys(pieces))
+        self.look()
+        before = {piece: self._seen_now(piece) for piece in pieces}
+        try:
+            yield
+        finally:
+            self.look()
+            for piece, (held, state, digest) in before.items():
+                after, now, _ = self._seen_now(piece)
+                if after is not None and now is not None and (after is held or held is None) and now != state:
+                    after.settled[piece[1]] = (now, digest)
+
+    def _seen_now(self, piece: Name) -> tuple[Held | None, State | None, str]:
+        """What is kept of a loaded module; the state of one of its names, if that may settle; its digest."""
+        module, noted = self.live(piece[0]), self._looked_at(piece[0])
+        text = noted.home.text if noted is not None and noted.home is not None else ""
+        held = self.held(piece[0])
+        if module is None or held is None or not text or not piece[1]:
+            return held, None, ""
+        names = names_of(module)
+        if piece[1] not in names or not can_settle(module, text, piece[1]):
+            return held, None, other_digest(module, text, piece[1], held)
+        return held, held.state(piece[1], names[piece[1]]), other_digest(module, text, piece[1], held)
+
     def edited(self, names: Iterable[str]) -> tuple[str, ...]:
         """Those of `names` that are loaded, local, and have another text on disk than the one that is loaded."""
         return tuple(name for name in dict.fromkeys(names) if self._is_edited(name))
@@ -99,27 +150,30 @@ class Modules:
         names: Iterable[str],
         namespace: dict[str, Any],
         imported: Mapping[str, tuple[str, str]] | None = None,
-    ) -> tuple[str, ...]:
+    ) -> Reloaded:
         """Loads the edited ones of `names` again, and the local modules that import them; which ones those were.
 
-        Names of `namespace` that hold a function or class of an old module get that of the new one. Other
-        values follow where `imported` says that the name was bound to that attribute; without it, where the
-        name is the same. Plain values are shared between names, and a module may hold the notebook's own data.
-        Raises JoError where a module cannot be loaded; everything stays as it was then.
+        Names of `namespace` that hold a function or class of an old module get that of the new one, and so does
+        what their values hold: containers, instances, defaults, closures, bases. Other values follow where
+        `imported` says that the name was bound to that attribute; without it, where the name is the same. Plain
+        values are shared between names, and a module may hold the notebook's own data. `left_over` of the answer
+        are the names that still hold something old. Raises JoError where a module cannot be loaded; everything
+        stays as it was then.
         """
         edited = self.edited(names)
         if not edited:
-            return ()
+            return Reloaded()
         self.look()
         local = {n: noted.read for n, noted in self._noted.items() if self.live(n) is not None}
         reload = Reload(edited, local, self.find)
         reload.run()
+        left_over = reload.rebind(namespace, imported)
         for name in reload.order:
             module = self.live(name)
             if module is not None:
-                self._noted[name] = _Noted(names_of(module).get("__spec__") or module, reload.fresh[name])
-        reload.rebind(namespace, imported)
-        return reload.order
+                spec = names_of(module).get("__spec__") or module
+                self._noted[name] = _Noted(spec, reload.fresh[name], held=Held.of(module))
+        return Reloaded(reload.order, left_over)
 
     def live(self, name: str) -> ModuleType | None:
         """The loaded module, or None; never imports."""
@@ -145,9 +199,14 @@ class Modules:
             home = replace(finding.installed_home(name, place.path, self.packages), is_package=place.is_package)
             watched = finding.packages_place(place.path)
             return _Found(home, place, watched, _stat(watched), True, self.packages)
-        problem = f"no module named {name}" if place.kind is Kind.MISSING else ""
+        problem = "" if place.kind is not Kind.MISSING else GONE if self._is_gone(name) else f"no module named {name}"
         home = Home(place.kind, name, is_package=place.is_package, problem=problem)
         return _Found(home, place, "", (), place.kind is not Kind.MISSING, self.packages)
+
+    def _is_gone(self, name: str) -> bool:
+        """Whether a module that is not found is loaded, from a file of the user's that was there."""
+        module = self.live(name)
+        return module is not None and bool(path := source_of(module)) and kind_of_path(path) is Kind.LOCAL
 
     def _note(self, name: str) -> _Noted | None:
         """A loaded local module as it was when it was loaded; None for any other."""
@@ -168,8 +227,11 @@ class Modules:
         if getattr(spec, "_initializing", False):
             return None  # it is being imported right now
         read = _read(name, finding.place_of(name))
-        noted = self._noted[name] = _Noted(spec, read, _has_other_bytecode(module, read))
-        return noted
+        fresh = _Noted(spec, read, _has_other_bytecode(module, read), held=Held.of(module))
+        if noted is not None and noted.read.text == read.text:
+            fresh.held = noted.held  # somebody loaded it again: what is new in it did not come from its text
+        self._noted[name] = fresh
+        return fresh
 
     def _looked_at(self, name: str) -> _Noted | None:
         """The same with what takes longer to tell: whether the text is valid, and whether functions come from it."""

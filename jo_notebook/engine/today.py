@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import copy
 import linecache
 import os
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from jo_notebook.core.definition import Definition
@@ -62,6 +64,7 @@ class Today:
         self._seen: dict[str, tuple[object, Witness | None]] = {}
         self._absent: set[str] = set()
         self._patches: dict[tuple[str, str], tuple[object, str]] = {}
+        self._left: dict[str, str] = {}
         self._modules_seen: object = self.modules.stamp()
         self._brought_back: dict[str, str] = {}
         self._now: tuple[str, tuple[Part, ...]] = ("", ())
@@ -114,7 +117,7 @@ class Today:
         needs = self.needs(graph, name, self.modules.find)
         self._bring_back(name, needs)
         self._load_again(needs)
-        params = dict(definition.params)
+        params = copy.deepcopy(dict(definition.params))
         inputs = [d.parameter for d in graph.dependencies[name]]
         filename = self.filename(definition) or _remembered_file(definition)
         function = compile_step(definition.source, name, [*inputs, *params], self.namespace, filename)
@@ -146,7 +149,10 @@ class Today:
             told=told,
             modules=modules,
         ) as attention:
-            yield attention
+            try:
+                yield attention
+            finally:
+                self.touch()  # it may have changed what others read
 
     def _is_own(self, filename: str) -> bool:
         """Whether code of this file is the user's: a cell, or a local module."""
@@ -154,7 +160,8 @@ class Today:
 
     def file_digest(self, path: str) -> str:
         """The digest of what a file or directory holds now."""
-        return self.files.look(path).digest
+        found = self._left[path] = self.files.look(path).digest
+        return found
 
     def define(self, graph: Graph, step: str, name: str) -> bool:
         """Brings back one name of the notebook that a step's value needs; False where nobody remembers it."""
@@ -171,8 +178,26 @@ class Today:
         return False
 
     def _bring_back(self, step: str, needs: tuple[Need, ...]) -> None:
-        for back in restore(step, needs, self.namespace):
-            self._brought_back[back] = next(need.code for need in needs if need.name == back)
+        back = restore(step, needs, self.namespace)
+        for name in back:
+            self._brought_back[name] = next(need.code for need in needs if need.name == name and need.code)
+        self._refuse_what_is_another(step, [need for need in needs if need.name in back and need.kind == "helper"])
+
+    def _refuse_what_is_another(self, step: str, needs: list[Need]) -> None:
+        """Text that was remembered need not give what was there: it may have stood in a branch that did not run."""
+        wrong = [need.name for need in needs if need.digest not in self._digests(need.name)]
+        for name in wrong:
+            del self.namespace[name]
+            self._brought_back.pop(name, None)
+        if wrong:
+            raise JoError(
+                f"{step} needs {', '.join(wrong)}, which could not be kept from the earlier session as it was: "
+                "run the cell that defines it, then try again."
+            )
+
+    def _digests(self, name: str) -> set[str]:
+        found = look_at(name, self.namespace[name], self.statement_of, self._version, self.namespace)
+        return {need.digest for need in found}
 
     # -- what a step is made of ------------------------------------------------------------------------
 
@@ -201,7 +226,7 @@ class Today:
             definition.source.reads - own - ignored,
             self.namespace,
             text=definition.source.canonical,
-            steps=own | ignored,
+            steps=ignored,
             remembered=definition.needs,
             statement=self.statement_of,
             versions=self._version,
@@ -241,6 +266,7 @@ class Today:
         self._doubt = NONE
         for known in (self._made, self._versions, self._looked, self._seen, self._absent, self._patches, self._slow):
             known.clear()
+        self._left.clear()
 
     def _look_at_modules(self) -> None:
         """What was made of modules that were edited since is forgotten."""
@@ -255,6 +281,8 @@ class Today:
             return False
         if any(not _is_same(self._in_module(*where), seen) for where, seen in self._patches.items()):
             return False
+        if any(self.files.look(path).digest != digest for path, digest in self._left.items()):
+            return False
         return all(made.files == self._state_of_files(made.of[0]) for made in self._made.values())
 
     def _still_means(self, name: str, value: object, before: Witness | None, *, glance: bool) -> bool:
@@ -263,7 +291,9 @@ class Today:
             return False
         if glance and id(value) in self._slow:
             return True
-        return still(before, value) or look_at(name, value, self.statement_of, self._version) == self._looked[name]
+        if still(before, value):
+            return True
+        return look_at(name, value, self.statement_of, self._version, self.namespace) == self._looked[name]
 
     def _state_of_files(self, definition: Any) -> object:
         """What is compared of a step's files and environment; equal as long as nothing has changed since."""
@@ -286,7 +316,8 @@ class Today:
 
     def _in_module(self, module: str, name: str) -> tuple[object, str]:
         """What stands there now; of what can be changed in place also its version."""
-        value = vars(sys.modules[module]).get(name) if module in sys.modules else None
+        home = sys.modules.get(module)
+        value = vars(home).get(name) if isinstance(home, ModuleType) else None
         return value, self._version(value).digest if type(value) in (list, dict, set) else ""
 
     def _version(self, value: object) -> Version:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +21,29 @@ from jo_notebook.store.context import Context
 
 AGAIN = "jo_notebook.interop.again"
 """The module that a clean process runs; it stands above this layer, so it is named and not imported."""
+
+
+@contextmanager
+def _kept(paths: tuple[str, ...], folder: Path) -> Iterator[None]:
+    """Files and directories are afterwards as they are now."""
+    copies = [(Path(path).expanduser(), folder / str(number)) for number, path in enumerate(paths)]
+    for path, copy in copies:
+        if path.is_dir():
+            shutil.copytree(path, copy, symlinks=True)
+        elif path.exists():
+            shutil.copy2(path, copy)
+    try:
+        yield
+    finally:
+        for path, copy in copies:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif copy.exists() or path.is_symlink() or path.is_file():
+                path.unlink(missing_ok=True)
+            if copy.is_dir():
+                shutil.copytree(copy, path, symlinks=True)
+            elif copy.exists():
+                shutil.copy2(copy, path)
 
 
 class Verdict(StrEnum):
@@ -53,13 +79,16 @@ def verify_step(graph: Graph, context: Context, plan: Plan, name: str) -> Verifi
     """
     if plan[name].availability is not Availability.AVAILABLE:
         return _not_run(name, f"it is {plan[name].availability}: materialize it first")
-    for parent in graph.parents(name):
-        if not context.held(parent):
-            return _not_run(name, f"its input {parent} is not kept: materialize {parent} first")
+    for step in (name, *graph.parents(name)):
+        record = context.record(step)
+        if record is None or not context.held(step):
+            return _not_run(name, f"{step} is not kept: materialize {step} first")
+        if record.unsaved:
+            return _not_run(name, f"{step} is in memory only, where a clean process cannot read it")
     record = context.record(name)
     assert record is not None
     numbers = {step: context.in_use(step) for step in (name, *graph.parents(name))}
-    told = _again(context.place, name, numbers)
+    told = _again(context.place, name, numbers, graph[name].writes)
     hidden = tuple((kind, what) for kind, what in told.get("hidden", ()))
     seconds = float(told.get("seconds", 0.0))
     if told.get("error"):
@@ -80,9 +109,9 @@ def _not_run(name: str, why: str) -> Verified:
     return Verified(name, Verdict.NOT_RUN, f"{name} was not run again: {why}")
 
 
-def _again(place: Path | None, name: str, numbers: dict[str, int]) -> dict[str, Any]:
-    """What the clean process says. Files that the step declares to write are put back afterwards by that process."""
-    with tempfile.TemporaryDirectory(prefix="jo_verify_") as folder:
+def _again(place: Path | None, name: str, numbers: dict[str, int], writes: tuple[str, ...]) -> dict[str, Any]:
+    """What the clean process says. What the step declares to write is put back, however that process ends."""
+    with tempfile.TemporaryDirectory(prefix="jo_verify_") as folder, _kept(writes, Path(folder)):
         answer = Path(folder, "answer.json")
         asked = {"place": str(place), "step": name, "use": numbers, "path": sys.path, "answer": str(answer)}
         env = {**os.environ, "PYTHONHASHSEED": "random", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}

@@ -6,7 +6,6 @@ Started by `engine/verify.py`: reads what to do as JSON from its input, and writ
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -50,14 +49,10 @@ def _compare(asked: dict[str, Any]) -> dict[str, Any]:
     inputs = {d.parameter: pipeline.context[d.step] for d in graph.dependencies[name]}
     function, params = today.prepare(graph, name)
     _give_a_shell(graph[name].source.python, today.namespace)
-    kept = {path: _bytes(path) for path in graph[name].writes}
     started = time.perf_counter()
-    try:
-        with today.attend(graph, name, ignored=(asked["place"],)) as attention:
-            value = call_step(function, {**inputs, **params})
-        seconds = time.perf_counter() - started
-    finally:
-        _put_back(kept)
+    with today.attend(graph, name, ignored=(asked["place"],)) as attention:
+        value = call_step(function, {**inputs, **params})
+    seconds = time.perf_counter() - started
     version = version_of(value)
     before = dict(record.writes) if record is not None else {}
     told = {
@@ -89,22 +84,8 @@ def _give_a_shell(python: str, namespace: dict[str, Any]) -> None:
         return
     from IPython.core.interactiveshell import InteractiveShell
 
-    shell = InteractiveShell.instance()
+    shell = InteractiveShell.instance(user_module=sys.modules["__main__"], user_ns=namespace)
     namespace["get_ipython"] = lambda: shell
-
-
-def _bytes(path: str) -> bytes | None:
-    """What a file holds that the step will write over; None for a directory or nothing."""
-    try:
-        return Path(os.path.expanduser(path)).read_bytes()
-    except OSError:
-        return None
-
-
-def _put_back(kept: dict[str, bytes | None]) -> None:
-    for path, content in kept.items():
-        if content is not None:
-            Path(os.path.expanduser(path)).write_bytes(content)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import ast
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
 IMPORTS = (ast.Import, ast.ImportFrom)
@@ -99,7 +100,7 @@ class Cells:
         """What `from module import *` bound, as a statement for this name alone."""
         value = self._shell.user_ns.get(name, self)
         for module in reversed(self._stars):
-            is_there = module in sys.modules and vars(sys.modules[module]).get(name) is value
+            is_there = isinstance(sys.modules.get(module), ModuleType) and vars(sys.modules[module]).get(name) is value
             if is_there and self._stars[module] > self._when.get(name, 0):
                 return f"from {module} import {name}"
         return None

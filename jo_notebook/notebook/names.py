@@ -25,6 +25,7 @@ class Names:
         self._namespace: dict[str, Any] = shell.user_ns
         self._pipeline = pipeline
         self._bound: dict[str, Any] = {}
+        self._of: dict[str, tuple[str, str]] = {}  # which result a bound value is: its run and version
         self._refused: set[str] = set()
 
     def bind_results(self) -> None:
@@ -43,7 +44,7 @@ class Names:
             if name not in self._namespace:
                 self._load(name)
             elif self._namespace[name] is self._bound.get(name, ABSENT) and "materialize" not in text:
-                self._warn_if_stale(name)
+                self._bring_up_to_date(name)
 
     def explain_missing(self, error: BaseException | None) -> None:
         """After a cell: what to do about a NameError for a step that has no value yet."""
@@ -60,6 +61,11 @@ class Names:
 
     def _bind(self, name: str, value: Any) -> None:
         self._namespace[name] = self._bound[name] = value
+        self._of[name] = self._result_of(name)
+
+    def _result_of(self, name: str) -> tuple[str, str]:
+        record = self._pipeline.context.record(name)
+        return (record.run_id, record.version) if record is not None else ("", "")
 
     def _hint(self, name: str) -> str:
         if self._pipeline.explain(name).availability is Availability.STALE:
@@ -87,8 +93,11 @@ class Names:
             self._refused.add(name)
             print(f"{name} cannot be loaded: {error}")  # noqa: T201 - shown above the cell's output
 
-    def _warn_if_stale(self, name: str) -> None:
+    def _bring_up_to_date(self, name: str) -> None:
+        """A name that holds another result than today's: today's is loaded, or it is told that there is none."""
         decision = self._pipeline.explain(name)
+        if decision.availability is Availability.AVAILABLE and self._of.get(name) != self._result_of(name):
+            self._load(name)
         if decision.availability is Availability.STALE:
             why = decision.reasons[0].text
             print(f"Note: this is an old {name} ({why}); %materialize {name} makes a new one.")  # noqa: T201 - as above

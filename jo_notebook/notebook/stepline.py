@@ -108,7 +108,7 @@ def _parser() -> Parser:
 
 def _files(words: list[str] | None) -> tuple[str, ...]:
     """Paths as they were written, each once; commas between them are welcome."""
-    paths = [word.removesuffix(",") for word in words or ()]
+    paths = [word.removesuffix(",").removeprefix(f".{os.sep}") for word in words or ()]
     if not all(path and "\0" not in path for path in paths):
         raise UsageError("A file needs a name, for instance: --reads data.csv")
     return tuple(dict.fromkeys(paths))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Protocol
 
+from jo_notebook.core.files import as_option
 from jo_notebook.core.plan import Action, Availability, Decision, Plan
 from jo_notebook.core.reasons import CODE, Reason
 from jo_notebook.core.record import Record
@@ -103,14 +104,16 @@ def explain_text(decision: Decision, causes: Sequence[tuple[str, Reason]] = ()) 
     return "\n".join(lines)
 
 
-def accept_text(before: Decision, after: Decision) -> str:
-    """What a blessing did."""
-    name = one_line(before.step)
-    if before.availability is Availability.AVAILABLE and not before.override:
+def accept_text(decision: Decision, overridden: Sequence[str]) -> str:
+    """What a blessing did: the reasons it overrides, and what is left of them."""
+    name, is_fine = one_line(decision.step), decision.availability is Availability.AVAILABLE
+    left = "" if is_fine else f"{decision.availability}: {_why(decision)}."
+    if overridden:
+        blessed = "; ".join(map(one_line, overridden))
+        return f"Accepted {name} for today's code ({blessed}).{left and f' It is still {left}'}"
+    if is_fine:
         return f"{name} is available already: there is nothing to accept."
-    blessed = "; ".join(one_line(text) for text in after.overridden) or "as it is"
-    left = "" if after.availability is Availability.AVAILABLE else f" It is still {after.availability}: {_why(after)}."
-    return f"Accepted {name} for today's code ({blessed}).{left}"
+    return f"There is nothing of its own to accept of {name}. It is {left}"
 
 
 def verify_text(results: Sequence[Verified]) -> str:
@@ -170,13 +173,7 @@ def _hidden_sentences(hidden: Sequence[tuple[str, str]]) -> list[str]:
         "written": "it wrote {0}: --writes {0} makes it part of the result",
         "global": "it wrote the notebook's {0}: return it instead",
     }
-    return [said[kind].format(_pasted(what)) for kind, what in hidden if kind in said]
-
-
-def _pasted(word: str) -> str:
-    """A word as it can be pasted into a line."""
-    safe = one_line(word)
-    return f'"{safe}"' if " " in safe else safe
+    return [said[kind].format(one_line(as_option(what))) for kind, what in hidden if kind in said]
 
 
 def _schedule(decision: Decision) -> str:

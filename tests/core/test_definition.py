@@ -154,7 +154,14 @@ def test_a_definition_of_an_older_release() -> None:
     for key in ("files", "writes", "seed", "env", "ignore", "pinned"):
         del data[key]
     after = Definition.from_json(data, trusted=True)
-    assert (after.reads, after.writes, after.seed, after.env, after.ignore, after.pinned) == ((), (), None, (), (), False)
+    assert (after.reads, after.writes, after.seed, after.env, after.ignore, after.pinned) == (
+        (),
+        (),
+        None,
+        (),
+        (),
+        False,
+    )
 
 
 @pytest.mark.parametrize("key", ["files", "writes", "env", "ignore"])

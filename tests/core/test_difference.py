@@ -36,9 +36,15 @@ class Point:
         pytest.param([1, 2], [1], "the value: 2 items → 1 items", id="fewer items"),
         pytest.param([1], (1,), "the value: [1] (list) → (1,) (tuple)", id="list and tuple"),
         pytest.param({"a": [1, {"b": 2}]}, {"a": [1, {"b": 3}]}, "['a'][1]['b']: 2 → 3", id="deep inside"),
-        pytest.param({"a": 1, "b": 2}, {"b": 2, "a": 1}, "the value: its keys are others, or in another order", id="order"),
-        pytest.param({"a": 1}, {"a": 1, "b": 2}, "the value: its keys are others, or in another order", id="a key more"),
-        pytest.param({"x": {"a": 1}}, {"x": {"b": 1}}, "['x']: its keys are others, or in another order", id="inner keys"),
+        pytest.param(
+            {"a": 1, "b": 2}, {"b": 2, "a": 1}, "the value: its keys are others, or in another order", id="order"
+        ),
+        pytest.param(
+            {"a": 1}, {"a": 1, "b": 2}, "the value: its keys are others, or in another order", id="a key more"
+        ),
+        pytest.param(
+            {"x": {"a": 1}}, {"x": {"b": 1}}, "['x']: its keys are others, or in another order", id="inner keys"
+        ),
         pytest.param({1, 2}, {1, 3}, "the value: {1, 2} → {1, 3}", id="sets"),
         pytest.param(OrderedDict(a=1), OrderedDict(a=2), "['a']: 1 → 2", id="a kind of dict"),
         pytest.param(Point(1.0, ["a"]), Point(1.0, ["b"]), ".tags[0]: 'a' → 'b'", id="a dataclass"),
@@ -46,10 +52,15 @@ class Point:
         pytest.param(np.array([1, 2]), np.array([1, 3]), "the array: 1 of 2 elements are others", id="an array"),
         pytest.param(np.array([1]), np.array([1.0]), "the array: int64(1,) → float64(1,)", id="a dtype"),
         pytest.param(np.zeros((2, 3)), np.zeros((3, 2)), "the array: float64(2, 3) → float64(3, 2)", id="a shape"),
-        pytest.param(np.array([NAN, 1]), np.array([NAN, 2]), "the array: 1 of 2 elements are others", id="NaN in an array"),
+        pytest.param(
+            np.array([NAN, 1]), np.array([NAN, 2]), "the array: 1 of 2 elements are others", id="NaN in an array"
+        ),
         pytest.param([np.array([1])], [np.array([2])], "[0]: 1 of 1 elements are others", id="an array in a list"),
         pytest.param(
-            pd.DataFrame({"a": [1], "b": [2]}), pd.DataFrame({"a": [1], "b": [3]}), "the frame: column b differs", id="column"
+            pd.DataFrame({"a": [1], "b": [2]}),
+            pd.DataFrame({"a": [1], "b": [3]}),
+            "the frame: column b differs",
+            id="column",
         ),
         pytest.param(
             pd.DataFrame({"a": [1], "b": [2]}),

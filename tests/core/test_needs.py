@@ -223,6 +223,7 @@ def test_an_untracked_name_in_a_helper_is_told() -> None:
         ("helper", "f"),
         ("global", "lock"),
         ("untracked", "lock"),
+        ("import", "threading"),  # which made the lock
     ]
 
 

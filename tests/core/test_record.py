@@ -46,7 +46,14 @@ def test_a_record_of_an_older_release() -> None:
     for key in ("writes", "files", "history", "hidden", "accepted", "forced"):
         del data[key]
     found = Record.from_json(data)
-    assert (found.writes, found.files, found.history, found.hidden, found.accepted, found.forced) == ((), (), (), (), (), False)
+    assert (found.writes, found.files, found.history, found.hidden, found.accepted, found.forced) == (
+        (),
+        (),
+        (),
+        (),
+        (),
+        False,
+    )
     assert found.output == "v1"
 
 

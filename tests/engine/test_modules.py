@@ -268,7 +268,7 @@ def test_a_module_that_was_reloaded_by_somebody_else_is_not_edited(write: Write)
     importlib.reload(module)
     modules.look()
     assert modules.edited(["features"]) == ()
-    assert modules.reload(["features"], {}) == ()
+    assert modules.reload(["features"], {}).names == ()
     assert modules.loaded("features").text == "def build(): return 20\n"
 
 
@@ -283,9 +283,9 @@ def test_an_edit_between_the_load_and_the_first_look_is_seen(write: Write) -> No
     assert modules.edited(["features"]) == ("features",)
     if not sys.dont_write_bytecode:
         assert modules.edited(["constants"]) == ("constants",)
-        assert modules.reload(["constants"], {}) == ("constants",)
+        assert modules.reload(["constants"], {}).names == ("constants",)
         assert constants.X == 3
-    assert modules.reload(["features"], {}) == ("features",)
+    assert modules.reload(["features"], {}).names == ("features",)
     assert features.build() == 2
     assert modules.edited(["features", "constants"]) == ()
 
@@ -311,7 +311,7 @@ def test_reload_follows_imports_and_binds_names_anew(write: Write) -> None:
     }
     mine = namespace["mine"]
     write("tools.py", "def clean(): return 10\nK = 6\nTABLE = [2]\nclass C: pass\n")
-    assert modules.reload(["tools", "features", "apart"], namespace) == ("tools", "features")
+    assert modules.reload(["tools", "features", "apart"], namespace).names == ("tools", "features")
     assert namespace["build"]() == 16  # type: ignore[operator]
     assert namespace["tidy"] is tools.clean is features.clean
     assert (namespace["K"], namespace["five"], namespace["TABLE"]) == (6, 5, [2])
@@ -321,7 +321,7 @@ def test_reload_follows_imports_and_binds_names_anew(write: Write) -> None:
     assert not hasattr(tools, "GONE")
     assert apart.STATE == [1]
     assert modules.edited(["tools", "features", "apart"]) == ()
-    assert modules.reload(["tools", "features"], namespace) == ()
+    assert modules.reload(["tools", "features"], namespace).names == ()
 
 
 def test_reload_is_told_which_names_were_imported(write: Write) -> None:
@@ -356,7 +356,7 @@ def test_reload_inside_of_a_package(write: Write) -> None:
     modules = Modules()
     modules.look()
     write("pkg/low.py", "def base(): return 2\n")
-    assert set(modules.reload(["pkg.low"], {})) == {"pkg", "pkg.low", "pkg.high"}
+    assert set(modules.reload(["pkg.low"], {}).names) == {"pkg", "pkg.low", "pkg.high"}
     assert pkg.base() == high.top() == pkg.low.base() == 2
     assert pkg.low is pkg.deep is sys.modules["pkg.low"]
 
@@ -387,7 +387,7 @@ def test_a_reload_that_fails_leaves_everything_as_it_was(write: Write, text: str
     assert (features.build(), namespace["clean"]) == (1, tools.clean)
     assert modules.edited(["tools"]) == ("tools",)
     write("tools.py", "def clean(): return 3\n")
-    assert modules.reload(["features", "tools"], namespace) == ("tools", "features")
+    assert modules.reload(["features", "tools"], namespace).names == ("tools", "features")
     assert features.build() == namespace["clean"]() == 3
 
 
@@ -412,7 +412,7 @@ def test_a_broken_bystander_does_not_stand_in_the_way(write: Write) -> None:
     modules.look()
     write("tools.py", "K = 2\n")
     write("features.py", "from tools import (\n")
-    assert modules.reload(["tools"], {}) == ("tools",)
+    assert modules.reload(["tools"], {}).names == ("tools",)
     assert modules.edited(["tools", "features"]) == ("features",)
 
 
@@ -434,7 +434,7 @@ def test_circular_imports_are_reloaded(write: Write) -> None:
     modules = Modules()
     modules.look()
     write("one.py", "import two\ndef f(): return 2\n")
-    assert set(modules.reload(["one"], {})) == {"one", "two"}
+    assert set(modules.reload(["one"], {}).names) == {"one", "two"}
     assert load("two").g() == 2
 
 
@@ -468,7 +468,7 @@ def test_a_quick_edit_of_the_same_size_is_loaded_in_a_real_process(tmp_path: Pat
         for number in range(2, 9):
             path.write_text(f"def build(): return {number}\\n")
             assert modules.edited(["features"]) == ("features",), number
-            assert modules.reload(["features"], {}) == ("features",)
+            assert modules.reload(["features"], {}).names == ("features",)
             assert features.build() == number, (features.build(), number)
             assert modules.edited(["features"]) == ()
         print("fine")
@@ -505,3 +505,148 @@ def test_a_users_patch_is_no_edit(write: Write) -> None:
     assert modules.edited(["features"]) == ()
     pieces = reach(["import features\nfeatures.build()\nfeatures.K"], {}, modules.loaded).pieces
     assert set(patched(pieces, modules.loaded, modules.live)) == {("features", "K"), ("features", "build")}
+
+
+# -- what the notebook's values hold of a module that is loaded again ----------------------------------
+
+OLD = """
+    import functools, enum
+    def build(x=1): return x * 10
+    def deco(f):
+        @functools.wraps(f)
+        def inner(*a): return f(*a) + 1
+        return inner
+    def other(): return 1
+    def adder(n): return lambda x: x + n
+    class Base:
+        def value(self): return 1
+        class Inner:
+            def value(self): return 1
+    class Color(enum.Enum):
+        RED = 1
+    class Slots:
+        __slots__ = ("a",)
+    class Gone: pass
+"""
+NEW = (
+    OLD.replace("x * 10", "x * 20").replace("f(*a) + 1", "f(*a) + 2").replace("x + n", "x - n").replace("=1", "=2")
+).replace("return 1", "return 2").replace('("a",)', '("a", "b")').replace("class Gone: pass", "")  # fmt: skip
+HOLDERS = """
+import functools, collections, types
+import features
+class Sub(features.Base):
+    x = 0
+class Holder:
+    make = staticmethod(features.build)
+    def __init__(self): self.f = features.build
+def by_default(b=features.build): return b()
+def by_keyword(*, b=features.build): return b()
+def closed(f): return lambda: f()
+closure = closed(features.build)
+instance, inner, sub, holder = features.Base(), features.Base.Inner(), Sub(), Holder()
+partial = functools.partial(features.build, 2)
+table, rows, pair, group = {"b": features.build}, [features.build, instance], (features.build, 1), {features.build}
+nested = {"a": [{"b": features.build}]}
+color, method = features.Color.RED, instance.value
+alias = features.build
+class Meta:
+    p = property(features.build)
+"""
+
+
+def notebook(code: str) -> dict[str, Any]:
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile(code, "<cell>", "exec"), namespace)
+    return namespace
+
+
+def test_what_values_hold_of_a_module_is_that_of_the_new_one(write: Write) -> None:
+    write("features.py", OLD)
+    features = load("features")
+    modules = Modules()
+    modules.look()
+    space = notebook(HOLDERS)
+    kept = {name: space[name] for name in ("Sub", "by_default", "table", "rows", "group", "instance", "closure")}
+    write("features.py", NEW)
+    done = modules.reload(["features"], space)
+    assert (done.names, done.left_over, bool(done)) == (("features",), (), True)
+    assert {name: space[name] for name in kept} == kept
+    assert all(space[name] is value for name, value in kept.items())
+    assert space["by_default"]() == space["by_keyword"]() == space["closure"]() == space["table"]["b"]() == 40
+    assert space["partial"]() == space["rows"][0](2) == space["nested"]["a"][0]["b"](2) == 40
+    assert space["pair"] == (features.build, 1)
+    assert space["group"] == {features.build}
+    assert space["alias"] is space["holder"].f is space["holder"].make is features.build
+    assert [space[n].value() for n in ("instance", "inner", "sub")] == [2, 2, 2]
+    assert isinstance(space["instance"], features.Base)
+    assert isinstance(space["sub"], features.Base)
+    assert space["method"]() == 2
+    assert space["color"] is features.Color.RED
+    assert space["Meta"].p.fget is features.build
+
+
+def test_what_cannot_be_brought_up_to_date_is_told(write: Write) -> None:
+    write("features.py", OLD)
+    features = load("features")
+    modules = Modules()
+    modules.look()
+    space = notebook(
+        """
+import features, collections, functools
+@features.deco
+def decorated(): return 1
+@functools.lru_cache
+@features.deco
+def cached(): return 1
+add = features.adder(2)
+slots = features.Slots()
+gone, of_gone = features.Gone, features.Gone()
+counts = collections.defaultdict(features.build)
+box = {"add": add}
+fine = features.other
+_hidden = decorated
+_1 = decorated
+big = list(range(20_000))
+"""
+    )
+    write("features.py", NEW)
+    done = modules.reload(["features"], space)
+    assert done.left_over == ("_hidden", "add", "box", "cached", "counts", "decorated", "gone", "of_gone", "slots")
+    assert space["fine"] is features.other
+    assert not Modules().reload(["features"], space)
+
+
+def test_a_wrapper_whose_code_did_not_change_may_stay(write: Write) -> None:
+    write("features.py", OLD)
+    load("features")
+    modules = Modules()
+    modules.look()
+    space = notebook("import features\n@features.deco\ndef f(): return features.build()\n")
+    write("features.py", "\n\n" + textwrap.dedent(OLD).replace("x * 10", "x * 20"))
+    assert modules.reload(["features"], space).left_over == ()
+    assert space["f"]() == 21
+
+
+def test_a_failure_while_values_are_mended_takes_everything_back(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    write("features.py", OLD)
+    features = load("features")
+    modules = Modules()
+    modules.look()
+    space = notebook(HOLDERS)
+    before, names, old = dict(space), dict(vars(features)), features.build
+    write("features.py", NEW)
+
+    class Boom(dict[str, Any]):
+        def __setitem__(self, name: str, value: object) -> None:
+            if name == "alias" and value is not old:
+                raise KeyboardInterrupt
+            super().__setitem__(name, value)
+
+    space = Boom(space)
+    with pytest.raises(KeyboardInterrupt):
+        modules.reload(["features"], space)
+    assert dict(space) == before
+    assert vars(features) == names
+    assert space["by_default"]() == space["table"]["b"]() == space["closure"]() == 10
+    assert space["instance"].value() == space["sub"].value() == 1
+    assert modules.edited(["features"]) == ("features",)

@@ -148,15 +148,28 @@ def test_files_and_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 # -- what is hard to look at ------------------------------------------------------------------------------
 
 HARD = {
-    "__reduce__ raises": "class Odd:\n    def __reduce__(self): raise ValueError('no')\n    __reduce_ex__ = lambda self, p: 1 / 0\nodd = Odd()",
-    "__eq__ raises": "class Odd:\n    def __eq__(self, other): raise ValueError('no')\n    __hash__ = None\nodd = Odd()",
+    "__reduce__ raises": (
+        "class Odd:\n    def __reduce__(self): raise ValueError('no')\n"
+        "    __reduce_ex__ = lambda self, p: 1 / 0\nodd = Odd()"
+    ),
+    "__eq__ raises": (
+        "class Odd:\n    def __eq__(self, other): raise ValueError('no')\n    __hash__ = None\nodd = Odd()"
+    ),
     "__getattr__ raises": "class Odd:\n    def __getattr__(self, name): raise RuntimeError('no')\nodd = Odd()",
-    "__getattribute__ raises": "class Odd:\n    def __getattribute__(self, name): raise RuntimeError('no')\nodd = Odd()",
+    "__getattribute__ raises": (
+        "class Odd:\n    def __getattribute__(self, name): raise RuntimeError('no')\nodd = Odd()"
+    ),
     "__repr__ raises": "class Odd:\n    def __repr__(self): raise ValueError('no')\nodd = [Odd()]",
     "__class__ raises": "class Odd:\n    @property\n    def __class__(self): raise ValueError('no')\nodd = Odd()",
-    "__len__ and __iter__ raise": "class Odd(list):\n    def __len__(self): raise ValueError('no')\n    def __iter__(self): raise ValueError('no')\nodd = Odd()",
+    "__len__ and __iter__ raise": (
+        "class Odd(list):\n    def __len__(self): raise ValueError('no')\n"
+        "    def __iter__(self): raise ValueError('no')\nodd = Odd()"
+    ),
     "__hash__ raises": "class Odd:\n    def __hash__(self): raise ValueError('no')\nodd = {'a': Odd()}",
-    "a class that answers everything": "class Odd:\n    def __getattr__(self, name): return self\n    def __call__(self, *a, **k): return self\nodd = Odd()",
+    "a class that answers everything": (
+        "class Odd:\n    def __getattr__(self, name): return self\n"
+        "    def __call__(self, *a, **k): return self\nodd = Odd()"
+    ),
     "a list that holds itself": "odd = [1]\nodd.append(odd)",
     "a dict that holds itself": "odd = {}\nodd['me'] = odd",
     "two that hold each other": "odd = []\nother = (odd,)\nodd.append(other)",
@@ -165,7 +178,10 @@ HARD = {
     "a function made by exec": "exec('def odd(x): return x + 1')",
     "a class made by exec": "exec('class odd: x = 1')",
     "a class made by type": "odd = type('Odd', (), {'x': 1})",
-    "a metaclass that raises": "class Meta(type):\n    def __eq__(cls, other): raise ValueError('no')\n    __hash__ = type.__hash__\nclass odd(metaclass=Meta): pass",
+    "a metaclass that raises": (
+        "class Meta(type):\n    def __eq__(cls, other): raise ValueError('no')\n"
+        "    __hash__ = type.__hash__\nclass odd(metaclass=Meta): pass"
+    ),
     "a partial": "import functools\nodd = functools.partial(print, 1)",
     "a deep list": "odd = []\nfor _ in range(5000):\n    odd = [odd]",
     "an open generator": "odd = (x for x in [1])",
@@ -179,7 +195,7 @@ HARD = {
 
 @pytest.mark.parametrize("what", HARD)
 def test_a_global_that_is_hard_to_look_at(what: str) -> None:
-    """Steps register, plans are made, the step runs; nothing of it raises, and a second plan says what the first did."""
+    """Steps register, plans are made, the step runs; nothing raises, and a second plan says what the first did."""
     pipeline = notebook(HARD[what])
     pipeline.add(step("A", "odd is not None\n1"))
     pipeline.add(step("B", "A + 1"))

@@ -153,7 +153,10 @@ def test_it_fails(place: Path) -> None:
 @pytest.mark.parametrize("end", ["import os\nos._exit(3)", "raise SystemExit(2)", "raise KeyboardInterrupt"])
 def test_a_process_that_ends(place: Path, end: str) -> None:
     """Whatever a step does to its process is told as its failure."""
-    body = f"import os\nif os.path.exists('ran'):\n    {end.replace(chr(10), chr(10) + '    ')}\nopen('ran', 'w').close()\n1"
+    body = (
+        f"import os\nif os.path.exists('ran'):\n"
+        f"    {end.replace(chr(10), chr(10) + '    ')}\nopen('ran', 'w').close()\n1"
+    )
     found = again(with_steps(place, step("A", body)), "A")
     assert found.verdict == "failed"
     assert found.text.startswith("A fails in a clean process: ")
@@ -283,14 +286,20 @@ def test_a_directory_that_it_writes_is_put_back(place: Path) -> None:
 
 
 def test_files_are_put_back_when_it_fails(place: Path) -> None:
-    body = "import os\nfirst = not os.path.exists('out.txt')\nopen('out.txt', 'w').write('x' if first else 'half')\n1 if first else 1 / 0"
+    body = (
+        "import os\nfirst = not os.path.exists('out.txt')\n"
+        "open('out.txt', 'w').write('x' if first else 'half')\n1 if first else 1 / 0"
+    )
     pipeline = with_steps(place, replace(step("A", body), writes=("out.txt",)))
     assert again(pipeline, "A").verdict == "failed"
     assert Path("out.txt").read_text() == "x"
 
 
 def test_files_are_put_back_when_the_process_dies(place: Path) -> None:
-    body = "import os\nfirst = not os.path.exists('out.txt')\nopen('out.txt', 'w').write('x' if first else 'half')\nfirst or os._exit(1)\n1"
+    body = (
+        "import os\nfirst = not os.path.exists('out.txt')\n"
+        "open('out.txt', 'w').write('x' if first else 'half')\nfirst or os._exit(1)\n1"
+    )
     pipeline = with_steps(place, replace(step("A", body), writes=("out.txt",)))
     assert again(pipeline, "A").verdict == "failed"
     assert Path("out.txt").read_text() == "x"

@@ -43,7 +43,10 @@ OPENED = {
     "csv, in a helper": "rows()",
     "json": "import json\njson.load(open('data.json'))",
     "an absolute path": "import os\nopen(os.path.abspath('data.csv')).read()",
-    "a thread": "import concurrent.futures as f\nwith f.ThreadPoolExecutor() as p:\n    x = p.submit(lambda: open('data.csv').read()).result()\nx",
+    "a thread": (
+        "import concurrent.futures as f\nwith f.ThreadPoolExecutor() as p:\n"
+        "    x = p.submit(lambda: open('data.csv').read()).result()\nx"
+    ),
     "read twice": "open('data.csv').read() + open('data.csv').read()",
 }
 
@@ -124,7 +127,13 @@ def test_a_file_that_changed_before_it_was_declared(here: Kernel, tmp_path: Path
         pytest.param("import importlib.resources\nimport pandas\nopen(pandas.__file__).read()[:0]", id="a library"),
         pytest.param("import zoneinfo\nstr(zoneinfo.ZoneInfo('Europe/Berlin'))", id="time zones"),
         pytest.param("import wave\n1", id="an import"),
-        pytest.param("import tempfile\nwith tempfile.TemporaryFile('w+') as f:\n    f.write('x')\n    f.seek(0)\n    x = f.read()\nx", id="a temporary file"),
+        pytest.param(
+            (
+                "import tempfile\nwith tempfile.TemporaryFile('w+') as f:\n"
+                "    f.write('x')\n    f.seek(0)\n    x = f.read()\nx"
+            ),
+            id="a temporary file",
+        ),
         pytest.param("open('own.txt', 'w').write('x')\nopen('own.txt').read()", id="what it wrote itself"),
     ],
 )
@@ -363,7 +372,9 @@ def test_a_file_that_it_does_not_write(here: Kernel) -> None:
     """A declaration that is not kept is a failure that says what to do."""
     here.run("%%step A --writes out.txt\n1", "a")
     failed = here.run("%materialize A", allow_error=True)
-    assert "A declares --writes out.txt and did not leave such a file. Write it, or drop the declaration." in failed.error
+    assert (
+        "A declares --writes out.txt and did not leave such a file. Write it, or drop the declaration." in failed.error
+    )
     assert states(here) == {"A": "failed"}
 
 

@@ -11,6 +11,7 @@ from tests.conftest import StartKernel
 from tests.journeys.asking import body, result, runs, states
 from tests.kernel import Kernel
 from tests.test_bad_input import check_one_error, flip, results_of
+from tests.test_cli import jo, notebook
 
 HELPER = "LIMIT = 2\ndef big(values):\n    return [v for v in values if v > LIMIT]"
 LOAD = "%%step Load\n" + body("Load", "[3, 1, 2, 5]")
@@ -170,7 +171,9 @@ def test_accept_what_came_from_elsewhere(three: Kernel, start_kernel: StartKerne
     """A stranger's result is not blessed before it is trusted; nothing of it is loaded."""
     theirs = tmp_path / "theirs"
     theirs.mkdir()
-    other = start_kernel(cwd=tmp_path, env={"JUPYTER_DATA_DIR": str(theirs), "JO_CONTEXT": str(tmp_path / "analysis.jo")})
+    other = start_kernel(
+        cwd=tmp_path, env={"JUPYTER_DATA_DIR": str(theirs), "JO_CONTEXT": str(tmp_path / "analysis.jo")}
+    )
     cells(other, OTHER)
     text = check_one_error(other.run("%accept Clean", allow_error=True))
     assert "elsewhere" in text
@@ -358,6 +361,19 @@ def test_a_pin_keeps_an_old_result_from_coming_back(three: Kernel, tmp_path: Pat
     assert result(three.run("Clean")) == "[3, 5]"
 
 
+def test_a_pin_of_the_notebook_holds_for_commands(three: Kernel, tmp_path: Path) -> None:
+    """`jo plan` and `jo run` keep what was pinned in the notebook, and leave the pin where it is."""
+    three.run("%pin Clean")
+    three.run("%unload_ext jo_notebook\n%reset -f")
+    notebook(tmp_path / "analysis.ipynb", "%load_ext jo_notebook", HELPER, LOAD, OTHER, COUNT)
+    planned = jo("plan", "analysis.ipynb", cwd=tmp_path)
+    assert "pinned" in planned.stdout
+    assert jo("run", "analysis.ipynb", cwd=tmp_path).returncode == 0
+    assert runs(tmp_path) == []
+    cells(three, OTHER)
+    assert "It is pinned" in three.run("%explain Clean").stdout
+
+
 def test_accept_what_is_pinned(three: Kernel) -> None:
     """What is said to be accepted is: it holds when the result is let go."""
     three.run("%pin Clean")
@@ -371,7 +387,7 @@ def test_accept_what_is_pinned(three: Kernel) -> None:
 
 
 def test_a_cell_reads_the_result_that_is_todays(three: Kernel, tmp_path: Path) -> None:
-    """Edit, run, undo: the earlier result is available again, and it is what the name gives, or the cell says otherwise."""
+    """Edit, run, undo: the earlier result is available again, and it is what the name gives, or the cell says so."""
     three.run(OTHER, "c")
     three.run("%materialize Clean")
     assert result(three.run("Clean")) == "[3]"
