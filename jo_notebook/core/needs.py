@@ -22,7 +22,9 @@ from jo_notebook.core.carried import Carried, carried, isinstance_of
 from jo_notebook.core.fingerprint import Part, code_part, digest_of
 from jo_notebook.core.homes import Find, Kind
 from jo_notebook.core.modules import reach
-from jo_notebook.core.patches import patched, patched_attributes
+from jo_notebook.core.patches import Held, patched, patched_attributes, unseen
+from jo_notebook.core.reaching import GONE
+from jo_notebook.core.slices import uses_of
 from jo_notebook.core.source import canonical_text, free_names, is_builtin, mentioned_names
 from jo_notebook.core.version import (
     Version,
@@ -100,14 +102,16 @@ def resolve(
     looked: MutableMapping[str, list[Need]] | None = None,
     find: Find | None = None,
     loaded: Find | None = None,
+    held: Callable[[str], Held | None] = lambda module: None,
 ) -> tuple[Need, ...]:
     """Everything that `names` stand for in the notebook, helpers of helpers included.
 
     A name that the namespace does not have is taken from `remembered` (a fresh kernel has not run the
     cells yet); one that nobody knows is left out. `steps` are not looked up: their values come in as
     inputs. `looked` keeps what was found in the namespace, for the next call over the same one. With `find`, what
-    the step's `text` and its helpers reach in modules is told too; `loaded` gives modules as this process has them.
-    Runs nothing of the user's, except what a value's own `__reduce__` does.
+    the step's `text` and its helpers reach in modules is told too; `loaded` gives modules as this process has them,
+    and `held` what they held when they were loaded. Runs nothing of the user's, except what a value's own
+    `__reduce__` does.
     """
     known: dict[str, list[Need]] = {}
     for need in remembered:
@@ -135,7 +139,9 @@ def resolve(
     texts = [text, *(need.code for need in needs if need.kind == "helper")]
     if any(map(reads_docs, texts)):
         needs = [_with_docs(need) for need in needs]
-    return (*needs, *(_outside(needs, texts, find, loaded or find, statement) if find is not None else ()))
+    if find is None:
+        return tuple(needs)
+    return (*needs, *_outside(needs, texts, find, loaded or find, held, namespace, statement))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -150,14 +156,40 @@ def imports_bound(needs: Iterable[Need]) -> dict[str, tuple[str, str]]:
     return {name: where for name, where in rows if where is not None}
 
 
-def _outside(needs: Iterable[Need], texts: list[str], find: Find, loaded: Find, statement: Statement) -> list[Need]:
+DRAWS = (
+    *("random", "randint", "randrange", "choice", "choices", "shuffle", "sample", "uniform", "gauss", "normalvariate"),
+    *("rand", "randn", "random_sample", "permutation", "normal", "poisson", "binomial", "exponential", "bytes"),
+)
+SOURCES_OF_CHANCE = ("random", "numpy.random")
+
+
+def uses_chance(texts: Iterable[str], bound: Mapping[str, tuple[str, str]]) -> bool:
+    """Whether code draws from the random numbers that the whole process shares, as far as names tell."""
+    chains = ((bound[c[0]], c[1:]) for text in texts for c in uses_of(text).chains if c[0] in bound)
+    dotted = (".".join(filter(None, (*where, *rest))) for where, rest in chains)
+    split = (name.rpartition(".") for name in dotted)
+    return any(place in SOURCES_OF_CHANCE and name in DRAWS for place, _, name in split)
+
+
+def _outside(
+    needs: Iterable[Need],
+    texts: list[str],
+    find: Find,
+    loaded: Find,
+    holdings: Callable[[str], Held | None],
+    namespace: Mapping[str, Any],
+    statement: Statement,
+) -> list[Need]:
     """What the code reaches in modules: definitions of local ones, versions of installed ones, what was patched."""
     needs = list(needs)
     bound = {**imports_bound(needs), **{alias: (module, name) for n in needs for alias, module, name in n.bound}}
     texts = [*texts, *dict.fromkeys(text for need in needs for text in need.texts)]
     reached = reach(texts, bound, find)
-    patches = patched(reached.pieces, loaded, sys.modules.get)
-    found = []
+    chance = [_untracked("random numbers (--seed makes them the same)", "")] if uses_chance(texts, bound) else []
+    patches = patched(reached.pieces, loaded, sys.modules.get, holdings)
+    large = unseen(reached.pieces, holdings)
+    chance += [_untracked(f"{module}.{name}", "too much to compare") for module, name in large]
+    found = chance
     for piece in reached.pieces:
         held = patches.get((piece.module, piece.name), "")
         name = f"{_file_of(piece.module, find)}:{piece.name}"
@@ -165,7 +197,7 @@ def _outside(needs: Iterable[Need], texts: list[str], find: Find, loaded: Find, 
         found.append(Need("module", name, part.digest, part.text))
     for module, problem in reached.problems:
         home = find(module)
-        if home.kind is Kind.LOCAL:
+        if home.kind is Kind.LOCAL or home.problem == GONE:
             name = f"{_file_of(module, find)}:"
             found.append(Need("module", name, f"problem {digest_of(problem)}", problem))
         elif sys.modules.get(module) is None:
@@ -175,7 +207,7 @@ def _outside(needs: Iterable[Need], texts: list[str], find: Find, loaded: Find, 
     found += [_untracked(f"{module}'s computed names", "what it looks up by name") for module in reached.opaque]
     for distribution, version in reached.packages:
         found.append(Need("package", distribution, digest_of(version), version or "of unknown version"))
-    for (module, name), value in patched_attributes(texts, bound, sys.modules.get).items():
+    for (module, name), value in patched_attributes(texts, bound, sys.modules.get, namespace).items():
         (first, *_) = _helper(name, value, statement(name) or "", None)
         found.append(Need("helper", f"{module}.{name}", first.digest, first.shown))
     return found

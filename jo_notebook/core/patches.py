@@ -8,6 +8,7 @@ kernel which has not loaded the module says the same.
 from __future__ import annotations
 
 import ast
+import dis
 import functools
 import time
 from collections import Counter
@@ -19,7 +20,7 @@ from typing import Any
 
 from jo_notebook.core.fingerprint import digest_of
 from jo_notebook.core.homes import Find, Home, Kind, kind_of, names_of
-from jo_notebook.core.kinds import is_named, members_of, module_of, mro_of, name_of
+from jo_notebook.core.kinds import is_a, is_named, members_of, module_of, mro_of, name_of
 from jo_notebook.core.reaching import Bound, Name, Piece, absolute
 from jo_notebook.core.slices import UNREADABLE, Chain, Statement, outline_of, problem_of, quietly, uses_of
 from jo_notebook.core.version import code_digest, is_opaque, lenient_version, version_of
@@ -39,6 +40,7 @@ FIXED = frozenset(
 )
 SCALARS = (bool, int, float, complex, str, bytes, type(None))
 DATA = ("builtins", "collections", "types", "numpy", "pandas", "polars", "pyarrow", "datetime", "decimal", "pathlib")
+MAKERS: dict[str, Callable[..., object]] = {t.__name__: t for t in (dict, list, set, tuple, frozenset)}
 METHODS_OF = {
     "pandas": ("DataFrame", "Series", "Index"),
     "polars": ("DataFrame", "LazyFrame", "Series", "Expr"),
@@ -87,7 +89,10 @@ class Held:
         if name in self.unseen:
             return None
         began = time.perf_counter()
-        state = None if _is_large(value) or is_opaque(value) else _state(value)
+        try:
+            state = None if _is_large(value) or is_opaque(value) else _state(value)
+        except Exception:  # noqa: BLE001 - a user's object may raise anything when it is looked at
+            state = None
         if state is None or time.perf_counter() - began > SLOW:
             self.unseen.add(name)
         return state
@@ -131,11 +136,11 @@ def other_digest(module: ModuleType, text: str, name: str, held: Held | None) ->
     odd: tuple[str, ...] = ()
     if name in told.functions:
         odd = _odd_codes({name: value}, {name: told.functions[name]})
-    elif name in told.methods and isinstance(value, type):
+    elif name in told.methods and is_a(value, type):
         odd = _odd_codes(members_of(value), told.methods[name])
     if held is None:
         return digest_of("patched", *odd) if odd else ""
-    return _since_load(name, value, held, odd)
+    return _since_load(names, name, held, odd)
 
 
 def can_settle(module: ModuleType, text: str, name: str) -> bool:
@@ -143,7 +148,7 @@ def can_settle(module: ModuleType, text: str, name: str) -> bool:
     told, value = _told(text), names_of(module).get(name)
     if name in told.written or type(value) in (FunctionType, functools.partial):
         return True
-    if isinstance(value, type):
+    if is_a(value, type):
         return type(value) is not type or _changes_itself(value, told, str(names_of(module).get("__name__")))
     return name not in told.literals and module_of(type(value)).partition(".")[0] not in DATA
 
@@ -157,7 +162,7 @@ def _changes_itself(kind: type, told: _Told, module: str) -> bool:
     )
 
 
-def state_of(value: object) -> object | None:
+def state_of(value: Any) -> object | None:
     """What is cheap to compare of a value that may be changed in place; None where its identity tells all.
 
     Of a function the code, the defaults and the attributes; of a class its members; of anything else a version.
@@ -177,23 +182,53 @@ def comes_from_another_text(module: ModuleType, text: str, path: str) -> bool:
     )
 
 
+def fits(module: ModuleType, text: str) -> bool:
+    """Whether functions, methods and constants of a loaded module are, as far as that can be told, those of a text."""
+    names, told = names_of(module), _told(text)
+    there = {*told.functions, *told.methods, *told.literals}
+    return there <= names.keys() and not any(other_digest(module, text, name, None) for name in there)
+
+
+def has_changed(module: ModuleType, held: Held) -> bool:
+    """Whether a module holds something else than when it was loaded."""
+    names = names_of(module)
+    return any(not same_state(held.state(name, names.get(name)), first) for name, first in held.first.items())
+
+
+def same_state(one: State | None, other: State | None) -> bool:
+    """Whether two states are one: code that does the same is the same, wherever its lines stand."""
+    if one is None or other is None or len(one) != len(other):
+        return one is other
+    return all(a == b or _same_code(a, b) for a, b in zip(one, other, strict=True))
+
+
+def _same_code(one: object, other: object) -> bool:
+    return isinstance(one, CodeType) and isinstance(other, CodeType) and _digest_of_code(one) == _digest_of_code(other)
+
+
 # -- what the notebook put into modules that nobody edits ----------------------------------------------
 
 
 def patched_attributes(
-    texts: Iterable[str], bound: Bound, live: Live, notebook: Mapping[str, Any] | None = None
+    texts: Iterable[str],
+    bound: Bound,
+    live: Live,
+    notebook: Mapping[str, Any] | None = None,
+    *,
+    plain: bool = False,
 ) -> dict[Name, Any]:
-    """What sits in modules and may have been put there by the notebook, of all that Python sources read there.
+    """What the notebook put into modules, of all that Python sources read there.
 
     `np.random.rand = fake` gives {("numpy.random", "rand"): fake} for a text that reads `np.random.rand`, and
-    `pd.DataFrame.clean = f` gives {("pandas.DataFrame", "clean"): f} for one that reads `.clean`. Plain values
-    of modules that nobody edits (`math.pi`) are told as they are, since nothing says where those came from.
+    `pd.DataFrame.clean = f` gives {("pandas.DataFrame", "clean"): f} for one that reads `.clean`. With
+    `plain`, the plain values of modules that nobody edits (`math.pi`) are told as they are: nothing says where those
+    came from. In a process that has not loaded the module there is none, and what a record says of it still holds.
     `notebook` is the namespace of the cells. Looks into the modules' own names only: no code of theirs runs.
     """
     homes = [names for names in (notebook, _names_of_main(live)) if names is not None]
     found: dict[Name, Any] = {}
-    for where, value, plain in _places(texts, bound, live):
-        if (plain and _is_scalar(value)) or _is_of_notebook(value, homes):
+    for where, value, is_fixed in _places(texts, bound, live):
+        if (plain and is_fixed and _is_scalar(value)) or _is_of_notebook(value, homes):
             found[where] = value
     return found
 
@@ -223,8 +258,8 @@ def value_at(where: Name, live: Live) -> object:
         return names_of(module).get(name, ABSENT)
     path, _, tail = owner.rpartition(".")
     module = live(path) if path else None
-    kind = names_of(module).get(tail) if module is not None else None
-    return members_of(kind).get(name, ABSENT) if isinstance(kind, type) else ABSENT
+    kind: Any = names_of(module).get(tail) if module is not None else None
+    return members_of(kind).get(name, ABSENT) if is_a(kind, type) else ABSENT
 
 
 def _places(texts: Iterable[str], bound: Bound, live: Live) -> Iterator[tuple[Name, Any, bool]]:
@@ -249,7 +284,7 @@ def _places(texts: Iterable[str], bound: Bound, live: Live) -> Iterator[tuple[Na
 
 def _follow(module: Any, chain: Chain) -> Iterator[tuple[Name, Any, bool]]:
     for attribute in chain:
-        if isinstance(module, type):
+        if is_a(module, type):
             yield from _in_class(module, attribute)
             return
         if not isinstance(module, ModuleType):
@@ -259,10 +294,10 @@ def _follow(module: Any, chain: Chain) -> Iterator[tuple[Name, Any, bool]]:
             return
         name = str(names.get("__name__", ""))
         value = names[attribute]
-        plain = not attribute.startswith("__") and kind_of(name) in (Kind.STANDARD, Kind.INSTALLED)
-        yield (name, attribute), value, plain
+        is_fixed = not attribute.startswith("__") and kind_of(name) in (Kind.STANDARD, Kind.INSTALLED)
+        yield (name, attribute), value, is_fixed
         module = value
-    if isinstance(module, type):
+    if is_a(module, type):
         yield from _in_class(module, "")
 
 
@@ -310,7 +345,7 @@ def _is_of_notebook(value: Any, homes: list[Any], depth: int = 3) -> bool:
     kind = type(value)
     if kind is FunctionType:
         return value.__module__ == "__main__" or any(value.__globals__ is home for home in homes)
-    if isinstance(value, type):
+    if is_a(value, type):
         return module_of(value) == "__main__"
     if module_of(kind) in ("__main__", "unittest.mock"):
         return True
@@ -348,7 +383,7 @@ def _state(value: Any) -> State:
         if not (value.__defaults__ or value.__kwdefaults__ or value.__dict__ or value.__closure__):
             return (value.__code__, "")
         return (value.__code__, lenient_version(value, told=(id(value),), reads=False).digest)
-    if isinstance(value, type) and not is_named(value):
+    if is_a(value, type) and not is_named(value):
         functions = _functions_in(value)
         rest = lenient_version(value, told=[id(f) for f in functions], reads=False)
         return (*(f.__code__ for f in functions), rest.digest)
@@ -373,9 +408,9 @@ def _unwrapped(member: Any) -> tuple[object, ...]:
     return (member,)
 
 
-def _is_steady(value: object) -> bool:
+def _is_steady(value: Any) -> bool:
     """Whether it is of a kind that says the same of itself each time it is asked."""
-    return type(value) in FIXED or isinstance(value, FunctionType | type)
+    return type(value) in FIXED or is_a(value, FunctionType, type)
 
 
 def _is_large(value: Any) -> bool:
@@ -388,17 +423,33 @@ def _is_large(value: Any) -> bool:
     return type(size) is int and size > HEAVY
 
 
-def _since_load(name: str, value: object, held: Held, odd: tuple[str, ...] = ()) -> str:
+def _since_load(names: Mapping[str, Any], name: str, held: Held, odd: tuple[str, ...]) -> str:
     """The digest of what differs from what the module held when it was loaded, and (`odd`) from its text."""
+    value = names[name]
     state = held.state(name, value)
     if name in held.settled and held.settled[name][0] == state:
         return held.settled[name][1]
-    if state is None or held.first.get(name) == state:
+    if state is None or same_state(held.first.get(name), state):
         return digest_of("patched", *odd) if odd else ""
-    same = {id(code) for code in held.first.get(name, ()) if isinstance(code, CodeType)}
-    functions = _functions_in(value) if isinstance(value, type) else []
-    told = [id(f) for f in functions if id(f.__code__) in same]
+    if is_a(value, FunctionType, type):
+        same = {_digest_of_code(code) for code in held.first.get(name, ()) if isinstance(code, CodeType)}
+        functions = [value] if isinstance(value, FunctionType) else _functions_in(value)
+        told = [id(f) for f in functions if _digest_of_code(f.__code__) in same]
+    else:
+        told = list(map(id, _own_functions(names)))
     return digest_of("patched", *odd, lenient_version(value, told=told).digest)
+
+
+def _own_functions(names: Mapping[str, Any]) -> list[FunctionType]:
+    """The functions and methods of a module. What their text reads is reached without them."""
+    home = str(names.get("__name__", ""))
+    found: list[FunctionType] = []
+    for value in list(names.values()):
+        if is_a(value, type):
+            found += _functions_in(value) if module_of(value) == home else []
+        elif isinstance(value, FunctionType):
+            found.append(value)
+    return [function for function in found if function.__globals__ is names]
 
 
 def _other_literal(value: object, told: _Told, name: str, held: Held | None) -> str:
@@ -533,19 +584,21 @@ def _inner(code: CodeType, names: Container[str]) -> dict[str, list[CodeType]]:
 
 @lru_cache(maxsize=512)
 def _literals(text: str) -> Mapping[str, str]:
-    """The versions of the literals that names of a module are bound to."""
+    """The versions of the literals that names of a module are bound to, and of what Python works out of such."""
     if problem_of(text):
         return {}
+    outline = outline_of(text)
+    rebound = frozenset(MAKERS) if outline.stars else frozenset(outline.bindings)
     found = {}
-    for name, rows in outline_of(text).bindings.items():
+    for name, rows in outline.bindings.items():
         row = None if name.startswith("__") else _binding(name, rows)
-        digest = _literal(row.text, name) if row is not None else ""
+        digest = _literal(row.text, name, rebound) if row is not None else ""
         if digest:
             found[name] = digest
     return found
 
 
-def _literal(text: str, name: str) -> str:
+def _literal(text: str, name: str, rebound: Container[str]) -> str:
     try:
         node = ast.parse(text).body[0]
         if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
@@ -553,9 +606,26 @@ def _literal(text: str, name: str) -> str:
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         if [ast.unparse(target) for target in targets] != [name]:
             return ""
-        return version_of(ast.literal_eval(node.value)).digest
-    except UNREADABLE:
+        return version_of(_worked_out(node.value, rebound)).digest
+    except (*UNREADABLE, TypeError, OverflowError):
         return ""
+
+
+def _worked_out(node: ast.expr, rebound: Container[str]) -> object:
+    """What an expression gives that needs no name but those of Python's containers. Raises ValueError for others."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id not in rebound:
+        make = MAKERS.get(node.func.id)
+        if make is not None and all(keyword.arg for keyword in node.keywords):
+            named = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in node.keywords}
+            return make(*map(ast.literal_eval, node.args), **named)
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        code = compile(ast.Expression(node), "<module>", "eval", dont_inherit=True)
+        steps = [i for i in dis.get_instructions(code) if i.opname not in ("RESUME", "NOP")]
+        if [i.opname for i in steps] not in (["LOAD_CONST", "RETURN_VALUE"], ["RETURN_CONST"]):
+            raise
+        return steps[0].argval  # Python works `24 * 60 * 60` out when it compiles
 
 
 @lru_cache(maxsize=512)

@@ -12,7 +12,16 @@ from types import ModuleType
 from typing import Any
 
 from jo_notebook.core.homes import Home, Kind, kind_of_path, names_of, source_of
-from jo_notebook.core.patches import Held, State, altered_by_import, can_settle, comes_from_another_text, other_digest
+from jo_notebook.core.patches import (
+    Held,
+    State,
+    altered_by_import,
+    can_settle,
+    comes_from_another_text,
+    fits,
+    has_changed,
+    other_digest,
+)
 from jo_notebook.core.reaching import GONE, Name
 from jo_notebook.core.slices import UNREADABLE, outline_of, problem_of
 from jo_notebook.engine import finding
@@ -242,7 +251,19 @@ class Modules:
             noted.home = known if known == home else home
             text, path = noted.read.text, noted.read.path
             noted.doubtful = noted.doubtful or bool(home.problem) or comes_from_another_text(module, text, path)
+        if noted is not None and module is not None and noted.home is not None:
+            return self._unless_patched_in_place(name, module, noted)
         return noted
+
+    def _unless_patched_in_place(self, name: str, module: ModuleType, noted: _Noted) -> _Noted:
+        """IPython's autoreload changes what a module holds without loading it again: then its file is what counts."""
+        now = self.find(name)
+        if noted.home is None or now.problem or now.text == noted.home.text:
+            return noted
+        if not has_changed(module, noted.held) or not fits(module, now.text):
+            return noted
+        self._noted[name] = _Noted(noted.spec, _read(name, finding.place_of(name)), held=Held.of(module))
+        return self._looked_at(name) or noted
 
     def _is_edited(self, name: str) -> bool:
         noted = self._looked_at(name)

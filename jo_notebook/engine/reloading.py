@@ -185,7 +185,10 @@ class _Mending:
             return value
         before, self.failed = self.failed, False
         self._done[id(value)] = (value, value, False)
-        found = self._mended(value, depth - 1)
+        try:
+            found = self._mended(value, depth - 1)
+        except Exception:  # noqa: BLE001 - a user's object may raise anything when it is looked at
+            found = value
         self._done[id(value)] = (value, found, self.failed)
         self.failed = self.failed or before
         return found

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from types import ModuleType
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from jo_notebook.core.definition import Definition
@@ -18,7 +18,7 @@ from jo_notebook.core.fingerprint import Part, code_part, digest_of
 from jo_notebook.core.graph import Graph
 from jo_notebook.core.homes import Find, Kind, kind_of_path
 from jo_notebook.core.needs import Need, imports_bound, look_at, reads_docs, resolve
-from jo_notebook.core.patches import attributes_read
+from jo_notebook.core.patches import attributes_read, state_of, value_at
 from jo_notebook.core.source import compile_step, shell_calls
 from jo_notebook.core.version import Version, version_of
 from jo_notebook.core.witness import Witness, still, witness
@@ -29,6 +29,7 @@ from jo_notebook.engine.restore import restore
 from jo_notebook.errors import JoError, UntrustedError
 
 ABSENT = object()
+Inside = tuple[object, object, bool]  # a thing in a module, its state, and whether the state counts
 SLOW = 0.02  # seconds for the data version of one value: from there on pictures do not wait for it
 NONE, SOME, ALL = range(3)  # how much may have changed since it was compared: SOME is large data that were glanced at
 
@@ -63,7 +64,7 @@ class Today:
         self._looked: dict[str, list[Need]] = {}
         self._seen: dict[str, tuple[object, Witness | None]] = {}
         self._absent: set[str] = set()
-        self._patches: dict[tuple[str, str], tuple[object, str]] = {}
+        self._patches: dict[tuple[str, str], Inside] = {}
         self._left: dict[str, str] = {}
         self._modules_seen: object = self.modules.stamp()
         self._brought_back: dict[str, str] = {}
@@ -72,6 +73,7 @@ class Today:
     def touch(self) -> None:
         """Names, modules, files may be others now: before the next answer everything is compared."""
         self._doubt = ALL
+        self.modules.look()
 
     def stamp(self, *, glance: bool = False) -> int:
         """A number that is another one whenever what was looked at has changed.
@@ -116,7 +118,7 @@ class Today:
             raise UntrustedError(f"{name} was defined elsewhere: running it would run somebody else's code.")
         needs = self.needs(graph, name, self.modules.find)
         self._bring_back(name, needs)
-        self._load_again(needs)
+        self._load_again(name, needs)
         params = copy.deepcopy(dict(definition.params))
         inputs = [d.parameter for d in graph.dependencies[name]]
         filename = self.filename(definition) or _remembered_file(definition)
@@ -134,21 +136,29 @@ class Today:
         moving = frozenset(part.name for part in parts if part.kind == "untracked")
         modules = frozenset(part.name for part in parts if part.kind == "package")
 
+        helpers = [part.name for part in parts if part.kind == "helper"]
+
         def state() -> dict[str, str]:
             self._versions.clear()
-            return {n: self._version(self.namespace[n]).digest for n in data if n in self.namespace}
+            there = {n: self._version(self.namespace[n]).digest for n in data if n in self.namespace}
+            return there | {n: " ".join(sorted(self._digests(n))) for n in helpers if n in self.namespace}
 
-        with attending(
-            definition,
-            self.namespace,
-            self.files,
-            own=self._is_own,
-            ignored=ignored,
-            state=state,
-            moving=moving,
-            told=told,
-            modules=modules,
-        ) as attention:
+        reached = [part.name.partition(":") for part in parts if part.kind == "module"]
+        pieces = [(module_of_file(file), piece) for file, _, piece in reached]
+        with (
+            self.modules.settling(pieces),
+            attending(
+                definition,
+                self.namespace,
+                self.files,
+                own=self._is_own,
+                ignored=ignored,
+                state=state,
+                moving=moving,
+                told=told,
+                modules=modules,
+            ) as attention,
+        ):
             try:
                 yield attention
             finally:
@@ -209,7 +219,9 @@ class Today:
         if definition.seed is not None:
             yield Part("seed", "", digest_of(str(definition.seed)), str(definition.seed))
         ignored = frozenset(definition.ignore)
-        yield from (need.part for need in self._resolve(graph, name, ignored, find))
+        needs = self._resolve(graph, name, ignored, find)
+        seeded = definition.seed is not None
+        yield from (need.part for need in needs if not (seeded and need.name.startswith("random numbers")))
         yield from (Part("untracked", word, "", "ignored") for word in sorted(ignored))
         yield from (Part("untracked", call, "", "what it does") for call in shell_calls(definition.source.canonical))
         for path in definition.reads:
@@ -233,6 +245,7 @@ class Today:
             looked=self._looked,
             find=find,
             loaded=self.modules.loaded,
+            held=self.modules.held,
         )
         texts = [definition.source.canonical, *(need.code for need in needs if need.kind == "helper")]
         self._note(definition.source.reads - own, needs, texts)
@@ -242,11 +255,29 @@ class Today:
         """The statement that bound a name, in this kernel or in the one that it was brought back from."""
         return self.statement(name) or self._brought_back.get(name)
 
-    def _load_again(self, needs: tuple[Need, ...]) -> None:
+    def _load_again(self, step: str, needs: tuple[Need, ...]) -> None:
         """Local modules that were edited since they were loaded, as far as a step reaches them."""
         reached = {module_of_file(need.name.partition(":")[0]) for need in needs if need.kind == "module"}
-        if reached and self.modules.reload(reached, self.namespace, imports_bound(needs)):
+        if not reached:
+            return
+        reloaded = self.modules.reload(reached, self.namespace, imports_bound(needs))
+        if reloaded:
             self._forget()
+            self._make_again(step, {need.name: need for need in needs}, reloaded.left_over)
+
+    def _make_again(self, step: str, needs: Mapping[str, Need], left_over: Iterable[str]) -> None:
+        """What still holds code of a module as it was: functions and classes are defined anew, objects refused."""
+        for name in left_over:
+            need, statement = needs.get(name), self.statement_of(name)
+            if need is None:
+                continue
+            if need.kind != "helper" or not statement:
+                raise JoError(
+                    f"{step} reads {name}, which was made with code of a module as it was before its edit: "
+                    f"run the cell that makes {name}, then try again."
+                )
+            del self.namespace[name]
+            restore(step, [replace(need, code=statement)], self.namespace)
 
     # -- whether it is still so ------------------------------------------------------------------------
 
@@ -279,7 +310,7 @@ class Today:
             return False
         if not all(self._still_means(name, *seen, glance=glance) for name, seen in self._seen.items()):
             return False
-        if any(not _is_same(self._in_module(*where), seen) for where, seen in self._patches.items()):
+        if any(not _is_same(self._in_module(where, deep=seen[2]), seen) for where, seen in self._patches.items()):
             return False
         if any(self.files.look(path).digest != digest for path, digest in self._left.items()):
             return False
@@ -311,14 +342,15 @@ class Today:
         self._absent.update(asked.difference(self.namespace))
         pieces = (need.name.partition(":") for need in needs if need.kind == "module")
         inside = {(module_of_file(file), piece) for file, _, piece in pieces}
-        for where in inside | attributes_read(texts, imports_bound(needs)):
-            self._patches[where] = self._in_module(*where)
+        for where in inside:
+            self._patches[where] = self._in_module(where, deep=True)
+        for where in attributes_read(texts, imports_bound(needs), sys.modules.get) - inside:
+            self._patches[where] = self._in_module(where, deep=False)
 
-    def _in_module(self, module: str, name: str) -> tuple[object, str]:
-        """What stands there now; of what can be changed in place also its version."""
-        home = sys.modules.get(module)
-        value = vars(home).get(name) if isinstance(home, ModuleType) else None
-        return value, self._version(value).digest if type(value) in (list, dict, set) else ""
+    def _in_module(self, where: tuple[str, str], *, deep: bool) -> Inside:
+        """What stands there now; where it may be changed in place, with its state."""
+        value = value_at(where, sys.modules.get)
+        return value, state_of(value) if deep else None, deep
 
     def _version(self, value: object) -> Version:
         """The data version of a value the notebook holds, worked out once between two cells."""
@@ -331,8 +363,8 @@ class Today:
         return known[1]
 
 
-def _is_same(one: tuple[object, str], other: tuple[object, str]) -> bool:
-    return one[0] is other[0] and one[1] == other[1]
+def _is_same(one: Inside, other: Inside) -> bool:
+    return one[0] is other[0] and bool(one[1] == other[1])
 
 
 def shown_text(definition: Definition) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from jo_notebook.core.definition import Definition
 from jo_notebook.core.files import MISSING
+from jo_notebook.core.needs import Need
 from jo_notebook.core.plan import Availability, Decision, Plan
 from jo_notebook.errors import JoError, did_you_mean
 from jo_notebook.pipeline import Pipeline
@@ -250,6 +251,14 @@ def mismatches(pipeline: Pipeline, name: str, plan: Plan) -> list[str]:
                 f"Note: {name} reads {', '.join(undeclared)}, a step it does not depend on: "
                 f"add it to --depends-on, or leave --depends-on out."
             )
+    through = [
+        (n.name, sorted(set(n.reads) & pipeline.dag.definitions.keys() - {name})) for n in needs_of(pipeline, name)
+    ]
+    notes += [
+        f"Note: {helper}, which {name} uses, reads {', '.join(steps)}, a step: hand its value over as an argument."
+        for helper, steps in through
+        if steps
+    ]
     lacking = [path for path in definition.reads if pipeline.today.file_digest(path) == MISSING]
     makers = [n for n in pipeline.dag if n != name and _reads_what_it_writes(pipeline, definition, n)]
     apart = [maker for maker in makers if maker not in pipeline.dag.ancestors([name])]
@@ -267,6 +276,11 @@ def mismatches(pipeline: Pipeline, name: str, plan: Plan) -> list[str]:
     if not definition.source.has_result:
         notes.append(f"Note: the result of {name} is None: its last line is no expression and nothing is returned.")
     return notes
+
+
+def needs_of(pipeline: Pipeline, name: str) -> list[Need]:
+    """The functions and classes of the notebook that a step uses."""
+    return [need for need in pipeline.today.needs(pipeline.dag, name) if need.kind == "helper"]
 
 
 def _reads_what_it_writes(pipeline: Pipeline, reader: Definition, step: str) -> bool:

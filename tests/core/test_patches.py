@@ -202,6 +202,49 @@ def test_what_a_step_itself_changes_in_a_module_shows(conf: Conf) -> None:
     assert conf.changed() == {"LST", "HALF"}
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("60 * 60 * 24", 86400),
+        ("1 / 2", 0.5),
+        ("-(1 + 2j)", -(1 + 2j)),
+        ("'a' 'b' + 'c'", "abc"),
+        ("(1, 2) * 2", (1, 2, 1, 2)),
+        ("dict(a=[1])", {"a": [1]}),
+        ("set()", set()),
+        ("frozenset((1, 2))", frozenset((1, 2))),
+        ("[1, 2]", [1, 2]),
+    ],
+)
+def test_what_python_works_out_by_itself_is_told_by_the_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, value: object
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "other.py").write_text(f"X = {text}\n")
+    importlib.invalidate_caches()
+    module: Any = importlib.import_module("other")
+    try:
+        modules = Modules()
+
+        def found() -> dict[tuple[str, str], str]:
+            return patched([Piece("other", "X", "")], modules.loaded, modules.live)
+
+        assert value == module.X
+        assert found() == {}
+        module.X = [value]
+        assert set(found()) == {("other", "X")}
+    finally:
+        del sys.modules["other"]
+
+
+def test_what_was_changed_stays_the_same_while_a_memo_fills(conf: Conf) -> None:
+    conf.run("conf.build.__defaults__ = (3,); conf.Settings.rate = 2; conf.TABLE['g'] = conf.build")
+    before = conf.digests()
+    conf.step("conf.build(2)")
+    assert conf.digests() == before
+    assert set(before) == {"build", "Settings", "Sub", "SETTINGS", "TABLE"}
+
+
 def test_a_step_that_raises_settles_too(conf: Conf) -> None:
     with pytest.raises(ZeroDivisionError):
         conf.step("conf.build(2); 1 / 0")
@@ -218,8 +261,12 @@ def test_a_module_that_a_step_imports_itself(conf: Conf) -> None:
 
 
 def test_a_change_in_the_cell_of_the_import_shows_where_the_text_tells(conf: Conf) -> None:
-    conf.run("conf.configure(5); conf.put(6); conf.KINDS.append('b')")
-    assert conf.changed(Modules()) == {"ALPHA", "CFG"}
+    conf.run("conf.configure(5); conf.put(6); conf.HALF = 1; conf.LST.append(3); conf.MADE['a'] = 2")
+    assert conf.changed(Modules()) == {"ALPHA", "CFG", "HALF", "LST", "MADE"}
+    conf.run("conf.SPACE.a = 2; conf.FROM_ENV = 1")
+    fresh = Modules()
+    fresh.look()  # the best that can be: nobody knows what these were
+    assert conf.changed(fresh) == {"ALPHA", "CFG", "HALF", "LST", "MADE"}
 
 
 def test_a_module_that_another_one_configures_while_it_is_imported(conf: Conf) -> None:
@@ -410,10 +457,11 @@ def test_a_librarys_own_things_are_not() -> None:
 def test_plain_values_of_libraries_count_by_value(monkeypatch: pytest.MonkeyPatch) -> None:
     live, bound = {"math": math, "os": os, "posixpath": os.path}.get, {"m": ("math", ""), "os": ("os", "")}
     texts = ["m.pi + m.floor(1)", "os.path.sep, os.__file__"]
-    found = patched_attributes(texts, bound, live)
+    found = patched_attributes(texts, bound, live, plain=True)
+    assert patched_attributes(texts, bound, live) == {}
     assert found == {("math", "pi"): math.pi, (os.path.__name__, "sep"): os.sep}
     monkeypatch.setattr(math, "pi", 3)
-    assert patched_attributes(texts, bound, live)["math", "pi"] == 3
+    assert patched_attributes(texts, bound, live, plain=True)["math", "pi"] == 3
     assert ("math", "pi") in attributes_read(texts, bound, live)
     assert value_at(("math", "pi"), live) == 3
     assert value_at(("math", "gone"), live) is value_at(("gone", "x"), live) is ABSENT
@@ -421,7 +469,7 @@ def test_plain_values_of_libraries_count_by_value(monkeypatch: pytest.MonkeyPatc
 
 def test_plain_values_of_local_modules_are_told_elsewhere(conf: Conf) -> None:
     live = {"conf": conf.module}.get
-    assert patched_attributes(["conf.ALPHA + conf.HALF"], {"conf": ("conf", "")}, live) == {}
+    assert patched_attributes(["conf.ALPHA + conf.HALF"], {"conf": ("conf", "")}, live, plain=True) == {}
 
 
 def test_methods_put_into_pandas() -> None:

@@ -55,7 +55,7 @@ class Notebook:
         code = START.format(
             fresh=fresh, root=str(self.root), place=str(self.place), context=str(self.place / "results.jo")
         )
-        self.kernel.run("%unload_ext jo_notebook\n%reset -f")
+        self.kernel.run("%unload_ext jo_notebook\n%unload_ext autoreload\n%reset -f")
         self.kernel.run(code)
 
     def do(self, action: Action) -> None:
