@@ -29,6 +29,11 @@ os.environ['JO_CONTEXT'] = {context!r}
 %load_ext jo_notebook
 """
 
+NO_AUTORELOAD = """_shell = get_ipython()
+if _shell.find_line_magic('autoreload'):
+    _shell.run_line_magic('autoreload', '0')
+"""
+
 LOOK = """import json as _json
 _p = get_ipython().run_line_magic('pipeline', '')
 _plan = _p.plan('Out')
@@ -55,7 +60,7 @@ class Notebook:
         code = START.format(
             fresh=fresh, root=str(self.root), place=str(self.place), context=str(self.place / "results.jo")
         )
-        self.kernel.run("%unload_ext jo_notebook\n%unload_ext autoreload\n%reset -f")
+        self.kernel.run("%unload_ext jo_notebook\n" + NO_AUTORELOAD + "%reset -f")
         self.kernel.run(code)
 
     def do(self, action: Action) -> None:
