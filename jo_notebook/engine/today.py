@@ -105,6 +105,7 @@ class Today:
 
     def needs(self, graph: Graph, name: str, find: Find | None = None) -> tuple[Need, ...]:
         """What the step wants from the notebook; with `find`, also what it reaches in modules."""
+        self._settle(glance=self._doubt is SOME)
         return self._resolve(graph, name, frozenset(), find)
 
     def prepare(self, graph: Graph, name: str) -> tuple[Callable[..., Any], Mapping[str, Any]]:
@@ -342,10 +343,10 @@ class Today:
         self._absent.update(asked.difference(self.namespace))
         pieces = (need.name.partition(":") for need in needs if need.kind == "module")
         inside = {(module_of_file(file), piece) for file, _, piece in pieces}
-        for where in inside:
-            self._patches[where] = self._in_module(where, deep=True)
-        for where in attributes_read(texts, imports_bound(needs), sys.modules.get) - inside:
-            self._patches[where] = self._in_module(where, deep=False)
+        for where in inside | attributes_read(texts, imports_bound(needs), sys.modules.get):
+            known, deep = self._patches.get(where), where in inside
+            if known is None or (deep and not known[2]):
+                self._patches[where] = self._in_module(where, deep=deep)
 
     def _in_module(self, where: tuple[str, str], *, deep: bool) -> Inside:
         """What stands there now; where it may be changed in place, with its state."""
