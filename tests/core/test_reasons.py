@@ -143,11 +143,23 @@ def test_what_was_seen_counts_when_it_is_declared() -> None:
         (Part("env", "U", "unset"), Part("env", "U", "b"), "environment U is set now"),
         (Part("seed", "", "a", "1"), None, "seed: 1 → none"),
         (Part("package", "pandas", "a", "2.3"), Part("package", "pandas", "b", "3.0"), "pandas 2.3 → 3.0"),
-        (Part("module", "m.py:", "a", "f()"), Part("module", "m.py:", "problem x", "line 3: bad"), "module m.py cannot be read: line 3: bad"),
-        (code_part("module", "m.py:", "f()"), code_part("module", "m.py:", "g()"), "module m.py: what it does when it is imported changed"),
-        (code_part("module", "m.py:C", "class C:\n    x = 1"), code_part("module", "m.py:C", "class C:\n    x = 2"), "module m.py: class C changed"),
+        (
+            Part("module", "m.py:", "a", "f()"),
+            Part("module", "m.py:", "problem x", "line 3: bad"),
+            "module m.py cannot be read: line 3: bad",
+        ),
+        (
+            code_part("module", "m.py:", "f()"),
+            code_part("module", "m.py:", "g()"),
+            "module m.py: what it does when it is imported changed",
+        ),
+        (
+            code_part("module", "m.py:C", "class C:\n    x = 1"),
+            code_part("module", "m.py:C", "class C:\n    x = 2"),
+            "module m.py: class C changed",
+        ),
     ],
-)  # fmt: skip
+)
 def test_sentences(was: Part, now: Part | None, text: str) -> None:
     new = Fingerprint(() if now is None else (now,))
     assert [r.text for r in differences(Fingerprint((was,)), new)] == [text]
