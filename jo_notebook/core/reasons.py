@@ -171,7 +171,7 @@ def _module_sentence(part: Part, was: Part | None, now: Part | None) -> str:
     called = f"{name}()" if text.startswith(("def ", "async def ", "@")) else name
     called = f"class {name}" if _is_class(text) else called
     if was is not None and now is not None and _held(was) != _held(now):
-        what = "was replaced in the notebook" if _held(now) else "is as its file says again"
+        what = "was changed in the notebook" if _held(now) else "is as its file says again"
         return f"module {file}: {called} {what}"
     short = was is not None and now is not None and max(len(was.text), len(now.text)) <= SHOWN
     if short and not text.startswith(("def ", "async def ", "@", "class ")):

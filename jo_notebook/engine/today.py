@@ -223,6 +223,11 @@ class Today:
         needs = self._resolve(graph, name, ignored, find)
         seeded = definition.seed is not None
         yield from (need.part for need in needs if not (seeded and need.name.startswith("random numbers")))
+        own = {d.parameter for d in graph.dependencies[name]} | {name}
+        through = {(step, need.name) for need in needs if need.kind == "helper" for step in need.reads if step in graph}
+        for step, helper in sorted(through):
+            if step not in own:
+                yield Part("untracked", f"the step {step} (read by {helper}, not handed over)", "", "")
         yield from (Part("untracked", word, "", "ignored") for word in sorted(ignored))
         yield from (Part("untracked", call, "", "what it does") for call in shell_calls(definition.source.canonical))
         for path in definition.reads:

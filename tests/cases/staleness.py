@@ -575,7 +575,7 @@ def module_rows() -> list[Row]:
             RERUN,
             whole,
             ("features.K = 40",),
-            ("module features.py: K was replaced in the notebook",),
+            ("module features.py: K was changed in the notebook",),
             "80",
         ),
         Row(
@@ -583,7 +583,7 @@ def module_rows() -> list[Row]:
             RERUN,
             whole,
             ("features.build = lambda x: -x",),
-            ("module features.py: build() was replaced in the notebook",),
+            ("module features.py: build() was changed in the notebook",),
             "-2",
         ),
         Row(
