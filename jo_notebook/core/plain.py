@@ -20,6 +20,7 @@ FLAT = frozenset({bool, int, float, str, bytes, type(None), complex})
 FORMAT = 2
 SMALL = 64
 MANY = 1_000
+PIECE = 8_192
 
 Leaf = Callable[[Any], bytes | None]
 
@@ -38,10 +39,12 @@ def flat(value: Any, kind: type) -> bytes | None:
     try:
         if kind is dict:
             return marshal.dumps(value, FORMAT) if _is_flat_dict(value) else None
-        if len(value) > MANY and type(value[0]) in STRIDES and not gc.get_referents(*value):
-            return _numbers(value, *STRIDES[type(value[0])])
+        if len(value) > MANY and type(value[0]) in STRIDES:
+            numbers = _numbers(value, *STRIDES[type(value[0])])
+            if numbers is not None:
+                return numbers
         return marshal.dumps(value, FORMAT) if FLAT.issuperset(map(type, value)) else None
-    except ValueError:  # a text of more than 2 GB
+    except (ValueError, OverflowError):  # a text of more than 2 GB
         return None
 
 
@@ -53,17 +56,22 @@ STRIDES = {int: (b"i", 5), float: (b"g", 9)}
 
 
 def _numbers(value: Any, code: bytes, stride: int) -> bytes | None:
-    """Many values that hold no others: written first and then looked at, which is faster than asking each.
+    """What `marshal` writes of many numbers of one kind; None where there is something else among them.
 
-    A value whose code is `code` takes `stride` bytes; where the code stands at every stride, all are such.
+    Piece by piece, each written while it is still near: first it is made sure that none holds other objects, then all
+    are written, then it is seen from what was written that they are numbers. A number whose code is `code` takes
+    `stride` bytes; where the code stands at every stride, all are such.
     """
-    try:
-        data = marshal.dumps(value, FORMAT)
-    except ValueError:
-        return None
-    if data[5::stride].count(code) == len(value) and len(data) == 5 + stride * len(value):
-        return data
-    return data if FLAT.issuperset(map(type, value)) else None
+    pieces = [(b"[" if type(value) is list else b"(") + len(value).to_bytes(4, "little")]
+    for start in range(0, len(value), PIECE):
+        piece = value[start : start + PIECE]
+        if gc.get_referents(*piece):
+            return None
+        data = marshal.dumps(piece, FORMAT)
+        if data[5::stride].count(code) != len(piece) or len(data) != 5 + stride * len(piece):
+            return None
+        pieces.append(data[5:])
+    return b"".join(pieces)
 
 
 def _small_list(value: Any) -> bytes | None:

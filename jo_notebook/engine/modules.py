@@ -127,6 +127,9 @@ class Modules:
         what was there before. What an ordinary cell changes does not.
         """
         pieces = tuple(dict.fromkeys(pieces))
+        if not pieces:
+            yield
+            return
         self.look()
         before = {piece: self._seen_now(piece) for piece in pieces}
         try:

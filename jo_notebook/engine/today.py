@@ -163,7 +163,7 @@ class Today:
             try:
                 yield attention
             finally:
-                self.touch()  # it may have changed what others read
+                self._doubt = ALL  # it may have changed what others read
 
     def _is_own(self, filename: str) -> bool:
         """Whether code of this file is the user's: a cell, or a local module."""
