@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any
 
 from jo_notebook.core.definition import Definition
@@ -18,6 +19,8 @@ from jo_notebook.errors import FileMissing
 
 LARGEST_UNDECLARED = 200_000_000  # bytes of a file that nobody declared which are read to know it again
 SHOWN = 4
+MANY = 12  # files of one directory that are told apart
+ENTRIES = 5_000  # of a directory that nobody declared
 Row = tuple[str, ...]
 
 
@@ -89,6 +92,7 @@ def _suggest(
     """Hidden inputs become rows for the record and suggestions with the option to paste."""
     name = definition.name
     opened = [path for path in seen.opened if not files.cover((*definition.reads, *definition.writes), path)]
+    opened = _together(opened, seen.listed)
     variables = [variable for variable in seen.env if variable not in definition.env]
     written = [path for path in seen.written if not files.cover(definition.writes, path)]
     attention.hidden = (
@@ -110,13 +114,46 @@ def _suggest(
         )
 
 
+def _together(opened: list[str], listed: list[str]) -> list[str]:
+    """Files that were found by looking through a directory or a pattern are one input: that place."""
+    found: dict[str, None] = {}
+    for path in opened:
+        place = next((place for place in listed if _is_in(path, place)), path)
+        folder = os.path.dirname(path)
+        if place == path and folder and sum(os.path.dirname(other) == folder for other in opened) > MANY:
+            place = folder
+        found[place] = None
+    return list(found)
+
+
+def _is_in(path: str, place: str) -> bool:
+    """Whether a file lies below a directory or fits a pattern. The working directory itself is no place to declare."""
+    if place in ("", "."):
+        return False
+    return path.startswith(place.rstrip(os.sep) + os.sep) or PurePath(path).match(place)
+
+
 def _digest(path: str, files: Files) -> str:
-    """What a file holds that was read without being declared; empty for one that is too large to read again."""
+    """What was read without being declared; empty where it is too much to be read again."""
     try:
-        small = os.path.isfile(path) and os.path.getsize(path) <= LARGEST_UNDECLARED
+        small = _size(path) <= LARGEST_UNDECLARED
     except OSError:
         return ""
     return files.look(path).digest if small else ""
+
+
+def _size(path: str) -> float:
+    """Bytes of a file, or of all that is below a directory or fits a pattern; infinite where there are too many."""
+    if os.path.isfile(path):
+        return os.path.getsize(path)
+    top = path if os.path.isdir(path) else os.path.dirname(path.partition("*")[0]) or "."
+    total, count = 0, 0
+    for folder, folders, names in os.walk(top):
+        count += len(names) + len(folders)
+        if count > ENTRIES:
+            return float("inf")
+        total += sum(os.path.getsize(os.path.join(folder, n)) for n in names if os.path.isfile(os.path.join(folder, n)))
+    return total
 
 
 def _value(variable: str) -> str:

@@ -434,3 +434,20 @@ def test_an_ignored_name_that_nobody_has(here: Kernel) -> None:
     here.run("K = 2")
     assert states(here) == {"A": "stale"}
     assert "K: 1 → 2" in here.run("%explain A").stdout
+
+
+def test_files_found_by_looking_through_a_directory_are_one_input(kernel: Kernel) -> None:
+    """The directory, or the pattern, is what is suggested; declaring it costs no run."""
+    (kernel.cwd / "parts").mkdir()
+    for number in range(20):
+        (kernel.cwd / "parts" / f"{number}.csv").write_text(str(number))
+    kernel.run("%load_ext jo_notebook\nfrom pathlib import Path")
+    body = "sum(int(p.read_text()) for p in sorted(Path('parts').glob('*.csv')))"
+    said = kernel.run(f"%%step Sum --run\n{body}", "sum").stdout
+    (line,) = [line for line in said.splitlines() if "--reads" in line]
+    option = line.partition("--reads ")[2].rstrip(".")
+    assert option in ("parts", "'parts/*.csv'"), line
+    assert "available" in kernel.run(f"%%step Sum --reads {option}\n{body}", "sum").text
+    assert kernel.run("%materialize Sum").stdout == "Nothing to run: everything is available.\n"
+    (kernel.cwd / "parts" / "3.csv").write_text("30")
+    assert "changed" in kernel.run("%explain Sum").stdout
