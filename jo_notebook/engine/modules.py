@@ -15,7 +15,6 @@ from jo_notebook.core.homes import Home, Kind, kind_of_path, names_of, source_of
 from jo_notebook.core.patches import (
     Held,
     State,
-    altered_by_import,
     can_settle,
     comes_from_another_text,
     fits,
@@ -24,6 +23,7 @@ from jo_notebook.core.patches import (
 )
 from jo_notebook.core.reaching import GONE, Name
 from jo_notebook.core.slices import UNREADABLE, outline_of, problem_of
+from jo_notebook.core.told import altered_by_import
 from jo_notebook.engine import finding
 from jo_notebook.engine.finding import Place
 from jo_notebook.engine.reloading import Reload, Reloaded
