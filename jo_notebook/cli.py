@@ -13,7 +13,8 @@ from importlib.metadata import version
 
 from jo_notebook.errors import JoError, UsageError, did_you_mean
 from jo_notebook.interop.headless import ANSI, session
-from jo_notebook.verbs import VERBS, Help, Verb, find, parser_of
+from jo_notebook.verb import Verb
+from jo_notebook.verbs import VERBS, Help, find, parser_of
 
 MISUSE = ("UsageError", "StepNameError", "UnknownStepError")
 RERUN = "run the steps again and compare; without it, only check that every stored file is whole"

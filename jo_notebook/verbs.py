@@ -8,48 +8,18 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from jo_notebook.context_verb import CONTEXT_VERB, found_text
 from jo_notebook.core.definition import check_name
 from jo_notebook.core.plan import root_causes
 from jo_notebook.engine.verify import Verdict
 from jo_notebook.errors import NotTheSame, UsageError, did_you_mean
 from jo_notebook.pipeline import Pipeline
+from jo_notebook.verb import STORE_TRUE, Answer, Argument, Verb
 from jo_notebook.views.text import accept_text, explain_text, plan_text, run_line, steps_text, verify_text
-from jo_notebook.views.words import count, file_size
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a verb gives back: text for everybody, and a value or a picture for those who can show it."""
-
-    text: str = ""
-    value: Any = None
-    has_value: bool = False
-    picture: Any = None
-
-
-@dataclass(frozen=True, slots=True)
-class Argument:
-    """One argument: flags as argparse takes them, a sentence, and argparse's other settings."""
-
-    flags: tuple[str, ...]
-    help: str
-    settings: tuple[tuple[str, Any], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Verb:
-    """One row of the table. `command` is what the command line calls it."""
-
-    name: str
-    summary: str
-    call: Callable[[Pipeline, argparse.Namespace], Answer]
-    arguments: tuple[Argument, ...] = ()
-    command: str = ""
 
 
 class Help(Exception):
@@ -225,66 +195,8 @@ def _resume(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     return Answer(found_text(pipeline))
 
 
-def found_text(pipeline: Pipeline) -> str:
-    """What the context holds, in a line, and a line for each thing that is wrong with it."""
-    context = pipeline.context
-    where = context.place.name if context.place is not None else "memory"
-    plan = pipeline.steps()
-    if not plan.decisions:
-        lines = [f"jo_notebook: nothing in {where} yet. A cell becomes a step with %%step NAME on its first line."]
-    else:
-        states = [str(decision.availability) for decision in plan]
-        counts = ", ".join(f"{states.count(s)} {s}" for s in dict.fromkeys(states))
-        found = f"{count(len(plan), 'step')} in {where}: {counts}"
-        lines = [f"jo_notebook: {found}. Nothing was run or loaded; %graph shows the steps."]
-    foreign = sorted(context.untrusted.union(n for n, d in pipeline.dag.definitions.items() if not d.trusted))
-    if foreign:
-        lines.append(
-            f"Made elsewhere, and not loaded until you say %context trust: {', '.join(foreign)}. "
-            "Trusting lets their code run."
-        )
-    lines += [
-        f"{name} is damaged on disk ({what}): it will run again when it is needed."
-        for name, what in context.damaged.items()
-    ]
-    lines += [f"Note: {problem}" for problem in dict.fromkeys(pipeline.problems)]
-    return "\n".join(lines)
-
-
-def _directory(text: str) -> Path:
-    """A place for results. Raises UsageError where a file is in the way."""
-    place = Path(text).expanduser().resolve()
-    there = next(path for path in (place, *place.parents) if path.exists())
-    if not there.is_dir():
-        raise UsageError(f"Results cannot live in {text}: {there.name} is a file. Name a directory, or one to be made.")
-    return place
-
-
-def _context(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
-    if args.action == "trust":
-        names = pipeline.trust()
-        return Answer(f"Trusted: {', '.join(names)}." if names else "There is nothing from elsewhere here.")
-    if args.action == "at":
-        if not args.path:
-            raise UsageError("Say where results should live, for instance: %context at results.jo")
-        pipeline.move_to(_directory(args.path))
-        return Answer(found_text(pipeline))
-    if args.action == "verify":
-        problems = pipeline.context.verify()
-        if problems:
-            raise NotTheSame(
-                "\n".join(["Damaged on disk:", *(f"  {where}: {what}" for where, what in problems.items())])
-            )
-        return Answer("Every stored file is whole.")
-    context = pipeline.context
-    kept = [record for record in context.records.values() if not record.unsaved]
-    where = context.place if context.place is not None else "memory only"
-    return Answer(f"Results live in {where}: {len(kept)} on disk, {file_size(context.size())}.", value=context)
-
-
 HEADS = Argument(("heads",), "steps; without any, every step nobody depends on", (("nargs", "*"), ("metavar", "HEAD")))
 NAMES = Argument(("names",), "steps", (("nargs", "+"), ("metavar", "NAME")))
-STORE_TRUE = (("action", "store_true"),)
 NAME = Argument(("name",), "a step", (("metavar", "NAME"),))
 FORCE = Argument(("--force",), "run the heads whatever is known", (("action", "store_true"),))
 ONLY = Argument(("--only",), "take what the heads depend on as it is", (("action", "store_true"),))
@@ -331,15 +243,5 @@ VERBS: tuple[Verb, ...] = (
         ),
     ),
     Verb("resume", "Take in what the context remembers; runs nothing.", _resume),
-    Verb(
-        "context",
-        "Where results live; `at PATH` moves there, `trust` accepts what is from elsewhere, `verify` checks the files.",
-        _context,
-        (
-            Argument(
-                ("action",), "at, trust, verify or nothing", (("nargs", "?"), ("choices", ("at", "trust", "verify")))
-            ),
-            Argument(("path",), "a directory", (("nargs", "?"),)),
-        ),
-    ),
+    CONTEXT_VERB,
 )

@@ -141,12 +141,12 @@ def test_a_cycle_names_the_cells(ready: Kernel) -> None:
 def test_a_body_that_raises(ready: Kernel) -> None:
     """The user's own traceback, once; what was there stays, the failure is remembered."""
     ready.run("%%step Bad --depends-on Clean\nClean[99]", "bad")
-    results = {k: v for k, v in store(ready).items() if k.startswith("steps/")}
+    results = {k: v for k, v in store(ready).items() if k.startswith("results/")}
     reply = ready.run("%materialize Bad", "use", allow_error=True)
     assert reply.error.count("Traceback (most recent call last)") == 1
     assert "IndexError" in reply.error
     assert "failed" in ready.run("%steps").stdout
-    assert {k: v for k, v in store(ready).items() if k.startswith("steps/")} == results
+    assert {k: v for k, v in store(ready).items() if k.startswith("results/")} == results
     ready.run("0", "bad")
 
 
@@ -183,7 +183,7 @@ def test_a_result_that_cannot_be_stored(ready: Kernel, kind: str) -> None:
     assert result(done).startswith("'")
     assert result(ready.run("Odd is not None")) == "True"
     assert "Nothing to run" in ready.run("%materialize After").stdout
-    assert [name for name in store(ready) if name.startswith("steps/after-")]
+    assert [name for name in store(ready) if name.startswith("results/after-")]
     ready.run("0", "odd")
     ready.run("0", "after")
 
@@ -227,7 +227,7 @@ def flip(path: Path) -> None:
 
 def results_of(place: Path, step: str) -> list[Path]:
     """The generations of a step's result."""
-    found = [p for p in place.glob(f"steps/{step.lower()}-*/*") if p.name.isdigit()]
+    found = [p for p in place.glob(f"results/{step.lower()}-*/*") if p.name.isdigit()]
     assert found
     return found
 
@@ -240,7 +240,7 @@ DAMAGE = {
     "a definition that is gone": lambda place: shutil.rmtree(place / "definitions"),
     "a garbage FORMAT": lambda place: (place / "FORMAT").write_text("{garbage"),
     "no FORMAT": lambda place: (place / "FORMAT").unlink(),
-    "a stray file": lambda place: (place / "steps" / "notes.txt").write_text("mine"),
+    "a stray file": lambda place: (place / "results" / "notes.txt").write_text("mine"),
 }
 SEEN_AT_ONCE = ("an empty result", "a directory for a result", "a garbage definition")
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from jo_notebook.notebook.stepline import STEP_OPTIONS
 from jo_notebook.pipeline import Pipeline
-from jo_notebook.verbs import VERBS, Verb
+from jo_notebook.verb import Verb
+from jo_notebook.verbs import VERBS
 
 
 def step_matcher(pipeline: Pipeline) -> Any:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from jo_notebook.context_verb import found_text
 from jo_notebook.core.definition import Definition
 from jo_notebook.core.events import Event, EventKind
 from jo_notebook.engine.capture import Recorder
@@ -27,7 +28,7 @@ from jo_notebook.notebook.settings import JoNotebook
 from jo_notebook.notebook.stepline import StepLine
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.store.context import Context
-from jo_notebook.verbs import find, found_text
+from jo_notebook.verbs import find
 
 _loaded: WeakKeyDictionary[Any, Extension] = WeakKeyDictionary()
 

@@ -10,7 +10,8 @@ from jo_notebook.notebook.names import Names
 from jo_notebook.notebook.stepline import Help, StepLine, parse_step_line, step_help
 from jo_notebook.notebook.tracebacks import failure_lines, interrupt_lines
 from jo_notebook.pipeline import Pipeline
-from jo_notebook.verbs import VERBS, Answer, Verb, find, listing, outcome_text, perform, split
+from jo_notebook.verb import Answer, Verb
+from jo_notebook.verbs import VERBS, find, listing, outcome_text, perform, split
 
 Magic = tuple[str, str, Callable[..., Any]]
 

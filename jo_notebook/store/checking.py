@@ -9,9 +9,9 @@ from typing import Any
 
 from jo_notebook.errors import ResultDamaged, StoreError
 from jo_notebook.store.disk import Disk
-from jo_notebook.store.generation import copy_sections
 from jo_notebook.store.known import Known
 from jo_notebook.store.reading import Found
+from jo_notebook.store.sections import copy_sections
 from jo_notebook.store.shelf import Shelf
 
 
@@ -59,7 +59,7 @@ def _damage(disk: Disk, shelf: Shelf[Any], found: Found[Any]) -> str:
         return found.damage.removeprefix(f"generation {found.seq}: ")
     try:
         with disk.opened(shelf, found) as (handle, footer, _):
-            copy_sections(handle, footer)
+            copy_sections(handle, footer.sections, footer.hash)
     except ResultDamaged as damage:
         return str(damage)
     except FileNotFoundError:

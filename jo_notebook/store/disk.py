@@ -1,6 +1,6 @@
 """A store's directory: who it is, its shelves, and every way in and out of it.
 
-    <notebook>.jo/  FORMAT  steps/  errors/  definitions/  tmp/
+    <notebook>.jo/  FORMAT  results/  failures/  definitions/  running/  tmp/     (format 1: steps/, errors/)
 
 No absolute path is written, so the directory can be moved, copied, zipped and deleted at will.
 """
@@ -8,27 +8,45 @@ No absolute path is written, so the directory can be moved, copied, zipped and d
 from __future__ import annotations
 
 import contextlib
+import errno
+import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, BinaryIO, TypeVar
 
+from jo_notebook.core.files import size_text
 from jo_notebook.core.record import Failure, LogEntry, Record
 from jo_notebook.errors import ResultDamaged, ResultNotSaved, StoreError, UntrustedError
 from jo_notebook.store.formats import decode, runs_code
-from jo_notebook.store.generation import Footer, copy_sections, read_section, write_sections
-from jo_notebook.store.identity import ensure_identity, read_identity
+from jo_notebook.store.generation import VERSION, Footer
+from jo_notebook.store.hashes import algorithm
+from jo_notebook.store.identity import Identity, ensure_identity, read_identity
 from jo_notebook.store.logs import log_from_bytes
 from jo_notebook.store.names import stem_of
-from jo_notebook.store.publish import make_folder, sync_folder
+from jo_notebook.store.numbering import mark_at
+from jo_notebook.store.publish import is_folder, make_folder, sync_folder
 from jo_notebook.store.reading import Found
 from jo_notebook.store.scratch import Scratch
+from jo_notebook.store.seals import Seals
+from jo_notebook.store.sections import (
+    MAPPED_FROM,
+    Block,
+    check_view,
+    copy_sections,
+    map_section,
+    read_section,
+    write_sections,
+)
 from jo_notebook.store.shelf import Fill, Shelf
 from jo_notebook.store.trust import Key
 
 T = TypeVar("T", Record, Failure)
+
+LAYOUTS = {1: ("steps", "errors"), 2: ("results", "failures")}
+ROOM_CHECKED_FROM = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +64,33 @@ class Disk:
         self.place = place
         self.name = os.path.basename(place)
         self.scratch = Scratch(os.path.join(place, "tmp"))
-        self.results = Shelf(self._in("steps"), "result", key, Record.from_json, self.scratch, max(keep, 1))
-        self.failures = Shelf(self._in("errors"), "failure", key, Failure.from_json, self.scratch)
         self.key = key
         self.store_id = ""
         self.newer = ""
+        self.format = VERSION
+        self.seals = Seals()
+        self._shelves = {number: self._shelves_of(number, max(keep, 1)) for number in LAYOUTS}
         self.scratch.sweep()
+
+    @property
+    def results(self) -> Shelf[Record]:
+        """The results, where this store's format has them."""
+        return self._shelves[self.format][0]
+
+    @property
+    def failures(self) -> Shelf[Failure]:
+        """The failures, where this store's format has them."""
+        return self._shelves[self.format][1]
+
+    def of_format(self, number: int) -> tuple[Shelf[Record], Shelf[Failure]]:
+        """The shelves of an older format, or of today's."""
+        return self._shelves[number]
 
     def scan(self, known: Index) -> Index:
         """What is on disk now; files that `known` tells of are not read again."""
         identity = read_identity(self.place)
         self.newer = _newer(identity.format) if identity and identity.newer else ""
+        self.format = self._format(identity)
         if self.newer:
             return Index({n: Found(n, 0, "", damage=self.newer) for n in self.results.names()}, {})
         results, failures = self.results.scan(known.results), self.failures.scan(known.failures)
@@ -76,14 +110,22 @@ class Disk:
         now = self.results.at(os.path.basename(os.path.dirname(found.path)), found.seq, found, found.step)
         return now if now is None else self.checked(now)
 
-    def save(self, shelf: Shelf[T], footer: Footer, payloads: Mapping[str, bytes]) -> Found[T]:
+    def save(
+        self, shelf: Shelf[T], footer: Footer, payloads: Mapping[str, Sequence[Block]], *, keep: int = 0, spare: int = 0
+    ) -> Found[T]:
         """Add a file, durable when this returns. Raises ResultNotSaved; then the disk is as it was."""
-        return self.commit(shelf, footer, partial(write_sections, payloads=payloads))
+        needed = sum(len(block) for blocks in payloads.values() for block in blocks)
+        footer = replace(footer, hash=algorithm())
+        fill = partial(write_sections, payloads=payloads, algorithm=footer.hash)
+        return self.commit(shelf, footer, fill, needed=needed, keep=keep, spare=spare)
 
-    def commit(self, shelf: Shelf[T], footer: Footer, fill: Fill) -> Found[T]:
+    def commit(
+        self, shelf: Shelf[T], footer: Footer, fill: Fill, *, needed: int = 0, keep: int = 0, spare: int = 0
+    ) -> Found[T]:
         """As `save`, for a file whose sections come from elsewhere. Raises what `fill` does, too."""
         with self.writing():
-            return shelf.commit(replace(footer, store_id=self.store_id), fill)
+            self._check_room(needed)
+            return shelf.commit(replace(footer, store_id=self.store_id), fill, keep=keep, spare=spare)
 
     def checked(self, found: Found[T]) -> Found[T]:
         """A signed file that somebody carried here from another store is damage."""
@@ -100,15 +142,17 @@ class Disk:
             identity = ensure_identity(self.place, self.scratch, self.store_id)
             if identity.newer:
                 raise ResultNotSaved(f"cannot write to {self.name}: {_newer(identity.format)}")
-            self.store_id = identity.store_id
+            if identity.older:
+                raise ResultNotSaved(f"cannot write to {self.name}: {_older(identity.format)}")
+            self.store_id, self.format = identity.store_id, identity.format
             yield
         except OSError as error:
             raise ResultNotSaved(f"cannot write to {self.name}: {error.strerror or error}") from error
 
     def check_writable(self) -> None:
-        """Raises StoreError for a store of a newer format, of which nothing may be changed."""
-        if self.newer:
-            raise StoreError(f"Cannot change {self.name}: {self.newer}.")
+        """Raises StoreError for a store of another format, of which nothing may be changed."""
+        if self.newer or self.format < VERSION:
+            raise StoreError(f"Cannot change {self.name}: {self.newer or _older(self.format)}.")
 
     @contextlib.contextmanager
     def opened(self, shelf: Shelf[T], found: Found[T]) -> Iterator[tuple[BinaryIO, Footer, bool]]:
@@ -125,20 +169,44 @@ class Disk:
     def load(self, found: Found[Record]) -> object:
         """The value of a result, decoded from the very bytes that were checked.
 
-        Raises ResultDamaged, UntrustedError, StoreError, and FileNotFoundError where the file is another.
+        Large buffers are mapped, not read; where the file is untouched since we wrote or checked it, they are not
+        hashed again. Raises ResultDamaged, UntrustedError, StoreError, and FileNotFoundError where the file is another.
         """
-        footer, ours, payload = self._section(self.results, found, "value")
-        if not ours and runs_code(footer.codec):
-            raise UntrustedError(
-                f"{found.step}'s result was made elsewhere, and loading it would run code from there. "
-                "Run the step again, or say %context trust if you trust where it comes from."
-            )
-        return decode(footer.codec, payload, python=footer.python, step=found.step)
+        with self.opened(self.results, found) as (handle, footer, ours):
+            if not ours and runs_code(footer.codec):
+                raise UntrustedError(
+                    f"{found.step}'s result was made elsewhere, and loading it would run code from there. "
+                    "Run the step again, or say %context trust if you trust where it comes from."
+                )
+            try:
+                stream = bytes(_section(handle, footer, "value"))
+                buffers = self._buffers(handle, footer, found)
+            except OSError as error:
+                raise ResultDamaged(f"it cannot be read: {error.strerror}") from error
+        return decode(footer.codec, stream, buffers, python=footer.python, step=found.step)
+
+    def _buffers(self, handle: BinaryIO, footer: Footer, found: Found[Record]) -> list[memoryview]:
+        section = footer.sections.get("buffers")
+        if section is None:
+            return []
+        rows = json.loads(bytes(_section(handle, footer, "places")))
+        if section.size < MAPPED_FROM:
+            view = memoryview(_section(handle, footer, "buffers"))
+        else:
+            view = map_section(handle, section)
+            mark = mark_at(found.seq, os.fstat(handle.fileno()))
+            if not self.seals.holds(found.path, mark):
+                check_view(view, section, footer.hash, "value")
+                self.seals.add(found.path, mark)
+        return [view[start : start + size] for start, size in rows]
 
     def log(self, shelf: Shelf[T], found: Found[T]) -> tuple[LogEntry, ...]:
         """What the run printed; plain data, also from a stranger. Raises as `load` does."""
-        _, _, payload = self._section(shelf, found, "log")
-        return log_from_bytes(payload)
+        with self.opened(shelf, found) as (handle, footer, _):
+            try:
+                return log_from_bytes(bytes(_section(handle, footer, "log")))
+            except OSError as error:
+                raise ResultDamaged(f"it cannot be read: {error.strerror}") from error
 
     def forget(self, step: str) -> None:
         """Remove a step's results and failures. Raises StoreError where the disk or the format refuses."""
@@ -171,12 +239,27 @@ class Disk:
         told = Counter(f.footer.store_id for f in results.values() if f.footer and f.ours)
         return told.most_common(1)[0][0] if told else self.store_id
 
-    def _section(self, shelf: Shelf[T], found: Found[T], name: str) -> tuple[Footer, bool, bytes]:
-        with self.opened(shelf, found) as (handle, footer, ours):
-            try:
-                return footer, ours, read_section(handle, footer, name)
-            except OSError as error:
-                raise ResultDamaged(f"it cannot be read: {error.strerror}") from error
+    def _shelves_of(self, number: int, keep: int) -> tuple[Shelf[Record], Shelf[Failure]]:
+        results, failures = map(self._in, LAYOUTS[number])
+        return (
+            Shelf(results, "result", self.key, Record.from_json, self.scratch, keep),
+            Shelf(failures, "failure", self.key, Failure.from_json, self.scratch),
+        )
+
+    def _format(self, identity: Identity | None) -> int:
+        """The layout of this store; where FORMAT cannot tell, its directories do."""
+        if identity is not None:
+            return min(identity.format, VERSION)
+        found = [number for number, (results, _) in LAYOUTS.items() if is_folder(self._in(results))]
+        return max(found, default=VERSION)
+
+    def _check_room(self, needed: int) -> None:
+        """Raises OSError where a large value does not fit, before anything is written."""
+        if needed < ROOM_CHECKED_FROM or not hasattr(os, "statvfs"):
+            return
+        info = os.statvfs(self.place)
+        if (free := info.f_bavail * info.f_frsize) < needed:
+            raise OSError(errno.ENOSPC, f"{size_text(needed)} are needed and {size_text(free)} are free on this disk")
 
     def _resign(self, shelf: Shelf[Any]) -> Iterator[str]:
         for stem, seq, path in shelf.generations():
@@ -185,9 +268,22 @@ class Disk:
                 with handle:
                     if ours:
                         continue
-                    fill = partial(copy_sections, handle, footer)
-                    shelf.rewrite(path, replace(footer, store_id=self.store_id), fill)
+                    shelf.rewrite(path, replace(footer, store_id=self.store_id), copied(handle, footer))
                 yield footer.step
+
+
+def copied(handle: BinaryIO, footer: Footer) -> Fill:
+    """Begins a file with another one's sections, checked on the way."""
+    return partial(copy_sections, handle, footer.sections, footer.hash)
+
+
+def _section(handle: BinaryIO, footer: Footer, name: str) -> bytes | bytearray:
+    section = footer.sections.get(name)
+    return b"" if section is None else read_section(handle, section, footer.hash, name)
+
+
+def _older(version: int) -> str:
+    return f"it has the older format {version}; say %context migrate to bring it up to date"
 
 
 def _newer(version: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from jo_notebook.errors import ResultNotSaved, StoreError
@@ -16,8 +16,14 @@ class Encoded:
     """A value as bytes, and what is worth knowing of how it was written."""
 
     format: str
-    payload: bytes
+    stream: bytes
+    buffers: tuple[memoryview, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return len(self.stream) + sum(len(buffer) for buffer in self.buffers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,7 @@ FORMATS = {
 }
 
 
-def encode(value: object) -> Encoded:
+def encode(value: object, *, wanted: str = "") -> Encoded:
     """The value in the first format that takes it.
 
     Raises ResultNotSaved with the path to what is in the way, as told by the last format tried.
@@ -56,7 +62,7 @@ def encode(value: object) -> Encoded:
         except pickles.Refused as refusal:
             reason = str(refusal)
         else:
-            return Encoded(form.name, payload, versions)
+            return Encoded(form.name, payload, (), versions)
     raise ResultNotSaved(reason)
 
 
@@ -65,14 +71,14 @@ def runs_code(name: str) -> bool:
     return name not in FORMATS or FORMATS[name].runs_code
 
 
-def decode(name: str, payload: bytes, *, python: str, step: str) -> object:
+def decode(name: str, stream: bytes, buffers: Sequence[memoryview], *, python: str, step: str) -> object:
     """The value again. Raises StoreError where this kernel lacks what the value needs."""
     if name not in FORMATS:
         raise StoreError(f"{step} was saved as {name}, which this jo_notebook cannot read: update it or run it again.")
     if FORMATS[name].one_python and python != python_minor():
         raise StoreError(f"{step} was saved by Python {python}, this is {python_minor()}: run it again.")
     try:
-        return FORMATS[name].decode(payload)
+        return FORMATS[name].decode(stream)
     except pickles.NotDefined as missing:
         raise StoreError(
             f"{step}'s value needs {missing}, which is not defined here: "

@@ -1,6 +1,6 @@
 """One file of the store: what a step's run left, written once and never changed.
 
-    MAGIC  section …  body  sha256(body)  mac(body)  length of body  MAGIC
+    MAGIC  section …  body  sha256(body)  mac(body)  length of body  MAGIC     (sections: see sections.py)
 
 The body is JSON: whose result this is, its number, where each section lies and what it hashes to. It
 is read from the end, so a file's story is known without touching the value. The checksum tells damage
@@ -14,34 +14,26 @@ import hashlib
 import json
 import os
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, BinaryIO
 
 from jo_notebook.errors import ResultDamaged, StepNameError
 from jo_notebook.store.names import check_stored_name
+from jo_notebook.store.sections import ALIGNMENT, MAGIC, Section, check_layout
 from jo_notebook.store.trust import Key
 
-VERSION = 1
-MAGIC = b"JO\x00GEN1\n"
+VERSION = 2
 _TAIL = struct.Struct("<32s32sQ8s")
+_ALIGNMENTS = {1: 1, 2: ALIGNMENT}
 _GUESS = 1 << 14  # most footers fit: one read
-_BLOCK = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A stretch of the file with a hash of its own."""
-
-    offset: int
-    size: int
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
 class Footer:
     """What a file says of itself. `kind` is result or failure, `id` is new for each run, `after` (of a
-    failure) the number of the newest result at that time, `versions` what the value was written with.
+    failure) the number of the newest result at that time, `versions` what the value was written with, `hash`
+    what the sections are hashed with.
     """
 
     kind: str
@@ -56,6 +48,7 @@ class Footer:
     python: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     sections: Mapping[str, Section] = field(default_factory=dict)
+    hash: str = "sha256"
     v: int = VERSION
 
     def to_bytes(self) -> bytes:
@@ -67,10 +60,15 @@ class Footer:
         """The reverse of `to_bytes`. Raises ResultDamaged for anything that is not a footer."""
         try:
             data = json.loads(body)
+            if not isinstance(data["v"], int) or data["v"] < 1:
+                raise ValueError(data["v"])
             if data["v"] > VERSION:
                 raise ResultDamaged("a newer jo_notebook wrote it; update to read it")
             known = {name: data[name] for name in cls.__slots__ if name in data}
-            sections = {name: Section(**row) for name, row in known["sections"].items()}
+            sections = {
+                name: Section(row["offset"], row["size"], row["sha256" if data["v"] == 1 else "digest"])
+                for name, row in known["sections"].items()
+            }
             check_stored_name(data["step"])
             _check_types(known, sections)
             return cls(**{**known, "sections": sections})
@@ -82,6 +80,7 @@ def _check_types(data: Mapping[str, Any], sections: Mapping[str, Section]) -> No
     """Raises TypeError for what a stranger may have put into a footer."""
     numbers = [data["seq"], data["after"], *(n for s in sections.values() for n in (s.offset, s.size))]
     words = [data[name] for name in ("kind", "id", "store_id", "key", "codec", "python")]
+    words += [data.get("hash", ""), *(section.digest for section in sections.values())]
     if not all(type(n) is int and n >= 0 for n in numbers) or not all(type(w) is str for w in words):
         raise TypeError("a footer's fields have the wrong types")
 
@@ -91,20 +90,11 @@ def canonical(data: object) -> bytes:
     return json.dumps(data, sort_keys=True, separators=(",", ":")).encode("ascii")
 
 
-def write_sections(out: BinaryIO, payloads: Mapping[str, bytes]) -> dict[str, Section]:
-    """Begin a file. Raises OSError."""
-    out.write(MAGIC)
-    sections = {}
-    for name, payload in payloads.items():
-        sections[name] = Section(out.tell(), len(payload), hashlib.sha256(payload).hexdigest())
-        out.write(payload)
-    return sections
-
-
-def write_footer(out: BinaryIO, footer: Footer, key: Key) -> None:
-    """End a file at the present position. Raises OSError."""
+def write_footer(out: BinaryIO, footer: Footer, key: Key | None) -> None:
+    """End a file at the present position; without a key it stays somebody else's. Raises OSError."""
     body = footer.to_bytes()
-    out.write(body + _TAIL.pack(hashlib.sha256(body).digest(), key.sign(body), len(body), MAGIC))
+    mac = bytes(32) if key is None else key.sign(body)
+    out.write(body + _TAIL.pack(hashlib.sha256(body).digest(), mac, len(body), MAGIC))
 
 
 def read_footer(handle: BinaryIO, key: Key) -> tuple[Footer, bool]:
@@ -123,64 +113,13 @@ def read_footer(handle: BinaryIO, key: Key) -> tuple[Footer, bool]:
     if hashlib.sha256(body).digest() != digest:
         raise ResultDamaged("its footer does not fit its checksum")
     footer = Footer.from_bytes(body)
-    _check_layout(handle, footer, size - needed)
+    check_layout(handle, footer.sections, size - needed, alignment=_ALIGNMENTS.get(footer.v, ALIGNMENT))
     ours = key.verify(body, mac)
-    if footer.key == key.id and not ours:
+    if footer.key in key.ids and not ours:
         raise ResultDamaged("its signature does not fit")
     return footer, ours
-
-
-def read_section(handle: BinaryIO, footer: Footer, name: str) -> bytes:
-    """A section's bytes, empty where there is none. Raises ResultDamaged where the hash differs."""
-    section = footer.sections.get(name)
-    if section is None:
-        return b""
-    handle.seek(section.offset)
-    payload = handle.read(section.size)
-    if len(payload) != section.size or hashlib.sha256(payload).hexdigest() != section.sha256:
-        raise ResultDamaged(f"its {name} does not fit its checksum")
-    return payload
-
-
-def copy_sections(handle: BinaryIO, footer: Footer, out: BinaryIO | None = None) -> dict[str, Section]:
-    """Begin a file with another one's sections, block by block; without `out` they are only checked.
-
-    Raises ResultDamaged where a hash differs or the file cannot be read, and OSError of `out`.
-    """
-    if out is not None:
-        out.write(MAGIC)
-    for name, section in sorted(footer.sections.items(), key=lambda item: (item[1].offset, item[1].size)):
-        state = hashlib.sha256()
-        for block in _blocks(handle, section):
-            state.update(block)
-            if out is not None:
-                out.write(block)
-        if state.hexdigest() != section.sha256:
-            raise ResultDamaged(f"its {name} does not fit its checksum")
-    return dict(footer.sections)
-
-
-def _blocks(handle: BinaryIO, section: Section) -> Iterator[bytes]:
-    try:
-        handle.seek(section.offset)
-        left = section.size
-        while left and (block := handle.read(min(left, _BLOCK))):
-            left -= len(block)
-            yield block
-    except OSError as error:
-        raise ResultDamaged(f"it cannot be read: {error.strerror}") from error
 
 
 def _read_end(handle: BinaryIO, size: int, count: int) -> bytes:
     handle.seek(size - count)
     return handle.read(count)
-
-
-def _check_layout(handle: BinaryIO, footer: Footer, end: int) -> None:
-    """No byte of the file may lie outside of what is hashed."""
-    handle.seek(0)
-    position = len(MAGIC) if handle.read(len(MAGIC)) == MAGIC else -1
-    for section in sorted(footer.sections.values(), key=lambda s: (s.offset, s.size)):
-        position = position + section.size if section.offset == position else -1
-    if position != end:
-        raise ResultDamaged("its sections are not where they were")

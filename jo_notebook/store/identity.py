@@ -28,6 +28,11 @@ class Identity:
         """Whether a newer release made this store."""
         return self.format > VERSION
 
+    @property
+    def older(self) -> bool:
+        """Whether an older release made this store, and nobody has asked to migrate it."""
+        return self.format < VERSION
+
     def to_bytes(self) -> bytes:
         """The file's contents."""
         line = canonical({"format": self.format, "store_id": self.store_id})

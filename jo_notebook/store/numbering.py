@@ -15,17 +15,21 @@ HEAD = "HEAD"
 DIGITS = 15
 
 
-def newest_number(folder: str, stem: str) -> int:
-    """The highest number this directory ever had, as far as is known; 0 for none."""
-    names = listing(folder)
+def newest_number(folder: str, stem: str, names: list[str] | None = None) -> int:
+    """The highest number this directory ever had, as far as is known; 0 for none. `names` is its listing, if taken."""
+    names = listing(folder) if names is None else names
     claims = [name[: -len(CLAIM)] for name in names if name.endswith(CLAIM)]
     return max([read_hint(folder, stem)[0], *(int(name) for name in [*names, *claims] if is_number(name))])
 
 
 def mark_of(seq: int, path: str) -> tuple[int, ...]:
     """What changes when a file is replaced, without reading it. Raises FileNotFoundError."""
-    info = os.lstat(path)
-    return seq, info.st_ino, info.st_size, info.st_mtime_ns
+    return mark_at(seq, os.lstat(path))
+
+
+def mark_at(seq: int, info: os.stat_result) -> tuple[int, ...]:
+    """The same, from what the system says of the file."""
+    return seq, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns
 
 
 def listing(folder: str) -> list[str]:

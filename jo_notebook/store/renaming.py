@@ -9,12 +9,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from jo_notebook.errors import ResultDamaged, ResultNotSaved, StoreError
-from jo_notebook.store.disk import Disk
-from jo_notebook.store.generation import copy_sections
+from jo_notebook.store.disk import Disk, copied
 from jo_notebook.store.known import Known
 from jo_notebook.store.names import stem_of
 from jo_notebook.store.reading import Found
@@ -108,7 +106,7 @@ def _is_copied(disk: Disk, shelf: Shelf[Any], found: Found[Any], draft: str, new
             story = {**footer.record, "step": new}
             renamed = replace(footer, step=new, record=story, store_id=disk.store_id)
             if ours:
-                shelf.draft(draft, renamed, partial(copy_sections, handle, footer))
+                shelf.draft(draft, renamed, copied(handle, footer))
             return ours
     except ResultDamaged:
         return False

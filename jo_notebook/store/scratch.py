@@ -9,6 +9,7 @@ import re
 import secrets
 from collections.abc import Iterator
 from functools import cache
+from typing import BinaryIO
 
 from jo_notebook.store.publish import is_folder, make_folder, sync_folder
 
@@ -25,23 +26,43 @@ class Scratch:
     @contextlib.contextmanager
     def file(self) -> Iterator[str]:
         """The path of a new empty file, gone when the block ends unless it was moved. Raises OSError."""
-        make_folder(self.folder)
-        path = os.path.join(self.folder, f"{_me()}-{secrets.token_hex(6)}")
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
-        try:
+        with self.draft() as (out, path):
+            out.close()
             yield path
+
+    @contextlib.contextmanager
+    def draft(self) -> Iterator[tuple[BinaryIO, str]]:
+        """A new file to write and its path, gone when the block ends unless it was moved. Raises OSError."""
+        path = os.path.join(self.folder, f"{_me()}-{secrets.token_hex(6)}")
+        out = self._created(path)
+        moved = False
+        try:
+            with out:
+                yield out, path
+            moved = not os.path.lexists(path)
         finally:
-            with contextlib.suppress(OSError):
-                os.unlink(path)
+            if not moved:
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+
+    def _created(self, path: str) -> BinaryIO:
+        try:
+            return open(path, "xb")
+        except FileNotFoundError:
+            make_folder(self.folder)
+        except OSError:
+            make_folder(self.folder)  # says it better, where a file or a link is in the way
+            raise
+        return open(path, "xb")
 
     def replace(self, target: str, data: bytes, *, durable: bool = True) -> None:
         """Put a small file at `target`, whole or not at all, over whatever is there. Raises OSError."""
-        with self.file() as path:
-            with open(path, "wb") as out:
-                out.write(data)
-                out.flush()
-                if durable:
-                    os.fsync(out.fileno())
+        with self.draft() as (out, path):
+            out.write(data)
+            out.flush()
+            if durable:
+                os.fsync(out.fileno())
+            out.close()  # Windows renames no open file
             os.replace(path, target)
         if durable:
             sync_folder(os.path.dirname(target))
@@ -85,8 +106,12 @@ def _is_dead(name: str) -> bool:
 
 
 def _me() -> str:
+    return _name_of(os.getpid())
+
+
+@cache  # by the number, for a fork has another one
+def _name_of(pid: int) -> str:
     host, boot = _machine()
-    pid = os.getpid()
     return f"{host}-{boot}-{pid}-{_start_of(str(pid))}"
 
 

@@ -1,4 +1,4 @@
-"""A directory of numbered, immutable files per step: `steps/` for results, `errors/` for failures.
+"""A directory of numbered, immutable files per step: `results/` and `failures/`.
 
     <shelf>/<slug>-<hash16>/<number>     the highest number is the newest
                             HEAD         a hint: a number that was once there, so its loss is noticed
@@ -14,12 +14,13 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
-from jo_notebook.store.generation import Footer, Section, write_footer
+from jo_notebook.store.generation import VERSION, Footer, write_footer
 from jo_notebook.store.names import STEM, stem_of
 from jo_notebook.store.numbering import HEAD, hint_bytes, is_number, listing, mark_of, newest_number, numbers
 from jo_notebook.store.publish import is_folder, make_folder, publish, sync_folder
 from jo_notebook.store.reading import ATTEMPTS, Found, Reader, T
 from jo_notebook.store.scratch import Scratch
+from jo_notebook.store.sections import Section
 
 Fill = Callable[[BinaryIO], dict[str, Section]]
 """Begins a file with its sections."""
@@ -32,18 +33,28 @@ class Shelf(Reader[T]):
     scratch: Scratch = field(repr=False)
     keep: int = 1
 
-    def commit(self, footer: Footer, fill: Fill) -> Found[T]:
-        """Add a file, durable when this returns, and prune. Raises OSError; then nothing has changed."""
-        with self.scratch.file() as draft:
-            with open(draft, "wb") as out:
-                footer = replace(footer, kind=self.kind, key=self.key.id, sections=fill(out))
-                end = out.tell()
-            for _ in range(ATTEMPTS):
+    def commit(self, footer: Footer, fill: Fill, *, keep: int = 0, spare: int = 0) -> Found[T]:
+        """Add a file, durable when this returns, and prune. Raises OSError; then nothing has changed.
+
+        `keep` generations stay, 0 for the shelf's own number, among them the one numbered `spare`.
+        """
+        stem = stem_of(footer.step)
+        with self.scratch.draft() as (out, draft):
+            footer = replace(footer, kind=self.kind, key=self.key.id, sections=fill(out), v=VERSION)
+            end = out.tell()
+            for attempt in range(ATTEMPTS):
                 folder = self._made(footer.step)
-                footer = replace(footer, seq=self.newest(footer.step) + 1)
-                found = self._publish(draft, end, footer)
+                names = listing(folder)
+                footer = replace(footer, seq=newest_number(folder, stem, names) + 1)
+                if attempt:
+                    out.seek(end)
+                    out.truncate()
+                write_footer(out, footer, self.key)
+                out.flush()
+                os.fsync(out.fileno())
+                found = self._publish(draft, footer)
                 if found is not None:
-                    self._tidy(folder, footer)
+                    self._tidy(folder, footer, names, keep or self.keep, spare)
                     return found
         raise OSError(f"no free number for {footer.step} after {ATTEMPTS} attempts")
 
@@ -54,10 +65,11 @@ class Shelf(Reader[T]):
             os.replace(draft, path)
         sync_folder(os.path.dirname(path))
 
-    def draft(self, draft: str, footer: Footer, fill: Fill) -> None:
-        """Write a whole file, signed with our key, that nobody sees yet. Raises OSError."""
+    def draft(self, draft: str, footer: Footer, fill: Fill, *, ours: bool = True) -> None:
+        """Write a whole file that nobody sees yet, signed with our key or, unless `ours`, by nobody. Raises OSError."""
         with open(draft, "wb") as out:
-            write_footer(out, replace(footer, key=self.key.id, sections=fill(out)), self.key)
+            footer = replace(footer, key=self.key.id if ours else footer.key, sections=fill(out), v=VERSION)
+            write_footer(out, footer, self.key if ours else None)
             out.flush()
             os.fsync(out.fileno())
 
@@ -113,15 +125,9 @@ class Shelf(Reader[T]):
                 sync_folder(os.path.dirname(path))
         return folder
 
-    def _publish(self, draft: str, end: int, footer: Footer) -> Found[T] | None:
+    def _publish(self, draft: str, footer: Footer) -> Found[T] | None:
         """Try for the footer's number; None where somebody else took it or removed the directory."""
         path = os.path.join(self.root, stem_of(footer.step), str(footer.seq))
-        with open(draft, "r+b") as out:
-            out.seek(end)
-            out.truncate()
-            write_footer(out, footer, self.key)
-            out.flush()
-            os.fsync(out.fileno())
         try:
             publish(draft, path)
         except (FileExistsError, FileNotFoundError):
@@ -137,9 +143,10 @@ class Shelf(Reader[T]):
             raise
         return Found(footer.step, footer.seq, path, mark, footer, self.parse(dict(footer.record)), ours=True)
 
-    def _tidy(self, folder: str, footer: Footer) -> None:
+    def _tidy(self, folder: str, footer: Footer, names: list[str], keep: int, spare: int) -> None:
         """Write the hint and prune. Both can wait for the next save, so a disk that refuses is ignored."""
+        older = sorted((int(name) for name in names if is_number(name)), key=lambda n: (n == spare, n))
         with contextlib.suppress(OSError):
             self.scratch.replace(os.path.join(folder, HEAD), hint_bytes(footer.seq, footer.step), durable=False)
-            for number in sorted(numbers(folder))[: -self.keep]:
+            for number in older[: max(0, len(older) + 1 - keep)]:
                 os.unlink(os.path.join(folder, str(number)))

@@ -11,7 +11,7 @@ import stat
 import sys
 import tempfile
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 KEY_BYTES = 32
@@ -19,23 +19,38 @@ KEY_BYTES = 32
 
 @dataclass(frozen=True)
 class Key:
-    """A secret to sign with. `problem` is not empty where it will be gone after this session."""
+    """A secret to sign with. `problem` is not empty where it will be gone after this session.
+
+    What `others` have signed counts as ours, too: before a team had a key, each member signed with their own.
+    """
 
     secret: bytes = field(repr=False)
     problem: str = ""
+    others: tuple[bytes, ...] = field(default=(), repr=False)
 
-    @property
+    @cached_property
     def id(self) -> str:
         """What names the key without telling it."""
-        return hashlib.sha256(b"jo_notebook key id\0" + self.secret).hexdigest()[:16]
+        return _id_of(self.secret)
+
+    @cached_property
+    def ids(self) -> frozenset[str]:
+        """The names of all keys whose signatures count."""
+        return frozenset(map(_id_of, (self.secret, *self.others)))
 
     def sign(self, body: bytes) -> bytes:
         """32 bytes only the owner of the key can make for this body."""
         return hmac.digest(self.secret, body, "sha256")
 
     def verify(self, body: bytes, mac: bytes) -> bool:
-        """Whether `mac` was made for this body with this key."""
-        return hmac.compare_digest(self.sign(body), mac)
+        """Whether `mac` was made for this body with this key, or with one of the others."""
+        return any(
+            hmac.compare_digest(hmac.digest(secret, body, "sha256"), mac) for secret in (self.secret, *self.others)
+        )
+
+
+def _id_of(secret: bytes) -> str:
+    return hashlib.sha256(b"jo_notebook key id\0" + secret).hexdigest()[:16]
 
 
 def open_key() -> Key:

@@ -199,14 +199,14 @@ def test_the_command(tmp_path: Path) -> None:
     unknown = jo("verify", "n.ipynb", "--rerun", "Chnace", cwd=tmp_path)
     assert (unknown.returncode, "Did you mean Chance?" in unknown.stderr) == (2, True)
 
-    (path,) = (p for p in tmp_path.glob("n.jo/steps/a-*/*") if p.name.isdigit())
+    (path,) = (p for p in tmp_path.glob("n.jo/results/a-*/*") if p.name.isdigit())
     data = bytearray(path.read_bytes())
     data[len(data) // 3] ^= 1
     path.write_bytes(bytes(data))
     damaged = jo("verify", "n.ipynb", cwd=tmp_path)
     assert damaged.returncode == 1
     assert "Damaged on disk:" in damaged.stdout + damaged.stderr
-    assert "  A" in damaged.stdout + damaged.stderr or "steps/a-" in damaged.stdout + damaged.stderr
+    assert "  A" in damaged.stdout + damaged.stderr or "results/a-" in damaged.stdout + damaged.stderr
     assert "Traceback" not in damaged.stderr
 
 

@@ -24,7 +24,7 @@ def failure(step: str = "Load", error: str = "ValueError: no") -> Failure:
 
 def generations(place: Path, step: str = "load") -> list[Path]:
     """The files of a step, oldest first."""
-    (folder,) = place.glob(f"steps/{step}-*")
+    (folder,) = place.glob(f"results/{step}-*")
     return sorted((p for p in folder.iterdir() if p.name.isdigit()), key=lambda p: int(p.name))
 
 

@@ -96,7 +96,7 @@ def test_a_failure_is_overtaken(place: Path):
     context.bless("Load", TODAY)
     for seen in (context, Context(place)):
         assert (seen.failures, seen.log("Load")) == ({}, LOG)
-    assert list(place.glob("errors/*")) == []
+    assert list(place.glob("failures/*")) == []
 
 
 def test_nothing_to_bless(place: Path):

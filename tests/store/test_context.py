@@ -106,7 +106,7 @@ def test_a_failure_is_kept_until_a_success(place: Path):
     for seen in (context, Context(place)):
         assert seen.failures == {}
         assert seen.log("Load") == LOG
-    assert list(place.glob("errors/*")) == []
+    assert list(place.glob("failures/*")) == []
 
 
 def test_a_failure_that_a_killed_success_left_behind_is_not_shown(place: Path, monkeypatch: pytest.MonkeyPatch):
@@ -114,7 +114,7 @@ def test_a_failure_that_a_killed_success_left_behind_is_not_shown(place: Path, m
     context.fail(failure())
     monkeypatch.setattr("jo_notebook.store.shelf.Shelf.forget", lambda *a: None)
     context.put(record(), 1)
-    assert list(place.glob("errors/*/1"))
+    assert list(place.glob("failures/*/1"))
     assert Context(place).failures == {}
     context.fail(failure(error="again"))
     assert Context(place).failures["Load"].error == "again"
@@ -126,7 +126,7 @@ def test_a_failure_without_a_result(place: Path):
     assert context.failures == {"Load": failure()}
     assert context.log("Load") == LOG
     assert "Load" not in context
-    assert not (place / "steps").exists()
+    assert not (place / "results").exists()
     memory = Context()
     memory.fail(failure(), LOG)
     assert memory.failures == {"Load": failure()}
@@ -144,7 +144,7 @@ def test_forget_drops_everything(place: Path):
         assert list(seen) == ["Other"]
         assert (seen.failures, seen.log("Load")) == ({}, ())
         assert "Load" not in seen.records
-    assert list(place.glob("steps/load-*")) == []
+    assert list(place.glob("results/load-*")) == []
     assert context.put(record(), 3).unsaved == ""
     assert Context(place)["Load"] == 3
 
@@ -232,7 +232,7 @@ def test_names(place: Path, name: str):
     assert again[name] == name
     assert again["Load"] == "Load"
     assert all(len(p.name.encode()) < 60 for p in place.rglob("*"))
-    assert {p.name for p in place.iterdir()} == {"FORMAT", "steps", "tmp"}
+    assert {p.name for p in place.iterdir()} == {"FORMAT", "results", "tmp"}
 
 
 @pytest.mark.parametrize("name", ["", "..", " ", "a\nb", "a\u202eb", "e\u0301", "a" * 129, "\ud800", "a\x00"])
@@ -257,7 +257,7 @@ def test_drop_memory_reads_from_disk(place: Path):
 
 def test_damage_found_on_reading_a_value_is_remembered(place: Path):
     Context(place).put(record(), "x" * 100)
-    flip(generations(place)[0], 50)
+    flip(generations(place)[0], 130)
     context = Context(place)
     assert context.damaged == {}
     with pytest.raises(ResultDamaged, match="generation 1: its value does not fit its checksum"):

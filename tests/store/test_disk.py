@@ -13,6 +13,7 @@ import pytest
 
 from jo_notebook.errors import StoreError
 from jo_notebook.store import Context
+from jo_notebook.store.generation import VERSION
 from jo_notebook.store.identity import Identity
 from tests.store.making import failure, generations, leftovers, record, start
 
@@ -58,7 +59,7 @@ def test_forty_kills_lose_nothing(place: Path):
     assert inside >= 10
     assert Context(place).put(record(), 0).unsaved == ""
     assert len(generations(place)) == 2
-    assert {p.name for p in place.iterdir()} == {"FORMAT", "steps", "tmp"}
+    assert {p.name for p in place.iterdir()} == {"FORMAT", "results", "tmp"}
 
 
 ADDER = """
@@ -158,7 +159,7 @@ def test_a_full_disk(small_disk: Path):
     context.put(record(), b"a" * 1_500_000)
     for n in range(5):
         done = context.put(record(version=f"v{n}"), bytes([n]) * 3_000_000)
-        assert done.unsaved == "cannot write to analysis.jo: No space left on device"
+        assert done.unsaved == "cannot write to analysis.jo: 3 MB are needed and 2.7 MB are free on this disk"
         assert context["Load"] == bytes([n]) * 3_000_000
         assert leftovers(place) == []
         assert Context(place)["Load"] == b"a" * 1_500_000
@@ -182,12 +183,12 @@ def test_a_read_only_disk(small_disk: Path):
 def test_a_store_of_a_newer_format_is_only_listed(place: Path):
     context = Context(place)
     context.put(record("Données"), 1)
-    (place / "FORMAT").write_bytes(Identity("someone", 2).to_bytes())
+    (place / "FORMAT").write_bytes(Identity("someone", VERSION + 1).to_bytes())
     before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
     newer = Context(place)
     assert list(newer.damaged) == ["Données"]
     assert (len(newer), newer.records) == (0, {})
-    assert "format 2" in newer.problems[0]
+    assert f"format {VERSION + 1}" in newer.problems[0]
     for one in (newer, context):
         assert "newer jo_notebook" in one.put(record("New"), 1).unsaved
         assert one["New"] == 1

@@ -65,7 +65,7 @@ def test_flipped_bits(store: Path):
     heal(store)
 
 
-@pytest.mark.parametrize("pattern", ["FORMAT", "steps/load-*/HEAD", "steps/load-*/1", "definitions/*"])
+@pytest.mark.parametrize("pattern", ["FORMAT", "results/load-*/HEAD", "results/load-*/1", "definitions/*"])
 def test_flipped_bits_beside_the_newest_file_cost_nothing(store: Path, pattern: str):
     chance = random.Random(8)
     (path,) = store.glob(pattern)
@@ -104,7 +104,7 @@ def test_an_old_file_under_a_new_number_is_noticed(store: Path):
     heal(store)
 
 
-@pytest.mark.parametrize("lost", ["FORMAT", "steps/load-*/HEAD", "definitions", "tmp"])
+@pytest.mark.parametrize("lost", ["FORMAT", "results/load-*/HEAD", "definitions", "tmp"])
 def test_everything_but_the_results_can_be_lost(store: Path, lost: str):
     (path,) = store.glob(lost)
     if path.is_dir():
@@ -127,7 +127,7 @@ def test_a_step_whose_every_file_is_damaged_has_a_name(store: Path):
     for path in generations(store):
         path.write_bytes(b"")
     assert "Load" in Context(store).damaged
-    (head,) = store.glob("steps/load-*/HEAD")
+    (head,) = store.glob("results/load-*/HEAD")
     head.unlink()
     (name,) = Context(store).damaged
     assert name.startswith("load-")
@@ -154,12 +154,12 @@ def test_whole_but_senseless_footers_of_strangers_do_no_harm(place: Path):
     context = Context(place)
     context.put(record(), [1])
     context.fail(failure("Other"))
-    for path in (*place.glob("steps/*/1"), *place.glob("errors/*/1")):
+    for path in (*place.glob("results/*/1"), *place.glob("failures/*/1")):
         whole = path.read_bytes()
         for body in corrupted(path):
             path.write_bytes(body)
             context = Context(place)
-            assert context.untrusted == {"Load"} or context.damaged or path.parts[-3] == "errors"
+            assert context.untrusted == {"Load"} or context.damaged or path.parts[-3] == "failures"
             assert [r.fingerprint.key + r.unsaved for r in context.records.values()] != [""]
             assert [f.fingerprint.key + f.error for f in context.failures.values()] != [""]
             for name in ("Load", "Other"):

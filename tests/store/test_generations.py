@@ -196,7 +196,7 @@ def test_a_damaged_older_one(place: Path):
     fill(place, 3)
     one, two, _ = generations(place)
     flip(one, one.stat().st_size - 1)
-    flip(two, 10)  # in the value: its footer is whole
+    flip(two, 130)  # in the value: its footer is whole
     context = Context(place)
     assert versions(context) == [(2, "v2")]
     assert not context.use("Load", 1)
@@ -302,7 +302,7 @@ def test_the_version_grows_with_every_change(place: Path, stranger):
     changed()
     context.trust()
     changed()
-    flip(generations(place, "other")[0], 10)
+    flip(generations(place, "other")[0], 130)
     with pytest.raises(ResultDamaged):
         context["Other"]
     changed()

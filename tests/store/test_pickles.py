@@ -37,7 +37,7 @@ class Hostile:
 
 def back(value: object) -> object:
     encoded = encode(value)
-    return decode(encoded.format, encoded.payload, python=python_minor(), step="Load")
+    return decode(encoded.format, encoded.stream, encoded.buffers, python=python_minor(), step="Load")
 
 
 def numbers():
@@ -190,10 +190,10 @@ def test_a_missing_module_is_named(place: Path, tmp_path: Path, monkeypatch: pyt
 
 def test_dill_of_another_python_is_not_even_read():
     with pytest.raises(StoreError, match=r"Load was saved by Python 3\.9, this is 3\.\d+: run it again"):
-        decode("dill", b"anything", python="3.9", step="Load")
-    assert decode("pickle", encode(3).payload, python="3.9", step="Load") == 3
+        decode("dill", b"anything", (), python="3.9", step="Load")
+    assert decode("pickle", encode(3).stream, (), python="3.9", step="Load") == 3
     with pytest.raises(StoreError, match="saved as parquet"):
-        decode("parquet", b"", python="3.9", step="Load")
+        decode("parquet", b"", (), python="3.9", step="Load")
 
 
 def test_a_large_array_comes_back(place: Path):

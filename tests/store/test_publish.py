@@ -69,7 +69,7 @@ def test_a_context_works_on_each_disk(way: str, tmp_path: Path):
 def test_a_dead_claim_costs_one_number(way: str, tmp_path: Path):
     place = tmp_path / "analysis.jo"
     Context(place).put(record(), 1)
-    (folder,) = place.glob("steps/load-*")
+    (folder,) = place.glob("results/load-*")
     (folder / "2.claim").write_text("")
     context = Context(place)
     assert context["Load"] == 1

@@ -45,7 +45,7 @@ def test_all_that_is_kept_goes_with_the_name(place: Path):
     assert [(n, old.step, old.version) for n, old in context.older("Read it")] == [(4, "Read it", "v4")]
     assert [path.name for path in generations(place, "read-it")] == ["4", "5"]
     assert "Load" not in context
-    assert (context.record("Load"), context.log("Load"), list(place.glob("steps/load-*"))) == (None, (), [])
+    assert (context.record("Load"), context.log("Load"), list(place.glob("results/load-*"))) == (None, (), [])
     assert leftovers(place) == []
     assert context.put(record("Read it", "v6"), 6).unsaved == ""
     assert Context(place)["Read it"] == 6
@@ -199,7 +199,7 @@ def test_a_damaged_newest_one_is_never_replaced_in_silence(place: Path, position
 def test_a_damaged_older_one_stays_behind(place: Path):
     fill(place)
     path = generations(place)[0]
-    flip(path, 10)
+    flip(path, 130)
     context = Context(place)
     assert context.rename("Load", "New")
     assert context["New"] == 2
@@ -209,7 +209,7 @@ def test_a_damaged_older_one_stays_behind(place: Path):
 def test_nothing_whole_is_nothing_to_rename(place: Path):
     fill(place, 1)
     path = generations(place)[0]
-    flip(path, 10)
+    flip(path, 130)
     before = tree(place)
     assert not Context(place).rename("Load", "New")
     assert tree(place) == before
@@ -237,7 +237,7 @@ def test_each_fsync_that_fails_costs_nothing(place: Path, monkeypatch: pytest.Mo
     check(context, "New" if done else "Load")
     if not done:
         assert "New" not in context
-        assert list(place.glob("steps/new-*")) == []
+        assert list(place.glob("results/new-*")) == []
         assert context.rename("Load", "New")
         check(context, "New")
     assert leftovers(place) == []

@@ -81,14 +81,14 @@ def test_trust_signs_what_is_whole(place: Path, foreign: Path):
     assert context.trust() == []
     assert (place / "FORMAT").read_text() == before
     (path,) = generations(place, "harmless")
-    flip(path, 10)
+    flip(path, 130)
     with pytest.raises(ResultDamaged):
         Context(place)["Harmless"]
 
 
 def test_trust_leaves_damage_alone(place: Path, foreign: Path):
     (path,) = generations(place)
-    flip(path, 20)
+    flip(path, 130)
     context = Context(place)
     assert context.trust() == ["Harmless", "Load"]  # Load's definition is whole
     assert context.untrusted == {"Load"}
@@ -161,7 +161,7 @@ def test_a_linked_directory_is_not_written_to(place: Path, tmp_path: Path):
     outside = tmp_path / "outside"
     outside.mkdir()
     place.mkdir()
-    (place / "steps").symlink_to(outside)
+    (place / "results").symlink_to(outside)
     context = Context(place)
     assert "Not a directory" in context.put(record(), 1).unsaved
     assert list(outside.iterdir()) == []

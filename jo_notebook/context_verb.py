@@ -1,0 +1,135 @@
+"""The verb `context`: where results live, and what can be done with the place as a whole.
+
+One table of actions; `%context ACTION …` and `jo ACTION …` both read it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+from jo_notebook.errors import NotTheSame, UsageError, did_you_mean
+from jo_notebook.pipeline import Pipeline
+from jo_notebook.verb import Answer, Argument, Call, Verb
+from jo_notebook.views.words import count, file_size
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One row: a name, a sentence, what to call, the options it understands, and whether `jo` has it as a command.
+
+    `words` says what follows the name, for instance `PATH`; empty where nothing may.
+    """
+
+    name: str
+    summary: str
+    call: Call
+    words: str = ""
+    options: frozenset[str] = frozenset()
+    is_command: bool = True
+
+
+def _show(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
+    context = pipeline.context
+    kept = [record for record in context.records.values() if not record.unsaved]
+    where = context.place if context.place is not None else "memory only"
+    return Answer(f"Results live in {where}: {len(kept)} on disk, {file_size(context.size())}.", value=context)
+
+
+def _at(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
+    if not args.words:
+        raise UsageError("Say where results should live, for instance: %context at results.jo")
+    pipeline.move_to(_directory(args.words[0]))
+    return Answer(found_text(pipeline))
+
+
+def _trust(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
+    names = pipeline.trust()
+    return Answer(f"Trusted: {', '.join(names)}." if names else "There is nothing from elsewhere here.")
+
+
+def _verify(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
+    problems = pipeline.context.verify()
+    if problems:
+        raise NotTheSame("\n".join(["Damaged on disk:", *(f"  {where}: {what}" for where, what in problems.items())]))
+    return Answer("Every stored file is whole.")
+
+
+ACTIONS = {
+    action.name: action
+    for action in (
+        Action("at", "move to another place", _at, "PATH", is_command=False),
+        Action("trust", "accept what is from elsewhere", _trust),
+        Action("verify", "check every stored file", _verify, is_command=False),
+    )
+}
+
+OPTIONS: tuple[Argument, ...] = ()
+"""The options of all actions; each row of `ACTIONS` names those it understands."""
+
+
+def perform_action(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
+    """Looks up the action and checks that it understands what was said. Raises UsageError."""
+    if not args.action:
+        return _show(pipeline, args)
+    action = ACTIONS.get(args.action)
+    if action is None:
+        hint = did_you_mean(args.action, ACTIONS)
+        raise UsageError(f"%context has no action {args.action!r}.{hint} Actions: {', '.join(ACTIONS)}.")
+    if args.words and not action.words:
+        raise UsageError(f"%context {action.name} takes nothing after it, not {' '.join(args.words)!r}.")
+    for option in OPTIONS:
+        flag = option.flags[0]
+        if flag not in action.options and getattr(args, flag.strip("-").replace("-", "_")):
+            raise UsageError(f"%context {action.name} does not know {flag}.")
+    return action.call(pipeline, args)
+
+
+SUMMARY = ", ".join(f"`{action.name} {action.words}".rstrip() + f"`: {action.summary}" for action in ACTIONS.values())
+
+CONTEXT_VERB = Verb(
+    "context",
+    f"Where results live; {SUMMARY}.",
+    perform_action,
+    (
+        Argument(("action",), "one of: " + ", ".join(ACTIONS), (("nargs", "?"), ("metavar", "ACTION"))),
+        Argument(("words",), "what the action is about: a directory, or steps", (("nargs", "*"), ("metavar", "WORD"))),
+        *OPTIONS,
+    ),
+)
+
+
+def found_text(pipeline: Pipeline) -> str:
+    """What the context holds, in a line, and a line for each thing that is wrong with it."""
+    context = pipeline.context
+    where = context.place.name if context.place is not None else "memory"
+    plan = pipeline.steps()
+    if not plan.decisions:
+        lines = [f"jo_notebook: nothing in {where} yet. A cell becomes a step with %%step NAME on its first line."]
+    else:
+        states = [str(decision.availability) for decision in plan]
+        counts = ", ".join(f"{states.count(s)} {s}" for s in dict.fromkeys(states))
+        found = f"{count(len(plan), 'step')} in {where}: {counts}"
+        lines = [f"jo_notebook: {found}. Nothing was run or loaded; %graph shows the steps."]
+    foreign = sorted(context.untrusted.union(n for n, d in pipeline.dag.definitions.items() if not d.trusted))
+    if foreign:
+        lines.append(
+            f"Made elsewhere, and not loaded until you say %context trust: {', '.join(foreign)}. "
+            "Trusting lets their code run."
+        )
+    lines += [
+        f"{name} is damaged on disk ({what}): it will run again when it is needed."
+        for name, what in context.damaged.items()
+    ]
+    lines += [f"Note: {problem}" for problem in dict.fromkeys(pipeline.problems)]
+    return "\n".join(lines)
+
+
+def _directory(text: str) -> Path:
+    """A place for results. Raises UsageError where a file is in the way."""
+    place = Path(text).expanduser().resolve()
+    there = next(path for path in (place, *place.parents) if path.exists())
+    if not there.is_dir():
+        raise UsageError(f"Results cannot live in {text}: {there.name} is a file. Name a directory, or one to be made.")
+    return place

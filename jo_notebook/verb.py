@@ -1,0 +1,43 @@
+"""What a verb is: a name, a sentence, arguments, and a function `(pipeline, arguments) → Answer`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from jo_notebook.pipeline import Pipeline
+
+Call = Callable[[Pipeline, argparse.Namespace], "Answer"]
+STORE_TRUE = (("action", "store_true"),)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a verb gives back: text for everybody, and a value or a picture for those who can show it."""
+
+    text: str = ""
+    value: Any = None
+    has_value: bool = False
+    picture: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument: flags as argparse takes them, a sentence, and argparse's other settings."""
+
+    flags: tuple[str, ...]
+    help: str
+    settings: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One row of the table. `command` is what the command line calls it."""
+
+    name: str
+    summary: str
+    call: Call
+    arguments: tuple[Argument, ...] = ()
+    command: str = ""
