@@ -218,6 +218,7 @@ class Pipeline:
             self.touch()
             self._remember(outcome.finished)
         finally:
+            self.context.settle()
             self._progress.clear()
             self._run_lock.release()
             self.tell(Event(EventKind.CHANGED))

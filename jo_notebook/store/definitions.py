@@ -12,11 +12,14 @@ from jo_notebook.errors import StepNameError, StoreError
 from jo_notebook.store.disk import Disk
 from jo_notebook.store.generation import canonical
 from jo_notebook.store.names import check_stored_name, stem_of
+from jo_notebook.store.numbering import mark_of
 from jo_notebook.store.publish import is_folder, make_folder, open_plain, sync_folder
 from jo_notebook.store.trust import Key
 
 SUFFIX = ".json"
 Row = tuple[dict[str, Any], bool]
+Seen = tuple[tuple[int, ...], str, Row, str]
+"""A file's mark, its step, what it says, and the key that signed it."""
 
 
 class Definitions:
@@ -29,6 +32,7 @@ class Definitions:
         self.problems: list[str] = []
         self._disk = disk
         self._memory: dict[str, Row] = {}
+        self._seen: dict[str, Seen] | None = None
 
     def save(self, name: str, data: dict[str, Any]) -> None:
         """Keep a definition; nothing is written where it is there already. Raises StoreError."""
@@ -63,17 +67,34 @@ class Definitions:
         if self._disk is None:
             return dict(self._memory)
         rows, problems, folder = {}, [], _folder(self._disk)
+        before = self._recalled(self._disk) if self._seen is None else self._seen
+        self._seen = {}
         for file in sorted(os.listdir(folder)) if is_folder(folder) else []:
             if file.endswith(SUFFIX):
                 try:
-                    name, row = _read(self._disk.key, folder, file)
-                    rows[name] = row
+                    mark = mark_of(0, os.path.join(folder, file))
+                    if file not in before or before[file][0] != mark:
+                        name, row, signer = _read(self._disk.key, folder, file)
+                        before[file] = (mark, name, row, signer)
+                    self._seen[file] = before[file]
+                    rows[before[file][1]] = before[file][2]
                 except FileNotFoundError:
                     continue
                 except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, StepNameError):
                     problems.append(f"definitions/{file} is damaged: run the cell of this step again.")
         self.problems = problems
         return rows
+
+    def to_remember(self) -> dict[str, Any]:
+        """For the index: what this very key has signed, as last read."""
+        if self._disk is None or self._seen is None:
+            return {}
+        key = self._disk.key.id
+        return {file: [mark, name, row[0]] for file, (mark, name, row, signer) in self._seen.items() if signer == key}
+
+    def _recalled(self, disk: Disk) -> dict[str, Seen]:
+        rows = disk.recalled.definitions.items()
+        return {file: (tuple(mark), str(name), (data, True), disk.key.id) for file, (mark, name, data) in rows}
 
     def resign(self) -> list[str]:
         """Sign with our key what was made elsewhere; the steps concerned. Raises StoreError."""
@@ -98,14 +119,14 @@ def _sealed(key: Key, name: str, data: dict[str, Any]) -> bytes:
     return json.dumps({**body, **seal}, indent=1, sort_keys=True).encode("ascii") + b"\n"
 
 
-def _read(key: Key, folder: str, file: str) -> tuple[str, Row]:
-    """One definition. Raises whatever a damaged file leads to."""
+def _read(key: Key, folder: str, file: str) -> tuple[str, Row, str]:
+    """One definition, and the key that signed it, if it is one of ours. Raises whatever a damaged file leads to."""
     with open_plain(os.path.join(folder, file)) as handle:
         body = json.loads(handle.read())
     digest, mac = body.pop("sha256"), bytes.fromhex(body.pop("mac"))
     raw, name = canonical(body), check_stored_name(body["step"])
     ours = key.verify(raw, mac)
-    whole = hashlib.sha256(raw).hexdigest() == digest and (ours or body["key"] != key.id)
+    whole = hashlib.sha256(raw).hexdigest() == digest and (ours or body["key"] not in key.ids)
     if (
         not whole
         or body["kind"] != "definition"
@@ -113,4 +134,4 @@ def _read(key: Key, folder: str, file: str) -> tuple[str, Row]:
         or not isinstance(body["data"], dict)
     ):
         raise ValueError(file)
-    return name, (body["data"], ours)
+    return name, (body["data"], ours), str(body["key"]) if ours else ""

@@ -20,10 +20,21 @@ from typing import Any, BinaryIO, TypeVar
 from jo_notebook.core.files import size_text
 from jo_notebook.core.record import Failure, LogEntry, Record
 from jo_notebook.errors import ResultDamaged, ResultNotSaved, StoreError, UntrustedError
+from jo_notebook.store.committing import Fill
 from jo_notebook.store.formats import decode, runs_code
 from jo_notebook.store.generation import VERSION, Footer
 from jo_notebook.store.hashes import algorithm
 from jo_notebook.store.identity import Identity, ensure_identity, read_identity
+from jo_notebook.store.index import (
+    NOTHING,
+    Remembered,
+    read_index,
+    recall_seals,
+    recall_shelf,
+    seal_rows,
+    shelf_rows,
+    write_index,
+)
 from jo_notebook.store.logs import log_from_bytes
 from jo_notebook.store.names import stem_of
 from jo_notebook.store.numbering import mark_at
@@ -40,7 +51,7 @@ from jo_notebook.store.sections import (
     read_section,
     write_sections,
 )
-from jo_notebook.store.shelf import Fill, Shelf
+from jo_notebook.store.shelf import Shelf
 from jo_notebook.store.trust import Key
 
 T = TypeVar("T", Record, Failure)
@@ -69,6 +80,7 @@ class Disk:
         self.newer = ""
         self.format = VERSION
         self.seals = Seals()
+        self.recalled = NOTHING
         self._shelves = {number: self._shelves_of(number, max(keep, 1)) for number in LAYOUTS}
         self.scratch.sweep()
 
@@ -93,12 +105,39 @@ class Disk:
         self.format = self._format(identity)
         if self.newer:
             return Index({n: Found(n, 0, "", damage=self.newer) for n in self.results.names()}, {})
+        known = self._recalled(identity, known)
         results, failures = self.results.scan(known.results), self.failures.scan(known.failures)
         self.store_id = identity.store_id if identity else self._recovered(results)
         return Index(
             {name: self.checked(found) for name, found in results.items()},
             {name: self.checked(found) for name, found in failures.items()},
         )
+
+    def _recalled(self, identity: Identity | None, known: Index) -> Index:
+        """What the index remembers, the first time that something is there."""
+        if identity is None or self.store_id == identity.store_id:
+            return known
+        self.store_id = identity.store_id
+        self.recalled = read_index(self.place, self.key)
+        self.seals.recall(recall_seals(self.place, self.recalled.seals))
+        shelves = self.recalled.shelves
+        return Index(
+            {**recall_shelf(self.results, shelves.get("result", {}), self.checked), **known.results},
+            {**recall_shelf(self.failures, shelves.get("failure", {}), self.checked), **known.failures},
+        )
+
+    def settle(self, known: Index, definitions: Mapping[str, Any]) -> None:
+        """Write the index, if enough has changed since; a disk that refuses costs only time. Never raises."""
+        if self.newer or self.format < VERSION or not os.path.isdir(self.place):
+            return
+        results, failures = shelf_rows(self.results, known.results), shelf_rows(self.failures, known.failures)
+        now = Remembered(
+            {"result": results, "failure": failures}, definitions, seal_rows(self.place, self.seals.rows())
+        )
+        if now.differs_much(self.recalled):
+            with contextlib.suppress(OSError):
+                write_index(self.place, self.key, self.scratch, now)
+                self.recalled = now
 
     def look(self, step: str) -> Found[Record] | None:
         """The newest result of one step now."""
@@ -125,7 +164,10 @@ class Disk:
         """As `save`, for a file whose sections come from elsewhere. Raises what `fill` does, too."""
         with self.writing():
             self._check_room(needed)
-            return shelf.commit(replace(footer, store_id=self.store_id), fill, keep=keep, spare=spare)
+            found = shelf.commit(replace(footer, store_id=self.store_id), fill, keep=keep, spare=spare)
+        if needed >= MAPPED_FROM:
+            self.seals.add(found.path, found.mark)
+        return found
 
     def checked(self, found: Found[T]) -> Found[T]:
         """A signed file that somebody carried here from another store is damage."""

@@ -15,7 +15,7 @@ import json
 import os
 import struct
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from jo_notebook.errors import ResultDamaged, StepNameError
@@ -53,7 +53,24 @@ class Footer:
 
     def to_bytes(self) -> bytes:
         """Canonical JSON."""
-        return canonical(asdict(self))
+        return canonical(self.to_json())
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        sections = {
+            name: {"offset": section.offset, "size": section.size, "digest": section.digest}
+            for name, section in self.sections.items()
+        }
+        return {**{name: getattr(self, name) for name in self.__slots__}, "sections": sections}
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Footer:
+        """From plain data; nothing is checked. Raises KeyError, TypeError or AttributeError."""
+        known = {name: data[name] for name in cls.__slots__ if name in data}
+        word = "sha256" if data["v"] == 1 else "digest"
+        rows = known["sections"].items()
+        sections = {name: Section(row["offset"], row["size"], row[word]) for name, row in rows}
+        return cls(**{**known, "sections": sections})
 
     @classmethod
     def from_bytes(cls, body: bytes) -> Footer:
@@ -64,23 +81,20 @@ class Footer:
                 raise ValueError(data["v"])
             if data["v"] > VERSION:
                 raise ResultDamaged("a newer jo_notebook wrote it; update to read it")
-            known = {name: data[name] for name in cls.__slots__ if name in data}
-            sections = {
-                name: Section(row["offset"], row["size"], row["sha256" if data["v"] == 1 else "digest"])
-                for name, row in known["sections"].items()
-            }
-            check_stored_name(data["step"])
-            _check_types(known, sections)
-            return cls(**{**known, "sections": sections})
+            footer = cls.of(data)
+            check_stored_name(footer.step)
+            _check_types(footer)
+            return footer
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, StepNameError) as error:
             raise ResultDamaged("its footer makes no sense") from error
 
 
-def _check_types(data: Mapping[str, Any], sections: Mapping[str, Section]) -> None:
+def _check_types(footer: Footer) -> None:
     """Raises TypeError for what a stranger may have put into a footer."""
-    numbers = [data["seq"], data["after"], *(n for s in sections.values() for n in (s.offset, s.size))]
-    words = [data[name] for name in ("kind", "id", "store_id", "key", "codec", "python")]
-    words += [data.get("hash", ""), *(section.digest for section in sections.values())]
+    sections = footer.sections.values()
+    numbers = [footer.seq, footer.after, *(n for s in sections for n in (s.offset, s.size))]
+    words = [footer.kind, footer.id, footer.store_id, footer.key, footer.codec, footer.python, footer.hash]
+    words += [section.digest for section in sections]
     if not all(type(n) is int and n >= 0 for n in numbers) or not all(type(w) is str for w in words):
         raise TypeError("a footer's fields have the wrong types")
 

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import stat
 
 from jo_notebook.store.generation import canonical
 from jo_notebook.store.names import stem_of
@@ -54,6 +55,27 @@ def hint_bytes(seq: int, step: str) -> bytes:
     """The contents of HEAD."""
     line = canonical([seq, step])
     return line + b"\n" + hashlib.sha256(line).hexdigest().encode() + b"\n"
+
+
+def write_hint(folder: str, seq: int, step: str) -> None:
+    """Put the hint there, over a former one. It is not durable, and a torn one counts as none. Raises OSError."""
+    path, data = os.path.join(folder, HEAD), hint_bytes(seq, step)
+    flags = os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        fd = os.open(path, flags)
+        info = os.fstat(fd)
+        if info.st_nlink != 1 or not stat.S_ISREG(info.st_mode):  # somebody else's file, also known as this
+            os.close(fd)
+            raise OSError(path)
+    except OSError:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        fd = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o644)
+    try:
+        os.write(fd, data)
+        os.ftruncate(fd, len(data))
+    finally:
+        os.close(fd)
 
 
 def read_hint(folder: str, stem: str) -> tuple[int, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO, Generic, TypeVar
@@ -17,6 +18,7 @@ from jo_notebook.store.publish import is_folder, open_plain
 from jo_notebook.store.trust import Key
 
 ATTEMPTS = 100
+TICK = 100_000_000  # nanoseconds; the times of a disk stand still for a while
 T = TypeVar("T")
 
 
@@ -55,12 +57,23 @@ class Reader(Generic[T]):
     kind: str
     key: Key
     parse: Callable[[dict[str, Any]], T] = field(repr=False)
+    folders: dict[str, int] = field(default_factory=dict, repr=False, compare=False, kw_only=True)
+    """When the directory of a step was last changed, where a listing since then has told all."""
 
     def scan(self, known: Mapping[str, Found[T]]) -> dict[str, Found[T]]:
         """The newest file of every step by name; what `known` tells and still holds is not read again."""
         before = {os.path.dirname(found.path): found for found in known.values()}
-        found = (self.look(stem, before.get(os.path.join(self.root, stem))) for stem in self.stems())
+        found = (self._now(stem, before.get(os.path.join(self.root, stem))) for stem in self.stems())
         return {f.step: f for f in found if f is not None}
+
+    def _now(self, stem: str, known: Found[T] | None) -> Found[T] | None:
+        """As `look`; where neither directory nor newest file has changed, without listing."""
+        if known is not None and known.mark and stem in self.folders:
+            with contextlib.suppress(OSError):
+                same = os.lstat(os.path.dirname(known.path)).st_mtime_ns == self.folders[stem]
+                if same and mark_of(known.seq, known.path) == known.mark:
+                    return known
+        return self.look(stem, known)
 
     def look(self, stem: str, known: Found[T] | None = None) -> Found[T] | None:
         """The newest file of the step of this directory, None where there is none. Damage is told, not raised."""
@@ -131,6 +144,7 @@ class Reader(Generic[T]):
     def _look(self, stem: str, known: Found[T] | None) -> Found[T] | None:
         folder = os.path.join(self.root, stem)
         for _ in range(ATTEMPTS):
+            self._note_folder(stem, folder)
             head = read_hint(folder, stem)  # before the listing: what it names was there by now
             newest = max(numbers(folder), default=0)
             path = os.path.join(folder, str(newest))
@@ -145,6 +159,14 @@ class Reader(Generic[T]):
                     return known
                 return self._read(stem, newest, path, mark, head[1])
         return None
+
+    def _note_folder(self, stem: str, folder: str) -> None:
+        """Before a listing: remember when the directory was changed, unless more may happen in that very moment."""
+        self.folders.pop(stem, None)
+        with contextlib.suppress(OSError):
+            changed = os.lstat(folder).st_mtime_ns
+            if 0 < changed < time.time_ns() - TICK:
+                self.folders[stem] = changed
 
     def _read(self, stem: str, seq: int, path: str, mark: tuple[int, ...], hint: str) -> Found[T]:
         try:

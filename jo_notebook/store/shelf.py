@@ -10,20 +10,25 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-from typing import BinaryIO
 
+from jo_notebook.store.committing import Fill, Order, commit_all
 from jo_notebook.store.generation import VERSION, Footer, write_footer
 from jo_notebook.store.names import STEM, stem_of
-from jo_notebook.store.numbering import HEAD, hint_bytes, is_number, listing, mark_of, newest_number, numbers
+from jo_notebook.store.numbering import (
+    HEAD,
+    hint_bytes,
+    is_number,
+    listing,
+    mark_of,
+    newest_number,
+    numbers,
+    write_hint,
+)
 from jo_notebook.store.publish import is_folder, make_folder, publish, sync_folder
-from jo_notebook.store.reading import ATTEMPTS, Found, Reader, T
+from jo_notebook.store.reading import Found, Reader, T
 from jo_notebook.store.scratch import Scratch
-from jo_notebook.store.sections import Section
-
-Fill = Callable[[BinaryIO], dict[str, Section]]
-"""Begins a file with its sections."""
 
 
 @dataclass(frozen=True)
@@ -32,31 +37,18 @@ class Shelf(Reader[T]):
 
     scratch: Scratch = field(repr=False)
     keep: int = 1
+    durable: set[str] = field(default_factory=set, repr=False, compare=False)
+    """The directories of steps whose own names this process has made durable."""
 
     def commit(self, footer: Footer, fill: Fill, *, keep: int = 0, spare: int = 0) -> Found[T]:
         """Add a file, durable when this returns, and prune. Raises OSError; then nothing has changed.
 
         `keep` generations stay, 0 for the shelf's own number, among them the one numbered `spare`.
         """
-        stem = stem_of(footer.step)
-        with self.scratch.draft() as (out, draft):
-            footer = replace(footer, kind=self.kind, key=self.key.id, sections=fill(out), v=VERSION)
-            end = out.tell()
-            for attempt in range(ATTEMPTS):
-                folder = self._made(footer.step)
-                names = listing(folder)
-                footer = replace(footer, seq=newest_number(folder, stem, names) + 1)
-                if attempt:
-                    out.seek(end)
-                    out.truncate()
-                write_footer(out, footer, self.key)
-                out.flush()
-                os.fsync(out.fileno())
-                found = self._publish(draft, footer)
-                if found is not None:
-                    self._tidy(folder, footer, names, keep or self.keep, spare)
-                    return found
-        raise OSError(f"no free number for {footer.step} after {ATTEMPTS} attempts")
+        (answer,) = commit_all(self, [Order(footer, fill, keep, spare)])
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
 
     def rewrite(self, path: str, footer: Footer, fill: Fill) -> None:
         """Put a file in the place of one with the same contents, signed with our key. Raises OSError."""
@@ -75,13 +67,13 @@ class Shelf(Reader[T]):
 
     def place(self, draft: str, step: str, seq: int) -> None:
         """Make a draft appear under its number, durable when this returns. Raises FileExistsError and OSError."""
-        folder = self._made(step)
+        folder = self.made(step)
         publish(draft, os.path.join(folder, str(seq)))
-        sync_folder(folder)
+        self.sync(folder)
 
     def hint(self, step: str, seq: int) -> None:
         """Remember that this number was once there. Raises OSError."""
-        self.scratch.replace(os.path.join(self._made(step), HEAD), hint_bytes(seq, step))
+        self.scratch.replace(os.path.join(self.made(step), HEAD), hint_bytes(seq, step))
 
     def newest(self, step: str) -> int:
         """The highest number this step ever had, as far as is known."""
@@ -117,36 +109,32 @@ class Shelf(Reader[T]):
             os.rmdir(folder)
         sync_folder(self.root)
 
-    def _made(self, step: str) -> str:
-        """The directory of a step, made where it is not there. Raises OSError."""
-        folder = os.path.join(self.root, stem_of(step))
-        for path in (self.root, folder):
-            if make_folder(path):
-                sync_folder(os.path.dirname(path))
+    def made(self, step: str) -> str:
+        """The directory of a step, made where it is not there; `sync` makes that durable. Raises OSError."""
+        stem = stem_of(step)
+        folder = os.path.join(self.root, stem)
+        if not (is_folder(self.root) and is_folder(folder)):
+            if make_folder(self.root):
+                sync_folder(os.path.dirname(self.root))
+            make_folder(folder)
+            self.durable.discard(stem)
         return folder
 
-    def _publish(self, draft: str, footer: Footer) -> Found[T] | None:
-        """Try for the footer's number; None where somebody else took it or removed the directory."""
-        path = os.path.join(self.root, stem_of(footer.step), str(footer.seq))
-        try:
-            publish(draft, path)
-        except (FileExistsError, FileNotFoundError):
-            if not os.path.lexists(draft):
-                raise
-            return None
-        try:
-            sync_folder(os.path.dirname(path))
-            mark = mark_of(footer.seq, path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.unlink(path)
-            raise
-        return Found(footer.step, footer.seq, path, mark, footer, self.parse(dict(footer.record)), ours=True)
+    def sync(self, folder: str) -> None:
+        """Make the names in a step's directory durable, and once its own. Raises OSError.
 
-    def _tidy(self, folder: str, footer: Footer, names: list[str], keep: int, spare: int) -> None:
+        Last, for then a journal has nothing left to write; also where another process made it a moment ago.
+        """
+        sync_folder(folder)
+        stem = os.path.basename(folder)
+        if stem not in self.durable:
+            sync_folder(self.root)
+            self.durable.add(stem)
+
+    def tidy(self, folder: str, footer: Footer, names: Sequence[str], keep: int, spare: int) -> None:
         """Write the hint and prune. Both can wait for the next save, so a disk that refuses is ignored."""
         older = sorted((int(name) for name in names if is_number(name)), key=lambda n: (n == spare, n))
         with contextlib.suppress(OSError):
-            self.scratch.replace(os.path.join(folder, HEAD), hint_bytes(footer.seq, footer.step), durable=False)
+            write_hint(folder, footer.seq, footer.step)
             for number in older[: max(0, len(older) + 1 - keep)]:
                 os.unlink(os.path.join(folder, str(number)))

@@ -71,7 +71,7 @@ def test_a_result_in_memory_gets_the_record_there(place: Path, monkeypatch: pyte
     context = Context(place)
     context.put(record(version="v0"), 0)
     with monkeypatch.context() as change:
-        change.setattr("jo_notebook.store.shelf.publish", refuse)
+        change.setattr("jo_notebook.store.committing.publish", refuse)
         reason = context.put(record(), 1).unsaved
     done = context.bless("Load", TODAY)
     assert (done.unsaved, context.record("Load"), context["Load"]) == (reason, done, 1)
@@ -151,7 +151,7 @@ def test_a_disk_that_refuses(place: Path, monkeypatch: pytest.MonkeyPatch):
     context = Context(place)
     was = context.put(record(), 1)
     with monkeypatch.context() as change:
-        change.setattr("jo_notebook.store.shelf.publish", refuse)
+        change.setattr("jo_notebook.store.committing.publish", refuse)
         with pytest.raises(
             ResultNotSaved, match=r"Load's result stays as it was: cannot write to analysis.jo: No space"
         ):

@@ -298,7 +298,7 @@ def test_an_interrupt_while_saving_keeps_the_value(place: Path, monkeypatch: pyt
     context = Context(place)
     context.put(record(), "old")
     with monkeypatch.context() as change:
-        change.setattr("jo_notebook.store.shelf.publish", _interrupt)
+        change.setattr("jo_notebook.store.committing.publish", _interrupt)
         with pytest.raises(KeyboardInterrupt):
             context.put(record(version="v2"), "new")
     assert context["Load"] == "new"

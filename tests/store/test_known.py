@@ -36,7 +36,7 @@ def test_an_older_result_is_never_served_for_one_the_disk_refused(place: Path, b
 def test_a_newer_result_of_another_kernel_replaces_one_the_disk_refused(place: Path, monkeypatch):
     context = Context(place)
     with monkeypatch.context() as change:
-        change.setattr("jo_notebook.store.shelf.publish", _refuse)
+        change.setattr("jo_notebook.store.committing.publish", _refuse)
         assert context.put(record(), "mine").unsaved
     context.refresh()
     assert context["Load"] == "mine"
