@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ from jo_notebook.store.formats import python_version
 from jo_notebook.store.known import Known
 from jo_notebook.store.names import check_stored_name
 from jo_notebook.store.older import Older
+from jo_notebook.store.reading import Found
 from jo_notebook.store.renaming import rename
-from jo_notebook.store.saving import save_failure, save_result
+from jo_notebook.store.saving import drafted, save_failure, save_results
 from jo_notebook.store.trust import open_key
 from jo_notebook.store.values import Values
 
@@ -127,27 +128,48 @@ class Context(Mapping[str, Any]):
         """Bytes on disk."""
         return self._disk.size() if self._disk else 0
 
-    def put(self, record: Record, value: object, log: Log = ()) -> Record:
+    def put(self, record: Record, value: object, log: Log = (), *, format: str = "", keep: int = 0) -> Record:
         """Keep a result; on disk it is durable when this returns. The record comes back completed.
 
-        A value or a disk that refuses costs only this: the value stays in memory and `unsaved` says why.
-        Raises StepNameError.
+        `format` is the one it is to be written in, empty for the best; `keep` generations stay, 0 for the
+        context's own number. A value or a disk that refuses costs only this: the value stays in memory and `unsaved`
+        says why. Raises StepNameError.
         """
-        name = check_stored_name(record.step)
+        (done,) = self.put_all([(record, value, log)], format=format, keep=keep)
+        return done
+
+    def put_all(self, rows: Iterable[tuple[Record, object, Log]], *, format: str = "", keep: int = 0) -> list[Record]:
+        """As `put`, for several results in one wave, which the disk takes in far less time than one by one."""
+        held = [(self._begun(record, value, log), value, log) for record, value, log in rows]
+        if self._disk is None:
+            return [self._hold(record, value, log) for record, value, log in held]
+        drafts = [drafted(record, value, log, wanted=format) for record, value, log in held]
+        spare = self.in_use(held[0][0].step) if len(held) == 1 else 0
+        answers = save_results(self._disk, drafts, keep=keep, spare=spare)
+        return [
+            self._hold(replace(record, unsaved=str(answer)), value, log)
+            if isinstance(answer, ResultNotSaved)
+            else self._stored(answer, value)
+            for (record, value, log), answer in zip(held, answers, strict=True)
+        ]
+
+    def _begun(self, record: Record, value: object, log: Log) -> Record:
+        """Whatever happens from now on, the value is in memory. Raises StepNameError."""
+        check_stored_name(record.step)
         record = replace(record, python=python_version(), size=0, format="", unsaved="")
         self._hold(replace(record, unsaved=INTERRUPTED), value, log)
-        try:
-            found = save_result(self._disk, record, value, log) if self._disk else None
-        except ResultNotSaved as refusal:
-            return self._hold(replace(record, unsaved=str(refusal)), value, log)
-        if self._disk is None or found is None or found.record is None:
-            return self._hold(record, value, log)
+        return record
+
+    def _stored(self, found: Found[Record], value: object) -> Record:
+        """The disk has a result: from now on it is told of, and a failure before it is not."""
+        assert self._disk is not None
+        assert found.record is not None
         with self._lock:
             self._known.store(found, value)
-            failed = self._known.drop_failure(name)
+            failed = self._known.drop_failure(found.step)
         if failed:
             with contextlib.suppress(OSError):  # its number says already that it is overtaken
-                self._disk.failures.forget(name)
+                self._disk.failures.forget(found.step)
         return found.record
 
     def fail(self, failure: Failure, log: Log = ()) -> None:

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, TypeVar
 from jo_notebook.core.files import size_text
 from jo_notebook.core.record import Failure, LogEntry, Record
 from jo_notebook.errors import ResultDamaged, ResultNotSaved, StoreError, UntrustedError
-from jo_notebook.store.committing import Fill
+from jo_notebook.store.committing import Fill, Order, commit_all
 from jo_notebook.store.formats import decode, runs_code
 from jo_notebook.store.generation import VERSION, Footer
 from jo_notebook.store.hashes import algorithm
@@ -55,6 +55,8 @@ from jo_notebook.store.shelf import Shelf
 from jo_notebook.store.trust import Key
 
 T = TypeVar("T", Record, Failure)
+
+Payloads = Mapping[str, Sequence[Block]]
 
 LAYOUTS = {1: ("steps", "errors"), 2: ("results", "failures")}
 ROOM_CHECKED_FROM = 1 << 20
@@ -149,25 +151,49 @@ class Disk:
         now = self.results.at(os.path.basename(os.path.dirname(found.path)), found.seq, found, found.step)
         return now if now is None else self.checked(now)
 
-    def save(
-        self, shelf: Shelf[T], footer: Footer, payloads: Mapping[str, Sequence[Block]], *, keep: int = 0, spare: int = 0
-    ) -> Found[T]:
+    def save(self, shelf: Shelf[T], footer: Footer, payloads: Payloads) -> Found[T]:
         """Add a file, durable when this returns. Raises ResultNotSaved; then the disk is as it was."""
-        needed = sum(len(block) for blocks in payloads.values() for block in blocks)
-        footer = replace(footer, hash=algorithm())
-        fill = partial(write_sections, payloads=payloads, algorithm=footer.hash)
-        return self.commit(shelf, footer, fill, needed=needed, keep=keep, spare=spare)
+        (answer,) = self.save_all(shelf, [(footer, payloads)])
+        if isinstance(answer, ResultNotSaved):
+            raise answer
+        return answer
 
-    def commit(
-        self, shelf: Shelf[T], footer: Footer, fill: Fill, *, needed: int = 0, keep: int = 0, spare: int = 0
-    ) -> Found[T]:
+    def save_all(
+        self, shelf: Shelf[T], rows: Sequence[tuple[Footer, Payloads]], *, keep: int = 0, spare: int = 0
+    ) -> list[Found[T] | ResultNotSaved]:
+        """Add files together, durable when this returns; where one is refused, the disk is as it was for it."""
+        sizes = [sum(len(block) for blocks in payloads.values() for block in blocks) for _, payloads in rows]
+        name = algorithm()
+        try:
+            with self.writing():
+                self._check_room(sum(sizes))
+                orders = [
+                    Order(
+                        replace(footer, hash=name, store_id=self.store_id),
+                        partial(write_sections, payloads=payloads, algorithm=name),
+                        keep,
+                        spare,
+                    )
+                    for footer, payloads in rows
+                ]
+                answers = commit_all(shelf, orders)
+        except ResultNotSaved as refusal:
+            return [refusal for _ in rows]
+        return [self._sealed(answer, size) for answer, size in zip(answers, sizes, strict=True)]
+
+    def _sealed(self, answer: Found[T] | OSError, size: int) -> Found[T] | ResultNotSaved:
+        if isinstance(answer, OSError):
+            refusal = self._refusal(answer)
+            refusal.__cause__ = answer
+            return refusal
+        if size >= MAPPED_FROM:
+            self.seals.add(answer.path, answer.mark)
+        return answer
+
+    def commit(self, shelf: Shelf[T], footer: Footer, fill: Fill) -> Found[T]:
         """As `save`, for a file whose sections come from elsewhere. Raises what `fill` does, too."""
         with self.writing():
-            self._check_room(needed)
-            found = shelf.commit(replace(footer, store_id=self.store_id), fill, keep=keep, spare=spare)
-        if needed >= MAPPED_FROM:
-            self.seals.add(found.path, found.mark)
-        return found
+            return shelf.commit(replace(footer, store_id=self.store_id), fill)
 
     def checked(self, found: Found[T]) -> Found[T]:
         """A signed file that somebody carried here from another store is damage."""
@@ -189,7 +215,10 @@ class Disk:
             self.store_id, self.format = identity.store_id, identity.format
             yield
         except OSError as error:
-            raise ResultNotSaved(f"cannot write to {self.name}: {error.strerror or error}") from error
+            raise self._refusal(error) from error
+
+    def _refusal(self, error: OSError) -> ResultNotSaved:
+        return ResultNotSaved(f"cannot write to {self.name}: {error.strerror or error}")
 
     def check_writable(self) -> None:
         """Raises StoreError for a store of another format, of which nothing may be changed."""

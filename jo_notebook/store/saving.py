@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import secrets
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from jo_notebook.core.record import Failure, LogEntry, Record
 from jo_notebook.errors import ResultNotSaved, UntrustedError
@@ -17,29 +16,43 @@ from jo_notebook.store.reading import Found
 from jo_notebook.store.sections import Block, places
 
 
-def save_result(
-    disk: Disk, record: Record, value: object, log: tuple[LogEntry, ...], *, wanted: str = ""
-) -> Found[Record]:
-    """Commit a result, or its story alone where the value refuses: then the record says why.
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A result as bytes, ready to be committed. `refusal` says why its value is not among them."""
 
-    Raises ResultNotSaved where the disk refuses; then the disk is as it was.
-    """
+    record: Record
+    footer: Footer
+    payloads: Mapping[str, Sequence[Block]]
+    refusal: str = ""
+
+
+def drafted(record: Record, value: object, log: tuple[LogEntry, ...], *, wanted: str = "") -> Draft:
+    """A result in the best format, or in the one that is wanted; its story alone where the value refuses."""
     footer = Footer("result", record.step, 0, secrets.token_hex(8), {}, python=python_minor())
     payloads: dict[str, Sequence[Block]] = {"log": [log_to_bytes(log)]}
     try:
         encoded = encode(value, wanted=wanted)
     except ResultNotSaved as refusal:
-        story = replace(record, unsaved=str(refusal))
-        with contextlib.suppress(ResultNotSaved):  # of two reasons the value's own is told
-            return disk.save(disk.results, replace(footer, record=story.to_json()), payloads)
-        raise
+        record = replace(record, unsaved=str(refusal))
+        return Draft(record, replace(footer, record=record.to_json()), payloads, str(refusal))
     record = replace(record, size=encoded.size, format=encoded.format)
     footer = replace(footer, record=record.to_json(), codec=encoded.format, versions=encoded.versions)
     payloads["value"] = [encoded.stream]
     if encoded.buffers:
         payloads["places"] = [canonical(places(encoded.buffers))]
         payloads["buffers"] = encoded.buffers
-    return disk.save(disk.results, footer, payloads)
+    return Draft(record, footer, payloads)
+
+
+def save_results(
+    disk: Disk, drafts: Sequence[Draft], *, keep: int = 0, spare: int = 0
+) -> list[Found[Record] | ResultNotSaved]:
+    """Commit results together. Where the disk refuses one, that is its answer, and nothing has changed for it."""
+    answers = disk.save_all(disk.results, [(draft.footer, draft.payloads) for draft in drafts], keep=keep, spare=spare)
+    return [
+        ResultNotSaved(draft.refusal) if draft.refusal and isinstance(answer, ResultNotSaved) else answer
+        for draft, answer in zip(drafts, answers, strict=True)  # of two reasons the value's own is told
+    ]
 
 
 def save_failure(disk: Disk, failure: Failure, log: tuple[LogEntry, ...], *, after: int) -> Found[Failure]:
