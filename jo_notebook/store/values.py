@@ -11,9 +11,9 @@ from jo_notebook.core.record import Record
 from jo_notebook.errors import ResultDamaged, ResultMissing, StoreError
 from jo_notebook.store.disk import Disk
 from jo_notebook.store.facts import Log
+from jo_notebook.store.formats import NotDefined
 from jo_notebook.store.known import Known
 from jo_notebook.store.numbering import mark_of
-from jo_notebook.store.pickles import NotDefined
 from jo_notebook.store.reading import Found
 
 ATTEMPTS = 5

@@ -1,0 +1,133 @@
+"""The formats a value can be written in, best first. Reading never guesses: a file names its format."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Iterator, Sequence
+
+from jo_notebook.core.version import version_of
+from jo_notebook.errors import ResultNotSaved, StoreError, UsageError, did_you_mean
+from jo_notebook.store.formats import others
+from jo_notebook.store.formats.arrow import ARROW
+from jo_notebook.store.formats.contract import PROBE_BELOW, Encoded, Format, NotDefined, Refused
+from jo_notebook.store.formats.data import DATA
+from jo_notebook.store.formats.npy import NPY
+from jo_notebook.store.formats.parquet import PARQUET
+from jo_notebook.store.formats.pickles import DILL, PICKLE
+from jo_notebook.store.formats.text import JSON
+
+SAFE = (JSON, NPY, ARROW, DATA)
+LAST = (PICKLE, DILL)
+FORMATS = {form.name: form for form in (*SAFE, PARQUET, *LAST)}
+
+
+def encode(value: object, *, wanted: str = "") -> Encoded:
+    """The value in the first format that takes it, or in the one that is wanted.
+
+    Raises ResultNotSaved with the path to what is in the way, as told by the last format tried, and UsageError
+    where there is no such format.
+    """
+    if wanted:
+        try:
+            return _written(_format(check_format(wanted)), value)
+        except Refused as refusal:
+            raise ResultNotSaved(
+                f"the value cannot be written as {wanted}: {refusal}; leave --format out"
+            ) from refusal.__cause__
+    reason = "no format takes it"
+    for form in _formats_for(value):
+        try:
+            return _written(form, value)
+        except Refused as refusal:
+            reason = str(refusal)
+    raise ResultNotSaved(reason)
+
+
+def decode(name: str, stream: bytes, buffers: Sequence[memoryview] = (), *, python: str, step: str) -> object:
+    """The value again. Raises StoreError where this kernel lacks what the value needs."""
+    form = _format(name)
+    if form is None:
+        raise StoreError(f"{step} was saved as {name}, which this jo_notebook cannot read: update it or run it again.")
+    if form.one_python and python != python_minor():
+        raise StoreError(f"{step} was saved by Python {python}, this is {python_minor()}: run it again.")
+    try:
+        return form.decode(stream, buffers)
+    except NotDefined as missing:
+        raise StoreError(
+            f"{step}'s value needs {missing}, which is not defined here: "
+            f"run the cell that defines it, or run {step} again."
+        ) from missing
+    except ModuleNotFoundError as missing:
+        raise StoreError(f"{step}'s value needs the module {missing.name}, which is not installed here.") from missing
+    except Exception as error:  # a value's own code runs here and may raise anything
+        text = f"{type(error).__name__}: {error}"
+        raise StoreError(f"{step}'s value is whole but cannot be made again ({text}): run {step} again.") from error
+
+
+def runs_code(name: str) -> bool:
+    """Whether reading this format can run code; unknown formats can."""
+    form = _format(name)
+    return form is None or form.runs_code
+
+
+def check_format(name: str) -> str:
+    """The name of a format. Raises UsageError for any other."""
+    if _format(name) is None:
+        known = format_names()
+        raise UsageError(f"There is no format {name!r}: say {', '.join(known)}.{did_you_mean(name, known)}")
+    return name
+
+
+def format_names() -> list[str]:
+    """All formats, in the order in which they are tried."""
+    return [*FORMATS, *others.formats()]
+
+
+def python_minor() -> str:
+    """The version that decides whether code objects can be read, for instance 3.12."""
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def python_version() -> str:
+    """The whole version, for people."""
+    return platform.python_version()
+
+
+def _format(name: str) -> Format | None:
+    return FORMATS.get(name) or others.formats().get(name)
+
+
+def _formats_for(value: object) -> Iterator[Format]:
+    yield from (form for form in SAFE if form.takes(value))
+    if type(value).__module__ != "builtins":
+        for form in others.formats().values():
+            if others.takes(form, value):
+                yield form
+    yield from LAST
+
+
+def _written(form: Format | None, value: object) -> Encoded:
+    """The value in this format, read back once if it is small. Raises Refused, and nothing else."""
+    assert form is not None
+    try:
+        encoded = Encoded(form.name, *form.encode(value))
+    except Refused:
+        raise
+    except Exception as error:
+        raise Refused(f"{type(error).__name__}: {error}") from error
+    if encoded.size < PROBE_BELOW:
+        _probe(form, encoded, value)
+    return encoded
+
+
+def _probe(form: Format, encoded: Encoded, value: object) -> None:
+    """Raises Refused where what was written cannot be read back or, where no code runs, is another value."""
+    try:
+        copies = [memoryview(bytearray(buffer)) for buffer in encoded.buffers]
+        found = form.decode(encoded.stream, copies)
+        same = form.runs_code or version_of(found).digest == version_of(value).digest
+    except Exception as error:  # a value's own code runs here and may raise anything
+        raise Refused(f"result: cannot be read back ({type(error).__name__}: {error})") from error
+    if not same:
+        raise Refused("it would not come back the same")
