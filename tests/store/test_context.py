@@ -48,7 +48,7 @@ def test_a_result_outlives_the_kernel(place: Path):
     assert context.held("Load") == "disk"
     assert context.records["Load"] == done
     assert done.size > 0
-    assert done.format == "pickle"
+    assert done.format == "json"
     assert done.python.startswith("3.")
     assert context["Load"] == {"rows": [1, 2]}
     assert context.held("Load") == "memory"
