@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.cells import cells
+from benchmarks.large import large
 from benchmarks.measure import Figure, shown, table
 from benchmarks.planning import planning
 from benchmarks.running import running
@@ -19,7 +20,7 @@ from benchmarks.saving import saving
 from benchmarks.starting import starting
 from benchmarks.versions import versions
 
-GROUPS = ("starting", "cells", "running", "planning", "saving", "versions")
+GROUPS = ("starting", "cells", "running", "planning", "saving", "large", "versions")
 
 
 def main() -> int:
@@ -60,6 +61,8 @@ def _figures(home: Path, groups: list[str] | tuple[str, ...], *, quick: bool) ->
         yield from planning(quick=quick)
     if "saving" in groups:
         yield from saving(home, quick=quick)
+    if "large" in groups:
+        yield from large(home, quick=quick)
     if "versions" in groups:
         yield from versions(quick=quick)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 Work = Callable[[], object]
@@ -14,7 +14,7 @@ Prepare = Callable[[], Work]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One row. `ours` and `floor` are seconds; `goal` is a sentence, `is_met` None where there is no goal."""
+    """One row. `ours` and `floor` are seconds, or bytes with `unit` B; `goal` is a sentence, `is_met` None without."""
 
     what: str
     ours: float
@@ -22,6 +22,7 @@ class Figure:
     floor_is: str
     goal: str = ""
     is_met: bool | None = None
+    unit: str = "s"
 
     @property
     def ratio(self) -> float:
@@ -38,7 +39,7 @@ class Figure:
         return self._with(f"{times:g} times", self.ratio <= times)
 
     def _with(self, goal: str, is_met: bool) -> Figure:
-        return Figure(self.what, self.ours, self.floor, self.floor_is, goal, is_met)
+        return replace(self, goal=goal, is_met=is_met)
 
 
 def compare(ours: Prepare, floor: Prepare, rounds: int) -> tuple[float, float]:
@@ -59,8 +60,10 @@ def timed(work: Work) -> float:
     return time.perf_counter() - started
 
 
-def shown(seconds: float) -> str:
-    """Seconds in the unit that suits them, three digits."""
+def shown(seconds: float, unit: str = "s") -> str:
+    """Seconds in the unit that suits them, three digits; bytes as megabytes."""
+    if unit == "B":
+        return f"{seconds / 1e6:.0f} MB"
     for unit, size in (("s", 1.0), ("ms", 1e-3)):
         if seconds >= size:
             return f"{seconds / size:.3g} {unit}"
@@ -74,8 +77,8 @@ def table(figures: Iterable[Figure]) -> str:
         (
             f"{figure.ratio:.3g}",
             figure.what,
-            shown(figure.ours),
-            shown(figure.floor),
+            shown(figure.ours, figure.unit),
+            shown(figure.floor, figure.unit),
             figure.floor_is,
             figure.goal,
             "" if figure.is_met is None else "yes" if figure.is_met else "NO",
