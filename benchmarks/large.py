@@ -185,7 +185,7 @@ def record() -> Record:
 
 
 def _put(place: Path, value: object, context: Context | None = None) -> Work:
-    context = context or Context(place)
+    context = Context(place) if context is None else context  # an empty one is false
 
     def work() -> None:
         done = context.put(record(), value)
