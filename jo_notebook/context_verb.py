@@ -11,8 +11,10 @@ from pathlib import Path
 
 from jo_notebook.errors import NotTheSame, UsageError, did_you_mean
 from jo_notebook.pipeline import Pipeline
-from jo_notebook.verb import Answer, Argument, Call, Verb
-from jo_notebook.views.words import count, file_size
+from jo_notebook.store.foreign import Foreign
+from jo_notebook.verb import STORE_TRUE, Answer, Argument, Call, Verb
+from jo_notebook.views.listings import foreign_text, stored_text, taken_text, trusted_text
+from jo_notebook.views.words import count, file_size, one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,47 @@ def _at(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
 
 
 def _trust(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
-    names = pipeline.trust()
-    return Answer(f"Trusted: {', '.join(names)}." if names else "There is nothing from elsewhere here.")
+    """Lists; only with `--yes` it trusts."""
+    wanted = [name for word in args.words for name in word.split(",") if name]
+    rows = _foreign(pipeline, wanted)
+    if not rows:
+        return Answer("There is nothing from elsewhere here.", value=[])
+    if not args.yes:
+        again = " ".join(["%context trust", *wanted, "--yes"])
+        return Answer(f"{foreign_text(rows)}\nNothing is trusted yet: {again} trusts it.", value=rows)
+    trusted = pipeline.trust(*wanted)
+    return Answer(trusted_text(trusted, _foreign(pipeline, wanted)), value=[])
+
+
+def _foreign(pipeline: Pipeline, wanted: list[str]) -> list[Foreign]:
+    """What is from elsewhere, of these steps or of all. Raises UsageError for a step that has nothing from there."""
+    rows = pipeline.context.foreign()
+    there = {row.step for row in rows}
+    for name in wanted:
+        if rows and name not in there and name not in pipeline.context.records and name not in pipeline.dag:
+            raise UsageError(f"There is nothing from elsewhere under {name!r}.{did_you_mean(name, there)}")
+    return [row for row in rows if not wanted or row.step in wanted]
+
+
+def _store(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
+    path, *names = _path_and_names(args, "store")
+    done = pipeline.context.store(Path(path).expanduser(), *names)
+    return Answer(stored_text(done.path, done.stored, done.left), value=done)
+
+
+def _load(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
+    path, *names = _path_and_names(args, "load")
+    done = pipeline.context.take(Path(path).expanduser(), *names)
+    pipeline.resume()
+    text = taken_text(done.taken, done.left, done.damaged, done.definitions)
+    return Answer("\n".join([text, *_foreign_lines(pipeline)]), value=done)
+
+
+def _path_and_names(args: argparse.Namespace, action: str) -> list[str]:
+    if not args.words:
+        raise UsageError(f"Say which snapshot, for instance: %context {action} ../for-a-colleague.zip")
+    path, *names = args.words
+    return [path, *(name for word in names for name in word.split(",") if name)]
 
 
 def _verify(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
@@ -60,12 +101,20 @@ ACTIONS = {
     action.name: action
     for action in (
         Action("at", "move to another place", _at, "PATH", is_command=False),
-        Action("trust", "accept what is from elsewhere", _trust),
+        Action(
+            "trust",
+            "list what is from elsewhere; with --yes accept it, of these steps or all",
+            _trust,
+            "[STEP …]",
+            frozenset({"--yes"}),
+        ),
+        Action("store", "write a snapshot, a directory or a .zip file", _store, "PATH [STEP …]"),
+        Action("load", "take in the results of a snapshot", _load, "PATH [STEP …]"),
         Action("verify", "check every stored file", _verify, is_command=False),
     )
 }
 
-OPTIONS: tuple[Argument, ...] = ()
+OPTIONS: tuple[Argument, ...] = (Argument(("--yes",), "trust what is listed, and let its code run", STORE_TRUE),)
 """The options of all actions; each row of `ACTIONS` names those it understands."""
 
 
@@ -112,18 +161,29 @@ def found_text(pipeline: Pipeline) -> str:
         counts = ", ".join(f"{states.count(s)} {s}" for s in dict.fromkeys(states))
         found = f"{count(len(plan), 'step')} in {where}: {counts}"
         lines = [f"jo_notebook: {found}. Nothing was run or loaded; %graph shows the steps."]
-    foreign = sorted(context.untrusted.union(n for n, d in pipeline.dag.definitions.items() if not d.trusted))
-    if foreign:
-        lines.append(
-            f"Made elsewhere, and not loaded until you say %context trust: {', '.join(foreign)}. "
-            "Trusting lets their code run."
-        )
+    lines += _foreign_lines(pipeline)
     lines += [
-        f"{name} is damaged on disk ({what}): it will run again when it is needed."
+        f"{one_line(name)} is damaged on disk ({one_line(what)}): it will run again when it is needed."
         for name, what in context.damaged.items()
     ]
-    lines += [f"Note: {problem}" for problem in dict.fromkeys(pipeline.problems)]
+    lines += [f"Note: {one_line(problem)}" for problem in dict.fromkeys(pipeline.problems)]
     return "\n".join(lines)
+
+
+def _foreign_lines(pipeline: Pipeline) -> list[str]:
+    """What was made elsewhere: what loads as it is, and what waits."""
+    context = pipeline.context
+    where = {name: context.elsewhere(name, context.in_use(name)) for name in context.untrusted}
+    strangers = {name for name, definition in pipeline.dag.definitions.items() if not definition.trusted}
+    waiting = sorted(strangers.union(name for name, what in where.items() if what == "code"))
+    plain = sorted(name for name, what in where.items() if what == "data")
+    lines = [f"From elsewhere, load as they are: {', '.join(map(one_line, plain))}."] if plain else []
+    if waiting:
+        lines.append(
+            f"From elsewhere, wait for %context trust: {', '.join(map(one_line, waiting))}. "
+            "It lists them first; trusting lets their code run."
+        )
+    return lines
 
 
 def _directory(text: str) -> Path:

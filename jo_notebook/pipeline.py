@@ -125,7 +125,7 @@ class Pipeline:
     def take_in(self) -> list[str]:
         """As `resume`, for a context that has just been opened."""
         with self._lock:
-            found = sorted(self.context.definitions().items(), key=lambda item: item[1][0].get("order", 0))
+            found = sorted(self.context.definitions().items(), key=lambda item: _order(item[1][0]))
             self.problems = list(self.context.problems)
             self._recall_files()
             new = [self._remembered(name, data, trusted) for name, (data, trusted) in found]
@@ -300,9 +300,9 @@ class Pipeline:
         wanted = names or tuple(d.step for d in plan if d.availability is Availability.AVAILABLE)
         return [verify_step(self.dag, self.context, plan, name) for name in wanted]
 
-    def trust(self) -> list[str]:
-        """Accepts what the context holds from elsewhere: from now on it may be loaded, and its code run."""
-        names = self.context.trust()
+    def trust(self, *steps: str) -> list[str]:
+        """Accepts what the context holds from elsewhere, of these steps or of all: it may be loaded, its code run."""
+        names = self.context.trust(*steps)
         with self._lock:
             for name, (data, trusted) in self.context.definitions().items():
                 mine = self.dag.definitions.get(name)
@@ -372,6 +372,7 @@ class Pipeline:
             pinned=frozenset(name for name, d in self.dag.definitions.items() if d.pinned),
             always=frozenset(name for name, d in self.dag.definitions.items() if d.always),
             problems=context.damaged,
+            elsewhere=context.elsewhere,
             force=frozenset(heads or self.dag.leaves) if force else frozenset(),
             orphans=self.orphans,
             only=only,
@@ -506,11 +507,11 @@ class Pipeline:
 
     def _refuse_the_impossible(self, plan: Plan) -> None:
         """Before anything runs: every step to run must have its dependencies and be ours to run."""
-        foreign = self.context.untrusted.intersection(plan.to_load)
+        foreign = sorted(name for name in plan.to_load if plan[name].elsewhere == "code")
         if foreign:
             raise UntrustedError(
-                f"{', '.join(sorted(foreign))} was made elsewhere: loading it may run somebody else's code. Say "
-                "%context trust if you trust where it comes from, or --force to run it again here."
+                f"{', '.join(foreign)} was made elsewhere: loading it may run somebody else's code. %context trust "
+                "lists what there is, and lets you trust it; --force runs it again here."
             )
         for name in plan.to_run:
             for step in self.dag.parents(name):
@@ -542,6 +543,12 @@ class Pipeline:
         if message.get("verb") != "materialize":
             raise UsageError(f"Without the notebook extension a picture can only materialize, not {message!r}.")
         self.materialize(*filter(None, [str(message.get("step", ""))]))
+
+
+def _order(data: Mapping[str, Any]) -> int:
+    """Where a definition stood among the others; a stranger may have written anything."""
+    order = data.get("order", 0)
+    return order if isinstance(order, int) else 0
 
 
 def _lost(step: Definition | None, cause: BaseException) -> str:

@@ -356,16 +356,17 @@ def test_open_by_the_name_of_the_notebook(place: Path) -> None:
     assert list(Pipeline.open(place.with_suffix(".ipynb")).dag) == ["A", "B", "C"]
 
 
-def test_what_was_made_elsewhere_neither_runs_nor_loads(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_made_elsewhere_does_not_run(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline = with_steps(notebook("def helper(): return 1", place), step("A", "helper()"), step("B", "A + 1"))
     pipeline.materialize("A")
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(place.parent / "somebody else"))
     fresh = Pipeline.open(place)
     assert not fresh.dag["A"].trusted
     assert [d.step for d in fresh.plan("B")] == ["A", "B"], "looking is fine"
-    for head in ("A", "B"):
+    assert fresh.materialize("A") == 1, "plain data are read, from whomever"
+    for head, force in (("B", False), ("A", True)):
         with pytest.raises(UntrustedError):
-            fresh.materialize(head)
+            fresh.materialize(head, force=force)
     assert fresh.today.namespace == {"__name__": "__main__"}
     assert fresh.trust() == ["A", "B"]
     assert fresh.materialize("B") == 2

@@ -41,7 +41,8 @@ class Decision:
 
     `seconds` is the expected time of a run, from this step's own history, or None. `held` says where the
     value is now: "memory", "disk" or "" (nowhere). `size` is in bytes on disk. `unsaved` says why the result could
-    not be stored; empty for one that is.
+    not be stored; empty for one that is. `elsewhere` is "data" for a result that somebody else made and that loads as
+    it is, "code" for one whose loading would run their code, empty for ours.
     """
 
     step: str
@@ -59,6 +60,7 @@ class Decision:
     override: str = ""
     overridden: tuple[str, ...] = ()
     hidden: tuple[tuple[str, str], ...] = ()
+    elsewhere: str = ""
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ class Known:
     is gone. With `only`, what the heads depend on is taken as it is. `others` gives a step's other results that
     are still kept, newest first, with their numbers, and `used` the number of the one in `records` (0 is the newest);
     `digest_now` tells what a file that a step wrote holds today. What `pinned` steps have is taken as it is;
-    `always` are steps that run every time.
+    `always` are steps that run every time. `elsewhere` says of a result, by step and number, if it is a stranger's.
     """
 
     parts: Callable[[str], Sequence[Part]]
@@ -145,6 +147,7 @@ class Known:
     digest_now: Callable[[str], str] = lambda path: ""
     pinned: Collection[str] = frozenset()
     always: Collection[str] = frozenset()
+    elsewhere: Callable[[str, int], str] = lambda step, number: ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,6 +360,7 @@ def _decision(
         override=override,
         overridden=overridden,
         hidden=() if record is None else tuple((kind, what) for kind, what, _ in record.hidden),
+        elsewhere="" if record is None else known.elsewhere(name, choice.generation),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from jo_notebook.core.definition import Definition
 from jo_notebook.core.files import as_option
 from jo_notebook.core.fingerprint import digest_of
+from jo_notebook.core.private import PRIVATE
 from jo_notebook.engine.files import Files
 from jo_notebook.engine.seeds import seeded
 from jo_notebook.engine.watch import Seen, watching
@@ -93,7 +94,7 @@ def _suggest(
     name = definition.name
     opened = [path for path in seen.opened if not files.cover((*definition.reads, *definition.writes), path)]
     opened = _together(opened, seen.listed)
-    variables = [variable for variable in seen.env if variable not in definition.env]
+    variables = [variable for variable in seen.env if variable not in definition.env and variable not in PRIVATE]
     written = [path for path in seen.written if not files.cover(definition.writes, path)]
     attention.hidden = (
         *(("file", path, _digest(path, files)) for path in opened),

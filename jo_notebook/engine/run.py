@@ -244,6 +244,8 @@ class _Run:
             return self._again(name, str(error).rstrip("."))
         if from_disk:
             self._note_record(name)
+            if context.elsewhere(name, context.in_use(name)) and _has_changed(value, self.records[name]):
+                return self._again(name, f"{name}, from elsewhere, is not what its file says of it")
             self.outcome.loaded.append(name)
             self.emit(EventKind.LOADED, name)
         elif (record := self.records.get(name)) and _has_changed(value, record):

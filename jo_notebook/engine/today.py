@@ -19,6 +19,7 @@ from jo_notebook.core.graph import Graph
 from jo_notebook.core.homes import Find, Kind, kind_of_path
 from jo_notebook.core.needs import Need, imports_bound, look_at, reads_docs, resolve
 from jo_notebook.core.patches import attributes_read, state_of, value_at
+from jo_notebook.core.private import PRIVATE
 from jo_notebook.core.source import compile_step, shell_calls
 from jo_notebook.core.version import Version, version_of
 from jo_notebook.core.witness import Witness, still, witness
@@ -235,7 +236,8 @@ class Today:
             yield Part("file", path, state.digest, state.shown)
         for variable in definition.env:
             value = os.environ.get(variable)
-            yield Part("env", variable, "unset" if value is None else digest_of(value), "" if value is None else "set")
+            digest = "unset" if value is None else "private" if variable in PRIVATE else digest_of(value)
+            yield Part("env", variable, digest, "" if value is None else "set")
 
     def _resolve(self, graph: Graph, name: str, ignored: frozenset[str], find: Find | None) -> tuple[Need, ...]:
         definition = graph[name]

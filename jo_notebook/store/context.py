@@ -7,21 +7,24 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from jo_notebook.core.record import Failure, Record
-from jo_notebook.errors import ResultNotSaved
+from jo_notebook.errors import ResultNotSaved, StoreError
 from jo_notebook.store.checking import verify
 from jo_notebook.store.definitions import Definitions
 from jo_notebook.store.disk import Disk
 from jo_notebook.store.facts import Log
+from jo_notebook.store.foreign import Foreign, foreign
 from jo_notebook.store.formats import python_version
 from jo_notebook.store.known import Known
+from jo_notebook.store.loading import FROZEN, Load, Snapshot, Taken, take
 from jo_notebook.store.names import check_stored_name
 from jo_notebook.store.older import Older
 from jo_notebook.store.reading import Found
 from jo_notebook.store.renaming import rename
 from jo_notebook.store.saving import drafted, save_failure, save_results
+from jo_notebook.store.snapshots import Stored, store
 from jo_notebook.store.trust import open_key
 from jo_notebook.store.values import Values
 
@@ -43,6 +46,7 @@ class Context(Mapping[str, Any]):
         self._known = Known()
         self._lock = self._known.lock
         self._disk: Disk | None = None
+        self._snapshot: Snapshot | None = None
         self._trouble = ""
         self._key_trouble = ""
         if place is not None:
@@ -282,18 +286,70 @@ class Context(Mapping[str, Any]):
         with self._lock:
             self._disk.settle(self._known.index, self._definitions.to_remember())
 
-    def trust(self) -> list[str]:
-        """Take what was made elsewhere as one's own, so that loading it may run its code.
+    def foreign(self) -> list[Foreign]:
+        """All that is whole and was made elsewhere, as it tells of itself; no value is read. Raises StoreError."""
+        return foreign(self._disk, self._definitions) if self._disk else []
 
-        Everything that is whole is signed; the names concerned come back. Raises StoreError.
+    def elsewhere(self, name: str, number: int) -> str:
+        """Whether a generation of a step (0: the newest) was made elsewhere: "data" loads as it is, "code" waits for
+        trust, "" is ours. Of older ones it is known once `older` has looked.
+        """
+        with self._lock:
+            return self._known.elsewhere(name, number)
+
+    def trust(self, *names: str) -> list[str]:
+        """Take what was made elsewhere as one's own, so that loading it may run its code; see `foreign` before.
+
+        Everything that is whole is read through, checked and signed, of these steps or of all; the names concerned
+        come back. Raises StoreError.
         """
         if self._disk is None:
             return []
-        names = {*self._disk.resign(), *self._definitions.resign()}
+        signed = {*self._disk.resign(names), *self._definitions.resign(names)}
         self.refresh()
         with self._lock:
             self._known.touch()
-        return sorted(names)
+        return sorted(signed)
+
+    def store(self, path: str | os.PathLike[str], *names: str) -> Stored:
+        """Write a snapshot: a new, complete store at `path`, or one file where that ends in `.zip`.
+
+        It has the result that stands for each step (of these, or of all whose names do not begin with a dot), with
+        logs and definitions; what is in memory only is written, too, and what cannot be is told. It appears whole
+        or not at all. Raises StoreError, also where something is at `path`, and ResultMissing for an unknown name.
+        """
+        return store(self._known, self._disk, self._definitions, os.fspath(path), names)
+
+    load = Load()
+
+    @classmethod
+    def open_snapshot(cls, path: str | os.PathLike[str]) -> Self:
+        """A context on a snapshot, a directory or a zip file, that stays as it is: what is put goes to memory alone.
+
+        No value is read before it is asked for. Raises StoreError where there is no snapshot.
+        """
+        snapshot = Snapshot(os.path.abspath(path), open_key())
+        context = cls(snapshot.place)
+        context._snapshot = snapshot
+        if context._disk is not None:
+            context._disk.frozen = FROZEN
+        return context
+
+    def take(self, path: str | os.PathLike[str], *names: str) -> Taken:
+        """Copy the results of a snapshot (of these steps, or all) into this context, as the newest of their steps.
+
+        Nothing is decoded; what a stranger made stays a stranger's. A run that is here already is left out. Definitions
+        of steps that are not here come along. Raises StoreError, also where this context has no place.
+        """
+        if self._disk is None:
+            raise StoreError("This context lives in memory: give it a place, or open the snapshot with Context.load.")
+        self._disk.check_writable()
+        try:
+            return take(
+                self._known, self._disk, self._definitions, Snapshot(os.path.abspath(path), self._disk.key), names
+            )
+        finally:
+            self.refresh()
 
     def save_definition(self, name: str, data: dict[str, Any]) -> None:
         """Remember a step's definition, plain data; nothing is written if it is there. Raises StoreError."""

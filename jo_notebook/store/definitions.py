@@ -6,6 +6,8 @@ import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
 from jo_notebook.errors import StepNameError, StoreError
@@ -18,8 +20,17 @@ from jo_notebook.store.trust import Key
 
 SUFFIX = ".json"
 Row = tuple[dict[str, Any], bool]
-Seen = tuple[tuple[int, ...], str, Row, str]
-"""A file's mark, its step, what it says, and the key that signed it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One definition as its file has it; `key` names who signed it, `size` is that of the file."""
+
+    name: str
+    data: dict[str, Any]
+    ours: bool
+    key: str = ""
+    size: int = 0
 
 
 class Definitions:
@@ -32,7 +43,7 @@ class Definitions:
         self.problems: list[str] = []
         self._disk = disk
         self._memory: dict[str, Row] = {}
-        self._seen: dict[str, Seen] | None = None
+        self._read: dict[str, tuple[tuple[int, ...], Seen]] | None = None
 
     def save(self, name: str, data: dict[str, Any]) -> None:
         """Keep a definition; nothing is written where it is there already. Raises StoreError."""
@@ -43,10 +54,13 @@ class Definitions:
         with contextlib.suppress(OSError), open_plain(path) as handle:
             if handle.read() == text:
                 return
-        with self._disk.writing():
-            if make_folder(_folder(self._disk)):
-                sync_folder(self._disk.place)
-            self._disk.scratch.replace(path, text)
+        self._put(self._disk, path, text)
+
+    def _put(self, disk: Disk, path: str, text: bytes) -> None:
+        with disk.writing():
+            if make_folder(_folder(disk)):
+                sync_folder(disk.place)
+            disk.scratch.replace(path, text)
 
     def drop(self, name: str) -> None:
         """Remove a definition; none there is fine. Raises StoreError."""
@@ -66,42 +80,58 @@ class Definitions:
         """Every whole definition with whether it is ours; the others go to `problems`."""
         if self._disk is None:
             return dict(self._memory)
-        rows, problems, folder = {}, [], _folder(self._disk)
-        before = self._recalled(self._disk) if self._seen is None else self._seen
-        self._seen = {}
+        return {seen.name: (seen.data, seen.ours) for seen in self.seen()}
+
+    def seen(self) -> list[Seen]:
+        """As `read`, with what the files say of themselves; a file that is as before is not read again."""
+        if self._disk is None:
+            return [Seen(name, data, ours) for name, (data, ours) in self._memory.items()]
+        problems, folder = [], _folder(self._disk)
+        before = self._recalled(self._disk) if self._read is None else self._read
+        self._read = {}
         for file in sorted(os.listdir(folder)) if is_folder(folder) else []:
             if file.endswith(SUFFIX):
                 try:
                     mark = mark_of(0, os.path.join(folder, file))
-                    if file not in before or before[file][0] != mark:
-                        name, row, signer = _read(self._disk.key, folder, file)
-                        before[file] = (mark, name, row, signer)
-                    self._seen[file] = before[file]
-                    rows[before[file][1]] = before[file][2]
+                    row = before.get(file)
+                    if row is None or row[0] != mark:
+                        row = (mark, _read(self._disk.key, folder, file))
+                    self._read[file] = row
                 except FileNotFoundError:
                     continue
                 except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, StepNameError):
                     problems.append(f"definitions/{file} is damaged: run the cell of this step again.")
         self.problems = problems
-        return rows
+        return [seen for _, seen in self._read.values()]
 
     def to_remember(self) -> dict[str, Any]:
         """For the index: what this very key has signed, as last read."""
-        if self._disk is None or self._seen is None:
+        if self._disk is None or self._read is None:
             return {}
         key = self._disk.key.id
-        return {file: [mark, name, row[0]] for file, (mark, name, row, signer) in self._seen.items() if signer == key}
+        rows = {file: row for file, row in self._read.items() if row[1].ours and row[1].key == key}
+        return {file: [mark, seen.name, seen.data, seen.size] for file, (mark, seen) in rows.items()}
 
-    def _recalled(self, disk: Disk) -> dict[str, Seen]:
+    def _recalled(self, disk: Disk) -> dict[str, tuple[tuple[int, ...], Seen]]:
         rows = disk.recalled.definitions.items()
-        return {file: (tuple(mark), str(name), (data, True), disk.key.id) for file, (mark, name, data) in rows}
+        return {
+            file: (tuple(mark), Seen(str(name), data, True, disk.key.id, size))
+            for file, (mark, name, data, size) in rows
+        }
 
-    def resign(self) -> list[str]:
-        """Sign with our key what was made elsewhere; the steps concerned. Raises StoreError."""
-        foreign = [(name, data) for name, (data, ours) in self.read().items() if not ours]
-        for name, data in foreign:
-            self.save(name, data)
-        return [name for name, _ in foreign]
+    def resign(self, names: Collection[str] = ()) -> list[str]:
+        """Sign with our key what was made elsewhere, of these steps or of all; their names. Raises StoreError."""
+        foreign = [seen for seen in self.seen() if not seen.ours and (not names or seen.name in names)]
+        for seen in foreign:
+            self.save(seen.name, seen.data)
+        return [seen.name for seen in foreign]
+
+    def take(self, seen: Seen) -> None:
+        """Keep a definition of another store: ours as ours, a stranger's as theirs. Raises StoreError."""
+        if self._disk is None or seen.ours:
+            self.save(seen.name, seen.data)
+        else:
+            self._put(self._disk, _path(self._disk, seen.name), _unsigned(seen))
 
 
 def _folder(disk: Disk) -> str:
@@ -114,15 +144,23 @@ def _path(disk: Disk, name: str) -> str:
 
 def _sealed(key: Key, name: str, data: dict[str, Any]) -> bytes:
     body = {"kind": "definition", "step": name, "data": data, "key": key.id}
-    raw = canonical(body)
-    seal = {"sha256": hashlib.sha256(raw).hexdigest(), "mac": key.sign(raw).hex()}
+    return _file(body, key.sign(canonical(body)))
+
+
+def _unsigned(seen: Seen) -> bytes:
+    return _file({"kind": "definition", "step": seen.name, "data": seen.data, "key": seen.key}, bytes(32))
+
+
+def _file(body: dict[str, Any], mac: bytes) -> bytes:
+    seal = {"sha256": hashlib.sha256(canonical(body)).hexdigest(), "mac": mac.hex()}
     return json.dumps({**body, **seal}, indent=1, sort_keys=True).encode("ascii") + b"\n"
 
 
-def _read(key: Key, folder: str, file: str) -> tuple[str, Row, str]:
-    """One definition, and the key that signed it, if it is one of ours. Raises whatever a damaged file leads to."""
+def _read(key: Key, folder: str, file: str) -> Seen:
+    """One definition. Raises whatever a damaged file leads to."""
     with open_plain(os.path.join(folder, file)) as handle:
-        body = json.loads(handle.read())
+        text = handle.read()
+    body = json.loads(text)
     digest, mac = body.pop("sha256"), bytes.fromhex(body.pop("mac"))
     raw, name = canonical(body), check_stored_name(body["step"])
     ours = key.verify(raw, mac)
@@ -132,6 +170,7 @@ def _read(key: Key, folder: str, file: str) -> tuple[str, Row, str]:
         or body["kind"] != "definition"
         or stem_of(name) + SUFFIX != file
         or not isinstance(body["data"], dict)
+        or not isinstance(body["key"], str)
     ):
         raise ValueError(file)
-    return name, (body["data"], ours), str(body["key"]) if ours else ""
+    return Seen(name, body["data"], ours, body["key"], len(text))

@@ -12,7 +12,7 @@ import errno
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, BinaryIO, TypeVar
@@ -80,6 +80,7 @@ class Disk:
         self.key = key
         self.store_id = ""
         self.newer = ""
+        self.frozen = ""
         self.format = VERSION
         self.seals = Seals()
         self.recalled = NOTHING
@@ -204,6 +205,8 @@ class Disk:
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
         """Make the directory ready, and turn an OSError of the block into ResultNotSaved."""
+        if self.frozen:
+            raise ResultNotSaved(f"cannot write to {self.name}: {self.frozen}")
         try:
             if not os.path.isdir(self.place) and make_folder(self.place):
                 sync_folder(os.path.dirname(self.place))
@@ -221,9 +224,9 @@ class Disk:
         return ResultNotSaved(f"cannot write to {self.name}: {error.strerror or error}")
 
     def check_writable(self) -> None:
-        """Raises StoreError for a store of another format, of which nothing may be changed."""
-        if self.newer or self.format < VERSION:
-            raise StoreError(f"Cannot change {self.name}: {self.newer or _older(self.format)}.")
+        """Raises StoreError for a snapshot or a store of another format, of which nothing may be changed."""
+        if self.frozen or self.newer or self.format < VERSION:
+            raise StoreError(f"Cannot change {self.name}: {self.frozen or self.newer or _older(self.format)}.")
 
     @contextlib.contextmanager
     def opened(self, shelf: Shelf[T], found: Found[T]) -> Iterator[tuple[BinaryIO, Footer, bool]]:
@@ -288,10 +291,13 @@ class Disk:
         except OSError as error:
             raise StoreError(f"Cannot remove {step} from {self.name}: {error.strerror or error}.") from error
 
-    def resign(self) -> list[str]:
-        """Sign with our key every whole file made elsewhere; the steps concerned. Raises ResultNotSaved."""
+    def resign(self, names: Collection[str] = ()) -> list[str]:
+        """Sign with our key every whole file made elsewhere, of these steps or of all; the steps concerned.
+
+        Raises ResultNotSaved.
+        """
         with self.writing():
-            return sorted({*self._resign(self.results), *self._resign(self.failures)})
+            return sorted({*self._resign(self.results, names), *self._resign(self.failures, names)})
 
     def size(self) -> int:
         """Bytes on disk."""
@@ -332,14 +338,18 @@ class Disk:
         if (free := info.f_bavail * info.f_frsize) < needed:
             raise OSError(errno.ENOSPC, f"{size_text(needed)} are needed and {size_text(free)} are free on this disk")
 
-    def _resign(self, shelf: Shelf[Any]) -> Iterator[str]:
+    def _resign(self, shelf: Shelf[Any], names: Collection[str]) -> Iterator[str]:
         for stem, seq, path in shelf.generations():
             with contextlib.suppress(ResultDamaged, FileNotFoundError):
                 handle, footer, ours = shelf.open(stem, seq, path)
                 with handle:
-                    if ours:
+                    if ours or (names and footer.step not in names):
                         continue
-                    shelf.rewrite(path, replace(footer, store_id=self.store_id), copied(handle, footer))
+                    story = {
+                        **footer.record,
+                        **shelf.story(footer, ours=False).to_json(),
+                    }  # nothing that makes no sense
+                    shelf.rewrite(path, replace(footer, store_id=self.store_id, record=story), copied(handle, footer))
                 yield footer.step
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from jo_notebook.core.record import Failure, LogEntry, Record
 from jo_notebook.errors import ResultDamaged, ResultMissing, did_you_mean
 from jo_notebook.store.disk import Index
+from jo_notebook.store.formats import runs_code
 from jo_notebook.store.held import Held
 from jo_notebook.store.reading import Found
 
@@ -104,6 +105,19 @@ class Facts:
     def in_use(self, name: str) -> int:
         """The number of the older generation in use, 0 where the newest is."""
         return self.used[name].found.seq if name in self.used else 0
+
+    def elsewhere(self, name: str, number: int) -> str:
+        """Whether a generation (0: the newest) is a stranger's: "data" can be loaded, "code" not before trust."""
+        held = self.held.get(name)
+        if number == self.in_use(name):
+            found = None if held is not None and held.record is not None else self.current(name)
+        elif number == 0:
+            found = self.disk_results.get(name)
+        else:
+            found = self.seen.get(name, {}).get(number)
+        if found is None or found.footer is None or found.ours:
+            return ""
+        return "code" if _has_value(found) and runs_code(found.footer.codec) else "data"
 
     def readable(self, name: str) -> Found[Record]:
         """The file a value can be read from. Raises ResultMissing or ResultDamaged, saying what to do."""

@@ -26,6 +26,7 @@ from jo_notebook.store.trust import Key
 VERSION = 2
 _TAIL = struct.Struct("<32s32sQ8s")
 _ALIGNMENTS = {1: 1, 2: ALIGNMENT}
+WORD_LIMIT = 200
 _GUESS = 1 << 14  # most footers fit: one read
 
 
@@ -97,6 +98,8 @@ def _check_types(footer: Footer) -> None:
     words += [section.digest for section in sections]
     if not all(type(n) is int and n >= 0 for n in numbers) or not all(type(w) is str for w in words):
         raise TypeError("a footer's fields have the wrong types")
+    if not all(w.isprintable() and len(w) <= WORD_LIMIT for w in words):
+        raise ValueError("a footer's words are longer than any of ours, or do not show")
 
 
 def canonical(data: object) -> bytes:

@@ -1,10 +1,59 @@
-"""Whether a record made elsewhere has the types its class declares: what a stranger writes is not believed."""
+"""What a stranger writes in a record is not believed: types are checked, numbers are kept within reason."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from jo_notebook.core.record import Failure, Record
+
+T = TypeVar("T")
+LONGEST = 1e9  # seconds, some thirty years
+LATEST = 1e11  # seconds since the epoch: a year that a calendar can still tell
+LARGEST = 1e18  # bytes
+
+
+def within_reason(record: T, size: int) -> T:
+    """A stranger's record with its types checked, and nothing that is no time, no size or no plain word.
+
+    `size` is what the sections of the file take, which nobody's word exceeds. Raises TypeError for a wrong type.
+    """
+    check_types(record)
+    if isinstance(record, Record):
+        return replace(
+            record,
+            when=_number(record.when, LATEST),
+            seconds=_number(record.seconds, LONGEST),
+            size=int(min(_number(record.size, LARGEST), size)),
+            history=tuple((_number(seconds, LONGEST), _number(bytes_, LARGEST)) for seconds, bytes_ in record.history),
+            format=_word(record.format),
+            unsaved=_word(record.unsaved),
+            executor=_word(record.executor),
+            run_id=_word(record.run_id),
+            python=_word(record.python),
+        )
+    if isinstance(record, Failure):
+        return replace(
+            record,
+            when=_number(record.when, LATEST),
+            seconds=_number(record.seconds, LONGEST),
+            error=_word(record.error),
+        )
+    return record
+
+
+def _number(value: float, largest: float) -> float:
+    """Nought for what is below it or no number, and no more than the largest."""
+    if value != value or value < 0:
+        return 0.0
+    return float(min(value, largest))
+
+
+def _word(text: str) -> str:
+    """One line without what a terminal would obey."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def check_types(record: Any) -> None:

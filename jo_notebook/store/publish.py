@@ -74,6 +74,11 @@ def _rename_with_claim(draft: str, target: str) -> None:
         os.unlink(claim)
 
 
+def publish_folder(draft: str, target: str) -> None:
+    """Move a whole directory to where nothing is yet. Raises FileExistsError, and OSError of the disk."""
+    _publish_without_links(draft, target)
+
+
 def sync_folder(path: str) -> None:
     """Make the names in a directory durable, where directories can be synced at all."""
     if os.name == "nt":

@@ -13,7 +13,7 @@ from jo_notebook.errors import ResultDamaged
 from jo_notebook.store.generation import Footer, read_footer
 from jo_notebook.store.names import stem_of
 from jo_notebook.store.numbering import mark_of, numbers, read_hint
-from jo_notebook.store.plain import check_types
+from jo_notebook.store.plain import within_reason
 from jo_notebook.store.publish import is_folder, open_plain
 from jo_notebook.store.trust import Key
 
@@ -172,16 +172,17 @@ class Reader(Generic[T]):
         try:
             handle, footer, ours = self.open(stem, seq, path)
             handle.close()
-            record = self._parse(footer, ours=ours)
+            record = self.story(footer, ours=ours)
         except ResultDamaged as damage:
             return Found(self._name(stem, hint), seq, path, mark, damage=f"generation {seq}: {damage}")
         return Found(footer.step, seq, path, mark, footer, record, ours)
 
-    def _parse(self, footer: Footer, *, ours: bool) -> T:
+    def story(self, footer: Footer, *, ours: bool) -> T:
+        """The record of a footer, a stranger's with its numbers within reason. Raises ResultDamaged."""
         try:
             record = self.parse(dict(footer.record))
             if not ours:
-                check_types(record)
+                record = within_reason(record, sum(section.size for section in footer.sections.values()))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ResultDamaged("its record makes no sense") from error
         if getattr(record, "step", None) != footer.step:

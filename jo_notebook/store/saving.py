@@ -55,6 +55,14 @@ def save_results(
     ]
 
 
+def save_result(disk: Disk, record: Record, value: object, log: tuple[LogEntry, ...]) -> Found[Record]:
+    """Commit one result, or its story alone where the value refuses. Raises ResultNotSaved of the disk."""
+    (answer,) = save_results(disk, [drafted(record, value, log)])
+    if isinstance(answer, ResultNotSaved):
+        raise answer
+    return answer
+
+
 def save_failure(disk: Disk, failure: Failure, log: tuple[LogEntry, ...], *, after: int) -> Found[Failure]:
     """Commit a failure that happened when result number `after` was the newest. Raises ResultNotSaved."""
     try:

@@ -33,7 +33,7 @@ class Scratch:
     @contextlib.contextmanager
     def draft(self) -> Iterator[tuple[BinaryIO, str]]:
         """A new file to write and its path, gone when the block ends unless it was moved. Raises OSError."""
-        path = os.path.join(self.folder, f"{_me()}-{secrets.token_hex(6)}")
+        path = os.path.join(self.folder, f"{me()}-{secrets.token_hex(6)}")
         out = self._created(path)
         moved = False
         try:
@@ -73,12 +73,12 @@ class Scratch:
             return
         with contextlib.suppress(OSError):
             unsure = [name for name in os.listdir(self.folder) if not self._removed(name)]
-            unsure = [name for name in unsure if not name.startswith(_me())]
+            unsure = [name for name in unsure if not name.startswith(me())]
             if unsure:
                 self._sweep_old(unsure)
 
     def _removed(self, name: str) -> bool:
-        if not _is_dead(name):
+        if not is_dead(name):
             return False
         with contextlib.suppress(OSError):
             os.unlink(os.path.join(self.folder, name))
@@ -94,8 +94,8 @@ class Scratch:
                     os.unlink(path)
 
 
-def _is_dead(name: str) -> bool:
-    """Whether the writer of this file is surely gone: this machine, and an older boot or no such process."""
+def is_dead(name: str) -> bool:
+    """Whether the writer of a file of this name is surely gone: this machine, and an older boot or no such process."""
     found = _NAME.fullmatch(name)
     host, boot = _machine()
     if found is None or found["host"] != host or boot == "0":
@@ -105,7 +105,8 @@ def _is_dead(name: str) -> bool:
     return _start_of(found["pid"]) != found["start"]
 
 
-def _me() -> str:
+def me() -> str:
+    """How this process begins the names of what it is writing."""
     return _name_of(os.getpid())
 
 

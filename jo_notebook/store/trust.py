@@ -1,4 +1,7 @@
-"""The key that says "made by me": 32 random bytes in Jupyter's data directory, never inside a project."""
+"""The key that says "made by me": 32 random bytes in Jupyter's data directory, never inside a project.
+
+Beside it a team may have a key of its own, in the environment: see team.py.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,15 @@ import secrets
 import stat
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 
+from jo_notebook.store.team import team_secret
+
 KEY_BYTES = 32
+SESSION = "results saved now will count as made elsewhere in the next session."
+UNKNOWN = "what you signed before the team had its key counts as made elsewhere."
 
 
 @dataclass(frozen=True)
@@ -54,15 +61,28 @@ def _id_of(secret: bytes) -> str:
 
 
 def open_key() -> Key:
-    """This user's key, made at the first call; a key for this session alone where the disk refuses."""
+    """The key to sign with: the team's where `JO_NOTEBOOK_KEY` gives one, else this user's, made at the first call.
+
+    Beside the team's, what this user's own key has signed still counts. Where the disk refuses, there is a key for
+    this session alone. Never raises: `problem` says what is wrong and what to do.
+    """
+    own = _own_key()
+    team = team_secret(os.environ)
+    if not team.secret:
+        return replace(own, problem=" ".join(filter(None, (team.problem, own.problem))))
+    problem = own.problem and f"{own.problem.partition(': results saved')[0]}: {UNKNOWN}"
+    return Key(team.secret, problem, (own.secret,))
+
+
+def _own_key() -> Key:
     path = data_dir() / "jo_notebook" / "secret"
     try:
-        if not path.exists():
+        if not os.path.lexists(path):
             _make_secret(path)
         return Key(_read_secret(path))
     except OSError as error:
         reason = error.strerror or str(error)
-        return Key(_session_secret(), f"No lasting key ({reason}): results saved now will count as made elsewhere.")
+        return Key(_session_secret(), f"No lasting key ({reason}): {SESSION}")
 
 
 def data_dir() -> Path:
@@ -112,13 +132,26 @@ def _put_in_place(draft: str, path: Path) -> None:
 
 
 def _read_secret(path: Path) -> bytes:
-    """The key's bytes. Raises OSError where the file is not a plain, whole key file."""
-    fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
+    """The key's bytes. Raises OSError, with what to do, where the file is not a plain, whole key file of this user."""
+    name = f"{path.parent.name}/{path.name} in Jupyter's data directory"
+    if path.is_symlink():
+        raise OSError(f"{name} is a symbolic link; put the file itself there, or delete the link to get a new key")
+    fd = _opened(path, name)
     with os.fdopen(fd, "rb") as handle:
         info = os.fstat(fd)
+        if os.name == "posix" and info.st_uid != os.geteuid():
+            raise OSError(f"{name} belongs to another user; delete it, or set JUPYTER_DATA_DIR to a directory of yours")
         secret = handle.read(KEY_BYTES + 1) if stat.S_ISREG(info.st_mode) else b""
         if len(secret) != KEY_BYTES:
-            raise OSError(f"{path.name} in {path.parent.name} is not a key; delete it to get a new one")
+            raise OSError(f"{name} is not a key; delete it to get a new one")
         if os.name == "posix" and info.st_mode & 0o077:
             os.fchmod(fd, 0o600)
     return secret
+
+
+def _opened(path: Path, name: str) -> int:
+    try:
+        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        return os.open(path, flags)
+    except PermissionError as error:
+        raise OSError(f"{name} cannot be read; say chmod 600 to that file, or delete it to get a new key") from error

@@ -26,6 +26,7 @@ OUTCOMES: Mapping[EventKind, Availability] = {
     EventKind.FAILED: Availability.FAILED,
 }
 IN_MEMORY = frozenset({EventKind.FINISHED, EventKind.UNSAVED, EventKind.LOADED})
+OUR_OWN = frozenset({EventKind.FINISHED, EventKind.UNSAVED})
 SILENT = frozenset({EventKind.OUTPUT, EventKind.WARNING})
 
 
@@ -165,4 +166,5 @@ def _outcome(decision: Decision, event: Event | None) -> Decision:
     failed = event.kind is EventKind.FAILED
     reasons = (Reason("failed", f"last run failed: {event.text}", event.step),) if failed else ()
     held = "memory" if event.kind in IN_MEMORY else decision.held
-    return replace(decision, availability=OUTCOMES[event.kind], action=Action.NOTHING, reasons=reasons, held=held)
+    now = replace(decision, availability=OUTCOMES[event.kind], action=Action.NOTHING, reasons=reasons, held=held)
+    return replace(now, elsewhere="") if event.kind in OUR_OWN else now

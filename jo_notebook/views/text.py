@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from typing import Protocol
 
 from jo_notebook.core.files import as_option
 from jo_notebook.core.plan import Action, Availability, Decision, Plan
 from jo_notebook.core.reasons import CODE, Reason
 from jo_notebook.core.record import Record
-from jo_notebook.views.words import about, columns, count, duration, file_size, one_line, pad, table
+from jo_notebook.views.words import ELSEWHERE, about, columns, count, day, duration, file_size, one_line, pad, table
 
 __all__ = [
     *("accept_text", "duration", "explain_text", "plan_text", "run_line", "step_line", "steps_text"),
@@ -72,7 +72,7 @@ def steps_text(plan: Plan, records: Mapping[str, Record], *, zone: tzinfo | None
     rows = [("step", "state", "time", "size", "when", "")]
     for d in plan:
         record = records.get(d.step)
-        when = datetime.fromtimestamp(record.when, zone).strftime("%Y-%m-%d %H:%M") if record else ""
+        when = day(record.when, zone) if record else ""
         took = duration(record.seconds) if record else ""
         size = file_size(d.size) if d.size else ""
         rows.append((one_line(d.step), str(d.availability), took, size, when, _note(d)))
@@ -86,6 +86,7 @@ def explain_text(decision: Decision, causes: Sequence[tuple[str, Reason]] = ()) 
     """
     state = "failed" if decision.availability is Availability.FAILED else f"is {decision.availability}"
     lines = [f"{one_line(decision.step)} {state}.{_held_sentence(decision)}"]
+    lines += [f"It is {ELSEWHERE[decision.elsewhere]}."] if decision.elsewhere else []
     if decision.override:
         lines.append(f"It is {decision.override}{', although:' if decision.overridden else '.'}")
         lines += [f"  - {one_line(text)}" for text in decision.overridden]
@@ -140,7 +141,8 @@ def step_line(decision: Decision, dependencies: Sequence[str], *, inferred: bool
     why = _reasons(decision).removeprefix("last run failed: ")
     is_plain = decision.availability is Availability.MISSING and all(r.kind in PLAIN for r in decision.reasons)
     state = f"{decision.availability}: {why}" if why and not is_plain else str(decision.availability)
-    return " · ".join(filter(None, (head, state, decision.override, _held(decision), _expected(decision))))
+    said = decision.override, _held(decision), ELSEWHERE.get(decision.elsewhere)
+    return " · ".join(filter(None, (head, state, *said, _expected(decision))))
 
 
 def run_line(
@@ -184,7 +186,7 @@ def _schedule(decision: Decision) -> str:
 
 def _note(decision: Decision) -> str:
     orphan = "cell deleted" if decision.is_orphan else ""
-    return "; ".join(filter(None, (_why(decision), decision.override, orphan)))
+    return "; ".join(filter(None, (_why(decision), decision.override, ELSEWHERE.get(decision.elsewhere), orphan)))
 
 
 def _why(decision: Decision) -> str:

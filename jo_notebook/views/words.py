@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Sequence
+from datetime import datetime, tzinfo
 
 from jo_notebook.core.files import size_text as file_size
 
-__all__ = ["about", "columns", "count", "duration", "file_size", "one_line", "pad", "shorten", "table"]
+__all__ = ["ELSEWHERE", "about", "columns", "count", "day", "duration", "file_size", "one_line", "pad"]
+__all__ += ["shorten", "table"]
 
+ELSEWHERE = {"data": "from elsewhere", "code": "from elsewhere, not trusted"}
 BIDI = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+LONGEST = 1e12  # seconds; above that it is no time
 UNSAFE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
@@ -53,8 +57,18 @@ def table(rows: Iterable[Sequence[str]], gap: int = 3) -> str:
     return "\n".join(lines)
 
 
+def day(when: float, zone: tzinfo | None = None) -> str:
+    """Date and time, local unless a zone is given; empty for what no calendar has."""
+    try:
+        return datetime.fromtimestamp(when, zone).strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError, OSError):
+        return ""
+
+
 def duration(seconds: float) -> str:
-    """A measured time: 45 ms, 4.2 s, 42 s, 4 min 5 s, 1 h 20 min."""
+    """A measured time: 45 ms, 4.2 s, 42 s, 4 min 5 s, 1 h 20 min; empty for what is no time."""
+    if not 0 <= abs(seconds) < LONGEST:
+        return ""
     if seconds < 0.9995:
         return f"{max(0.0, seconds) * 1000:.0f} ms"
     if seconds < 9.95:
@@ -69,6 +83,8 @@ def duration(seconds: float) -> str:
 
 def about(seconds: float) -> str:
     """An expected time, no more exact than it deserves: about 3 s, about 4 min, about 1 h 20 min."""
+    if not 0 <= abs(seconds) < LONGEST:
+        return ""
     whole = round(seconds)
     if whole < 1:
         return "less than 1 s"

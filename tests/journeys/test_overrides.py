@@ -177,7 +177,12 @@ def test_accept_what_came_from_elsewhere(three: Kernel, start_kernel: StartKerne
     cells(other, OTHER)
     text = check_one_error(other.run("%accept Clean", allow_error=True))
     assert "elsewhere" in text
-    other.run("%context trust")
+    assert "From elsewhere, load as they are: Clean, Count, Load." in other.run("%load_ext jo_notebook\n%resume").stdout
+    listed = other.run("%context trust").stdout
+    assert "load without being trusted" in listed
+    assert "Nothing is trusted yet: %context trust --yes trusts it." in listed
+    assert "elsewhere" in other.run("%accept Clean", allow_error=True).error
+    assert other.run("%context trust --yes").stdout.startswith("Trusted: ")
     assert other.run("%accept Clean").stdout.startswith("Accepted Clean")
 
 
