@@ -19,7 +19,7 @@ from jo_notebook.engine.verify import Verdict
 from jo_notebook.errors import NotTheSame, UsageError, did_you_mean
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.views.text import accept_text, explain_text, plan_text, run_line, steps_text, verify_text
-from jo_notebook.views.words import count, file_size
+from jo_notebook.views.words import count, file_size, one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +138,7 @@ def outcome_text(pipeline: Pipeline) -> str:
             finished=outcome.finished,
             loaded=outcome.loaded,
             kept=outcome.kept,
+            taken=outcome.taken,
             failed=list(outcome.failed),
             blocked=list(outcome.blocked),
             seconds=outcome.seconds,
@@ -237,6 +238,8 @@ def found_text(pipeline: Pipeline) -> str:
         counts = ", ".join(f"{states.count(s)} {s}" for s in dict.fromkeys(states))
         found = f"{count(len(plan), 'step')} in {where}: {counts}"
         lines = [f"jo_notebook: {found}. Nothing was run or loaded; %graph shows the steps."]
+    if elsewhere := context.running_elsewhere():
+        lines.append(f"Running in another kernel: {', '.join(f'{one_line(o.step)} ({o.who})' for o in elsewhere)}.")
     foreign = sorted(context.untrusted.union(n for n, d in pipeline.dag.definitions.items() if not d.trusted))
     if foreign:
         lines.append(
