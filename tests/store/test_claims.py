@@ -17,7 +17,9 @@ from typing import Any
 import pytest
 
 from jo_notebook.store.context import Context
+from jo_notebook.store.generation import VERSION
 from jo_notebook.store.heartbeat import Heartbeat
+from jo_notebook.store.identity import Identity
 from jo_notebook.store.names import stem_of
 from jo_notebook.store.owners import Owner
 from jo_notebook.store.processes import machine, start_of
@@ -41,6 +43,7 @@ CHILD = """
 if os.fork() == 0:
     time.sleep(60)
     os._exit(0)
+print("forked", flush=True)
 """
 
 
@@ -117,6 +120,7 @@ def test_a_claim_is_a_line_while_it_lasts(context: Context, place: Path):
         assert owner.start == start_of(os.getpid())
         assert before - 1 < owner.since < time.time() + 1
         assert not is_newer
+        assert context.running_elsewhere() == []
     assert os.listdir(place / "running") == []
 
 
@@ -218,6 +222,21 @@ def test_a_file_of_nobody_is_taken_at_once(context: Context, place: Path, whose:
     assert not path.exists()
 
 
+def test_a_living_process_that_holds_no_lock_runs_nothing(context: Context, place: Path):
+    """A directory that was copied while a step was running there, say."""
+    pid = os.getppid()
+    left_behind(place, pid=pid, start=start_of(pid))
+    assert context.running_elsewhere() == []
+    assert taken(context)[1] == []
+
+
+def test_nothing_is_written_to_a_store_of_a_newer_format(place: Path):
+    place.mkdir()
+    (place / "FORMAT").write_bytes(Identity("0" * 32, VERSION + 1).to_bytes())
+    with Context(place).claim("Load", "d1", waiting=pytest.fail):
+        assert os.listdir(place) == ["FORMAT"]
+
+
 @pytest.mark.parametrize("whose", ["dead", "reused"])
 def test_the_first_claim_sweeps_up(context: Context, place: Path, whose: str):
     path = left_behind(place, **{"dead": {"pid": reaped_pid()}, "reused": {"start": "1"}}[whose])
@@ -236,19 +255,23 @@ def test_sweeping_leaves_what_is_held_and_what_is_of_other_hosts(context: Contex
 def test_a_dead_owners_child_keeps_nobody_waiting(context: Context, place: Path, start: Any):
     """The child shares the descriptor, and so the lock; its parent is gone."""
     holder = start(place, CHILD + UNTIL_TOLD)
-    assert said(holder) == "holds False"
+    assert [said(holder), said(holder)] == ["holds False", "forked"]
     holder.kill()
     holder.wait()
+    assert context.running_elsewhere() == []
     took, told = taken(context)
-    assert took < 1
+    assert 0.1 < took < 1
     assert told == []
 
 
-def test_a_living_owners_child_does_not_keep_the_claim(context: Context, place: Path, start: Any):
-    holder = start(place, CHILD)
-    assert [said(holder), said(holder)] == ["holds False", "done"]
+@pytest.mark.parametrize("is_stuck", [False, True])
+def test_a_living_owners_child_does_not_keep_the_claim(context: Context, place: Path, start: Any, is_stuck: bool):
+    """Also where the file cannot be removed."""
+    holder = start(place, CHILD + ("os.unlink = os.rmdir" if is_stuck else ""))
+    assert [said(holder) for _ in range(3)] == ["holds False", "forked", "done"]
+    assert file_of(place).exists() == is_stuck
     took, told = taken(context)
-    assert took < 1
+    assert took < 0.2
     assert told == []
 
 
@@ -275,10 +298,16 @@ def test_a_foreign_owner_without_one_is_gone(context: Context, place: Path):
     assert taken(context)[1] == []
 
 
-def test_our_clock_does_not_decide_about_signs_of_life(context: Context, place: Path, monkeypatch: pytest.MonkeyPatch):
-    left_behind(place, host="far.1", boot="other")
-    monkeypatch.setattr(time, "time", lambda: 0.0)
-    assert len(taken(context)[1]) == 1
+@pytest.mark.parametrize("now", [0.0, 4e9])
+@pytest.mark.parametrize("age", [0, 60])
+def test_our_clock_does_not_decide_about_signs_of_life(
+    context: Context, place: Path, monkeypatch: pytest.MonkeyPatch, now: float, age: int
+):
+    path = left_behind(place, host="far.1", boot="other")
+    then = path.stat().st_mtime - age
+    os.utime(path, (then, then))
+    monkeypatch.setattr(time, "time", lambda: now)
+    assert len(taken(context)[1]) == (0 if age else 1)
 
 
 def test_another_container_of_this_system_is_under_its_locks(context: Context, place: Path):
@@ -402,26 +431,17 @@ def test_many_who_want_it_at_once_hold_it_one_by_one(context: Context, place: Pa
     assert os.listdir(place / "running") == []
 
 
-def test_who_looks_is_taken_for_nobody(context: Context, place: Path):
+def test_who_looks_is_taken_for_nobody(context: Context, place: Path, monkeypatch: pytest.MonkeyPatch):
     """Looking and sweeping hold a lock for a moment; a claim made meanwhile tells of no other kernel."""
-    end = threading.Event()
+    import fcntl
 
-    def look() -> None:
-        mine = Context(place)
-        while not end.is_set():
-            left_behind(place, pid=reaped, start="1")
-            mine.running_elsewhere()
-            mine._claims._is_swept = False
-            mine._claims.sweep()
-
-    reaped = reaped_pid()
-    thread = threading.Thread(target=look)
-    thread.start()
-    for _ in range(200):
-        with context.claim("Load", "d1", waiting=pytest.fail):
-            pass
-    end.set()
-    thread.join()
+    sleep = time.sleep
+    with left_behind(place, host="far.1", boot="older").open() as looking:
+        os.utime(looking.fileno(), (1, 1))
+        fcntl.flock(looking.fileno(), fcntl.LOCK_SH)
+        monkeypatch.setattr(time, "sleep", lambda seconds: (looking.close(), sleep(seconds)))
+        assert taken(context)[1] == []
+        assert looking.closed
 
 
 def test_an_interrupt_ends_the_wait_at_once(context: Context, place: Path, start: Any):
