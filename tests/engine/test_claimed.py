@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from jo_notebook.core.events import Event
+from jo_notebook.core.events import Event, EventKind
+from jo_notebook.engine.progress import Progress
 from jo_notebook.errors import StepFailed
 from jo_notebook.store.context import Context
 from jo_notebook.store.names import stem_of
@@ -254,3 +255,12 @@ def test_loading_says_what_runs_elsewhere(place: Path, monkeypatch: pytest.Monke
         assert "another kernel" not in found_text(first)
         monkeypatch.setattr(Owner, "is_me", False)  # as another process sees it
         assert "\nRunning in another kernel: B (pid " in found_text(first)
+
+
+def test_a_step_that_is_waited_for_is_queued_until_it_runs_or_not() -> None:
+    for end in (EventKind.STARTED, EventKind.KEPT, EventKind.CANCELLED):
+        progress = Progress()
+        progress.follow(Event(EventKind.CLAIMED, "A"))
+        assert (progress.queued, progress.running) == ({"A"}, frozenset())
+        progress.follow(Event(end, "A"))
+        assert progress.queued == frozenset()
