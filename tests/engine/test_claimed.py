@@ -35,6 +35,18 @@ def kernel(place: Path, steps: dict[str, str] = CHAIN, **changes: str) -> Watche
     return made
 
 
+def newest(place: Path) -> Path:
+    """The file of B's result."""
+    return max(place.glob("*/b-*/[0-9]*"), key=lambda path: int(path.name))
+
+
+def spoil(place: Path) -> None:
+    """Injures B's value, and leaves its story whole."""
+    data = bytearray(newest(place).read_bytes())
+    data[12] ^= 255
+    newest(place).write_bytes(data)
+
+
 def meanwhile(pipeline: Watched, when: str, act: Callable[[], object]) -> None:
     """Does something once, when the pipeline tells an event such as "finished A"."""
     done: list[bool] = []
@@ -124,41 +136,64 @@ def test_a_taken_result_that_cannot_be_read_is_run_here(place: Path) -> None:
     """Taken at first, for its story is whole; its value is not, so it runs, once."""
     first, second = kernel(place), kernel(place)
 
-    def spoil() -> None:
+    def make_and_spoil() -> None:
         second.materialize("B")
-        (path,) = place.glob("*/b-*/1")
-        data = bytearray(path.read_bytes())
-        data[12] ^= 255
-        path.write_bytes(data)
+        spoil(place)
 
-    meanwhile(first, "finished A", spoil)
+    meanwhile(first, "finished A", make_and_spoil)
     assert first.materialize("C") == 3
     assert first.ran() == ["A", "C", "B"]
 
 
 def test_an_unreadable_input_that_another_kernel_repairs_is_taken(place: Path) -> None:
     kernel(place).materialize("B")
-    (path,) = place.glob("*/b-*/1")
-    data = bytearray(path.read_bytes())
-    data[12] ^= 255
-    path.write_bytes(data)
+    spoil(place)
     first, second = kernel(place), kernel(place)
     meanwhile(first, "warning B", lambda: second.materialize("B", force=True))
     assert first.materialize("C") == 3
     assert first.ran() == ["C"]
 
 
-def test_a_strangers_result_is_not_taken(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = kernel(place)
+def test_what_can_never_be_read_is_run_here(place: Path) -> None:
+    """However often another kernel makes it, and spoils it."""
+    first, second = kernel(place), kernel(place)
+    second.materialize("B")
+    spoil(place)
 
-    def act() -> None:
+    def make_and_spoil(event: Event) -> None:
+        if (event.kind, event.step) == (EventKind.WARNING, "B"):
+            second.materialize("B", force=True)
+            spoil(place)
+
+    first.listen(make_and_spoil)
+    assert first.materialize("C") == 3
+    assert first.ran() == ["C", "B"]
+    assert second.ran() == ["A", "B", "B", "B"]
+
+
+def test_what_was_damaged_and_is_whole_again_is_taken(place: Path) -> None:
+    kernel(place).materialize("B")
+    newest(place).write_bytes(b"nonsense")
+    first, second = kernel(place), kernel(place)
+    meanwhile(first, "queued B", lambda: second.materialize("B"))
+    assert first.materialize("B") == 2
+    assert (first.ran(), second.ran()) == ([], ["B"])
+
+
+def test_a_strangers_result_is_not_taken(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, like = kernel(place), kernel(tmp_path / "like.jo")
+    like.materialize("B")
+    record = like.context.records["B"]
+
+    def put() -> None:
         with monkeypatch.context() as patch:
             patch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "stranger"))
-            kernel(place).materialize("B", force=True)
+            Context(place).put(record, 2)
 
-    meanwhile(first, "finished A", act)
+    meanwhile(first, "finished A", put)
     assert first.materialize("C") == 3
     assert first.ran() == ["A", "B", "C"]
+    assert first.problems == []
 
 
 def waits(place: Path, first: Watched, act: Callable[[], object], *, echo: bool = True) -> list[tuple[str, ...]]:
