@@ -161,6 +161,8 @@ def found_text(pipeline: Pipeline) -> str:
         counts = ", ".join(f"{states.count(s)} {s}" for s in dict.fromkeys(states))
         found = f"{count(len(plan), 'step')} in {where}: {counts}"
         lines = [f"jo_notebook: {found}. Nothing was run or loaded; %graph shows the steps."]
+    if elsewhere := context.running_elsewhere():
+        lines.append(f"Running in another kernel: {', '.join(f'{one_line(o.step)} ({o.who})' for o in elsewhere)}.")
     lines += _foreign_lines(pipeline)
     lines += [
         f"{one_line(name)} is damaged on disk ({one_line(what)}): it will run again when it is needed."

@@ -333,6 +333,10 @@ class Pipeline:
         """Gives an event to all listeners; one that raises does not stop the others."""
         with self._lock:
             self._progress.follow(event)
+            if event.kind is EventKind.CLAIMED:
+                self.notice = event.text
+            elif event.kind in (EventKind.STARTED, EventKind.KEPT, EventKind.CANCELLED):
+                self.notice = ""
         for listener in list(self._listeners):
             try:
                 listener(event)

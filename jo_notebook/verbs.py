@@ -108,6 +108,7 @@ def outcome_text(pipeline: Pipeline) -> str:
             finished=outcome.finished,
             loaded=outcome.loaded,
             kept=outcome.kept,
+            taken=outcome.taken,
             failed=list(outcome.failed),
             blocked=list(outcome.blocked),
             seconds=outcome.seconds,

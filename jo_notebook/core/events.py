@@ -11,10 +11,11 @@ class EventKind(StrEnum):
 
     CHANGED = "changed"  # definitions or results changed outside a run
     QUEUED = "queued"
+    CLAIMED = "claimed"  # another kernel runs it now, and it waits for that; text says which kernel
     STARTED = "started"
     OUTPUT = "output"
     LOADED = "loaded"
-    KEPT = "kept"  # its inputs came out the same: nothing to run after all
+    KEPT = "kept"  # nothing to run after all: its inputs came out the same, or another kernel made it
     FINISHED = "finished"
     UNSAVED = "unsaved"  # finished, but kept in memory only; text says why
     FAILED = "failed"

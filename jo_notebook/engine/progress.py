@@ -6,6 +6,8 @@ from jo_notebook.core.events import Event, EventKind
 
 ENDINGS = frozenset({EventKind.FINISHED, EventKind.FAILED, EventKind.BLOCKED, EventKind.CANCELLED, EventKind.KEPT})
 
+WAITINGS = frozenset({EventKind.QUEUED, EventKind.CLAIMED})
+
 
 class Progress:
     """Follows events, each in constant time."""
@@ -26,7 +28,7 @@ class Progress:
 
     def follow(self, event: Event) -> None:
         """Takes one event in."""
-        if event.kind is EventKind.QUEUED:
+        if event.kind in WAITINGS:
             self._queued.add(event.step)
         elif event.kind is EventKind.STARTED:
             self._running.add(event.step)

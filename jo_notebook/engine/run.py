@@ -8,7 +8,8 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from jo_notebook.core.events import Event, EventKind
@@ -23,6 +24,7 @@ from jo_notebook.engine.call import call_step, users_traceback
 from jo_notebook.engine.capture import Recorder, recording, routed_output
 from jo_notebook.errors import JoError, StoreError, UntrustedError
 from jo_notebook.store.context import Context
+from jo_notebook.store.owners import Owner
 
 Told = tuple[str, str]
 UNCHANGING = frozenset({bool, int, float, complex, str, bytes, type(None)})
@@ -45,8 +47,8 @@ class Surroundings:
     `parts_now` looks at a step's code at the moment it starts (a step before it may have changed what it reads);
     `prepare` gives the function and the parameters of a step; `attend` looks at what a step does beside computing
     (files, hidden inputs; those it was told of before are not told again); `around` is entered around each call (a
-    front end captures displays there); `echo` shows printed text at once as well as keeping it; `load` is a head
-    whose value is wanted in memory at the end.
+    front end captures displays there); `echo` shows printed text, and what the run waits for, at once as well as
+    keeping it; `load` is a head whose value is wanted in memory at the end.
     """
 
     graph: Graph
@@ -65,12 +67,13 @@ class Surroundings:
 
 @dataclass
 class Outcome:
-    """What a run did, step by step, in order."""
+    """What a run did, step by step, in order. `taken` are the steps that another kernel ran meanwhile."""
 
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     finished: list[str] = field(default_factory=list)
     loaded: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
+    taken: list[str] = field(default_factory=list)
     unsaved: dict[str, str] = field(default_factory=dict)
     failed: dict[str, BaseException] = field(default_factory=dict)
     blocked: dict[str, str] = field(default_factory=dict)
@@ -81,7 +84,8 @@ class Outcome:
 def execute(plan: Plan, outside: Surroundings, outcome: Outcome) -> None:
     """Runs what the plan says, dependencies first, and stores each result as it is finished.
 
-    A step whose inputs came out the same after all is kept, not run. A failed step blocks what needs it and
+    A step whose inputs came out the same after all is kept, not run. A step that another kernel is running is
+    waited for, and its result taken where it is right for this run too. A failed step blocks what needs it and
     nothing else, unless `fail_fast`. KeyboardInterrupt passes through after everything finished is stored; what
     was done until then stands in `outcome` too.
     """
@@ -170,6 +174,10 @@ class _Run:
         if decision.action is Action.RUN:
             self.outcome.kept.append(name)
             self.emit(EventKind.KEPT, name, "its inputs came out the same")
+        self._read_head(name)
+
+    def _read_head(self, name: str) -> None:
+        """The value that is wanted in memory at the end."""
         if name == self.outside.load and self.outside.context.held(name):
             try:
                 self._input(name)
@@ -177,7 +185,61 @@ class _Run:
                 if name not in self.outcome.failed:  # it ran again and failed: told with the other failures
                     raise
 
-    def _run(self, name: str) -> None:
+    def _run(self, name: str, *, may_take: bool = True) -> bool:
+        """Runs a step, unless another kernel has made its result since the plan and that may be taken: then True."""
+        outside, has_claim = self.outside, False
+        parts = [*outside.known.parts(name), *input_parts(outside.graph, name, self.versions)]
+        try:
+            with outside.context.claim(name, Fingerprint.of(parts).key, waiting=partial(self._wait_for, name)) as newer:
+                has_claim = True
+                is_taken = newer and may_take and self._take(name)
+                if not is_taken:
+                    self._compute(name)
+        except KeyboardInterrupt:
+            if not has_claim:
+                self.emit(EventKind.CANCELLED, name)
+            raise
+        if is_taken:
+            self._read_head(name)
+        return is_taken
+
+    def _wait_for(self, name: str, owner: Owner) -> None:
+        """Tells, at once, which other kernel runs a step, and what that means here."""
+        text = f"{name} is being run by another kernel ({owner.who}); waiting for its result."
+        if owner.is_unsure:
+            text = (
+                f"{name} may be run by another kernel ({owner.who}), which locks on this disk do not reach: it runs "
+                "here too. Interrupt to leave it to the other kernel."
+            )
+        if self.outside.echo:
+            print(text, flush=True)  # noqa: T201 - whoever waits must see for what
+        self.emit(EventKind.CLAIMED, name, text)
+
+    def _take(self, name: str) -> bool:
+        """Decides again, with a result that another kernel has made since the plan; whether that one is right."""
+        context, known = self.outside.context, self.outside.known
+        record = context.record(name)
+        if record is None or name in context.untrusted:
+            return False
+        known = replace(known, records={**known.records, name: record}, problems=context.damaged)
+        choice = choose(self.outside.graph, known, name, self.versions)
+        if choice.reasons:
+            return False
+        if choice.generation != known.used(name):
+            if not self._take_other(name, choice.generation):
+                return False
+        elif known.held(name):
+            self.records[name] = record
+        else:
+            return False
+        self.moved.add(name)
+        self.versions[name] = self.records[name].output
+        self.outcome.taken.append(name)
+        self.emit(EventKind.KEPT, name, "another kernel made it")
+        return True
+
+    def _compute(self, name: str) -> None:
+        """Runs a step and stores what comes of it."""
         outside = self.outside
         started, when = time.perf_counter(), outside.clock()
         recorder = Recorder(echo=outside.echo, on_entry=lambda entry: self.emit(EventKind.OUTPUT, name, entry.text))
@@ -289,13 +351,18 @@ class _Run:
             return value
         return self._again(name, f"{name} was changed after its step returned it")
 
-    def _again(self, name: str, why: str) -> Any:
+    def _again(self, name: str, why: str, *, may_take: bool = True) -> Any:
         """The value of a step that has to run once more because its result cannot be had."""
         self.emit(EventKind.WARNING, name, f"{why}; it runs again")
-        self._run(name)
+        is_taken = self._run(name, may_take=may_take)
         if name in self.outcome.failed:
             raise self.outcome.failed[name]
-        return self.outside.context[name]
+        try:
+            return self.outside.context[name]
+        except StoreError as error:
+            if not is_taken:
+                raise
+            return self._again(name, str(error).rstrip("."), may_take=False)
 
     def _failed(
         self,

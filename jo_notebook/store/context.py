@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -12,6 +13,7 @@ from typing import Any, Self
 from jo_notebook.core.record import Failure, Record
 from jo_notebook.errors import ResultNotSaved, StoreError
 from jo_notebook.store.checking import verify
+from jo_notebook.store.claims import Claim, Claims
 from jo_notebook.store.definitions import Definitions
 from jo_notebook.store.disk import Disk
 from jo_notebook.store.facts import Log
@@ -19,8 +21,9 @@ from jo_notebook.store.foreign import Foreign, foreign
 from jo_notebook.store.formats import python_version
 from jo_notebook.store.known import Known
 from jo_notebook.store.loading import FROZEN, Load, Snapshot, Taken, take
-from jo_notebook.store.names import check_stored_name
+from jo_notebook.store.names import check_stored_name, stem_of
 from jo_notebook.store.older import Older
+from jo_notebook.store.owners import Owner
 from jo_notebook.store.reading import Found
 from jo_notebook.store.renaming import rename
 from jo_notebook.store.saving import drafted, save_failure, save_results
@@ -53,6 +56,7 @@ class Context(Mapping[str, Any]):
             key = open_key()
             self._key_trouble = key.problem
             self._disk = Disk(os.path.abspath(place), key, keep)
+        self._claims = Claims(self._disk.place, self._disk.scratch) if self._disk else None
         self._definitions = Definitions(self._disk)
         self._values = Values(self._known, self._disk)
         self._older = Older(self._known, self._disk, self._values)
@@ -276,6 +280,21 @@ class Context(Mapping[str, Any]):
             self._trouble = f"{self._disk.name}: {self._disk.newer}." if self._disk.newer else ""
             self._known.reread(fresh, used, gone=gone)
 
+    def claim(self, name: str, digest: str, *, waiting: Callable[[Owner], None]) -> AbstractContextManager[bool]:
+        """Run a step in this block, and nobody else meanwhile; `digest` is of the fingerprint it runs for.
+
+        Waits while another kernel runs it, and tells `waiting` once who that is; where the owner `is_unsure`, nobody
+        waits. Entering gives whether a newer result than before is known then. Where nobody can lock, or there is
+        no disk, the block simply runs. KeyboardInterrupt ends the wait. Raises what `waiting` does.
+        """
+        if self._claims is None or self._disk is None or self._disk.newer:
+            return contextlib.nullcontext(False)
+        return Claim(self._claims, name, digest, waiting, lambda: self._look(name))
+
+    def running_elsewhere(self) -> list[Owner]:
+        """Which steps other kernels are running now, and who they are; what killed ones left does not count."""
+        return self._claims.owners() if self._claims else []
+
     def settle(self) -> None:
         """After a run: write down what the files say of themselves, where that makes the next opening quicker.
 
@@ -362,6 +381,18 @@ class Context(Mapping[str, Any]):
     def definitions(self) -> dict[str, tuple[dict[str, Any], bool]]:
         """The remembered definitions, each with whether it is ours; damaged ones are in `problems`."""
         return self._definitions.read()
+
+    def _look(self, name: str) -> bool:
+        """See what the disk has of one step now; whether that is a newer, whole result."""
+        assert self._disk is not None
+        with self._lock:
+            before, seq = self._known.disk_results.get(name), self._known.seq(name)
+            found = self._disk.results.look(stem_of(name), before)
+            found = found if found is None else self._disk.checked(found)
+            if found == before:
+                return False
+            self._known.reread_one(name, found, self._older.reread())
+            return found is not None and found.seq > seq and not found.damage
 
     def _hold(self, record: Record, value: object, log: Log) -> Record:
         with self._lock:

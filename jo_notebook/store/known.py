@@ -128,6 +128,14 @@ class Known(Facts):
         if changed:
             self.touch()
 
+    def reread_one(self, name: str, found: Found[Record] | None, used: Mapping[str, Found[Record]]) -> None:
+        """As `reread`, of one step's newest result."""
+        results = {**self.disk_results}
+        results.pop(name, None)
+        if found is not None:
+            results[name] = found
+        self.reread(Index(results, self.disk_failures), used, gone="")
+
     def rename(self, old: str, new: str, ids: frozenset[str], *, copy: bool) -> None:
         """What memory has of a step is from now on another's; `ids` are the runs that the disk has under `new`."""
         held, used, failed = self.held.get(old), self.used.get(old), self.failed.get(old)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import platform
 import re
 import secrets
 from collections.abc import Iterator
 from functools import cache
 from typing import BinaryIO
 
+from jo_notebook.store.processes import is_gone, machine, start_of
 from jo_notebook.store.publish import is_folder, make_folder, sync_folder
 
 STALE_SECONDS = 24 * 3600
-_NAME = re.compile(r"(?P<host>[\w.]+)-(?P<boot>\w+)-(?P<pid>\d+)-(?P<start>\d+)-\w+")
+_NAME = re.compile(r"(?P<host>[\w.]+)-(?P<boot>\w+)-(?P<pid>\d{1,9})-(?P<start>\d+)-\w+")
 
 
 class Scratch:
@@ -95,14 +95,9 @@ class Scratch:
 
 
 def is_dead(name: str) -> bool:
-    """Whether the writer of a file of this name is surely gone: this machine, and an older boot or no such process."""
+    """Whether the writer of a file of this name is surely gone."""
     found = _NAME.fullmatch(name)
-    host, boot = _machine()
-    if found is None or found["host"] != host or boot == "0":
-        return False
-    if found["boot"] != boot:
-        return True
-    return _start_of(found["pid"]) != found["start"]
+    return found is not None and is_gone(found["host"], found["boot"], int(found["pid"]), found["start"])
 
 
 def me() -> str:
@@ -112,27 +107,5 @@ def me() -> str:
 
 @cache  # by the number, for a fork has another one
 def _name_of(pid: int) -> str:
-    host, boot = _machine()
-    return f"{host}-{boot}-{pid}-{_start_of(str(pid))}"
-
-
-@cache
-def _machine() -> tuple[str, str]:
-    """Host and boot. The host carries the process namespace: two containers do not see each other's pids."""
-    host = re.sub(r"[^\w.]", "_", platform.node(), flags=re.ASCII)[:40] or "host"
-    try:
-        space = re.sub(r"\D", "", os.readlink("/proc/self/ns/pid"))
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as handle:
-            boot = handle.read().replace("-", "").strip()[:12]
-    except OSError:
-        return host, "0"
-    return f"{host}.{space}", boot
-
-
-def _start_of(pid: str) -> str:
-    """When a process began, in ticks since boot; "0" where there is no such process or no way to know."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as handle:
-            return handle.read().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return "0"
+    host, boot = machine()
+    return f"{host}-{boot}-{pid}-{start_of(pid)}"

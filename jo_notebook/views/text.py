@@ -152,10 +152,12 @@ def run_line(
     failed: Sequence[str] = (),
     blocked: Sequence[str] = (),
     seconds: float = 0.0,
+    taken: Sequence[str] = (),
 ) -> str:
     """What a run did, in one line."""
     said = [
         f"Ran {count(len(finished), 'step')} in {duration(seconds)}: {_names(finished)}." if finished else "",
+        f"{_names(taken)} not run here: another kernel made {'it' if len(taken) == 1 else 'them'}." if taken else "",
         f"{len(loaded)} loaded from disk." if loaded else "",
         f"{_names(kept)} kept: nothing {'it' if len(kept) == 1 else 'they'} read has changed." if kept else "",
         f"{_names(failed)} failed." if failed else "",

@@ -1,17 +1,32 @@
-"""Two kernels on one notebook: each sees what the other has finished, and neither harms the other."""
+"""Two kernels on one notebook: each sees what the other does and has finished, and neither harms the other."""
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
+import nbformat
+from nbformat.v4 import new_code_cell, new_notebook
+
 from tests.conftest import StartKernel
-from tests.journeys.asking import body, result, runs, states
+from tests.journeys.asking import body, result, runs, states, wait_for_notes
 
 CELLS = {
     "b": "%%step Load\n" + body("Load", "list(range(5))"),
     "c": "%%step Left\n" + body("Left", "import time\ntime.sleep(0.5)\nsum(Load)"),
     "d": "%%step Right\n" + body("Right", "import time\ntime.sleep(0.5)\nmax(Load)"),
 }
+
+SLOW = {
+    "b": "%%step Load\n" + body("Load", "import time\ntime.sleep(1)\nlist(range(5))"),
+    "c": "%%step Clean\n" + body("Clean", "import time\ntime.sleep(1)\nsum(Load)"),
+    "d": "%%step Model\n" + body("Model", "import time\ntime.sleep(1)\nClean + 1"),
+}
+WAITING = re.compile(
+    r"^(\w+) is being run by another kernel \(pid \d+ on \S+, since [\d:]{8}\); waiting for its result\.$", re.M
+)
 
 
 def test_two_kernels_on_one_notebook(start_kernel: StartKernel, tmp_path: Path) -> None:
@@ -36,7 +51,7 @@ def test_two_kernels_on_one_notebook(start_kernel: StartKernel, tmp_path: Path) 
 
 
 def test_both_run_the_same_step_at_once(start_kernel: StartKernel, tmp_path: Path) -> None:
-    """Twice the work, one whole result."""
+    """One of them runs it, both have it."""
     first, second = start_kernel(), start_kernel()
     for kernel in (first, second):
         kernel.run("%load_ext jo_notebook")
@@ -44,9 +59,9 @@ def test_both_run_the_same_step_at_once(start_kernel: StartKernel, tmp_path: Pat
         kernel.run(CELLS["c"])
     waiting = first.send("%materialize Left"), second.send("%materialize Left")
     assert [result(first.wait(waiting[0])), result(second.wait(waiting[1]))] == ["10", "10"]
+    assert sorted(runs(tmp_path)) == ["Left", "Load"]
     third = start_kernel()
     assert "2 steps in notebook.jo: 2 available" in third.run("%load_ext jo_notebook").stdout
-    runs(tmp_path)
     assert result(third.run("%materialize Left")) == "10"
     assert runs(tmp_path) == []
 
@@ -60,3 +75,56 @@ def test_the_other_kernels_edit_is_seen(start_kernel: StartKernel, tmp_path: Pat
     assert result(first.run("%materialize A")) == "1"
     assert result(second.run("%materialize A")) == "2"
     assert result(first.run("%materialize A")) == "1"
+
+
+def test_each_step_of_a_pipeline_runs_once_between_them(start_kernel: StartKernel, tmp_path: Path) -> None:
+    """Both run the whole of it at the same time; the one that comes second says for whom it waits."""
+    kernels = start_kernel(), start_kernel()
+    for kernel in kernels:
+        kernel.run("%load_ext jo_notebook")
+        for code in SLOW.values():
+            kernel.run(code)
+    waiting = [kernel.send("%materialize Model") for kernel in kernels]
+    replies = [kernel.wait(request) for kernel, request in zip(kernels, waiting, strict=True)]
+    assert [result(reply) for reply in replies] == ["11", "11"]
+    assert sorted(runs(tmp_path)) == ["Clean", "Load", "Model"]
+    assert any(WAITING.findall(reply.stdout) for reply in replies), [reply.stdout for reply in replies]
+    assert any("another kernel made" in reply.stdout for reply in replies)
+    for kernel in kernels:
+        assert set(states(kernel).values()) == {"available"}
+        assert result(kernel.run("Model + Clean")) == "21"
+    assert runs(tmp_path) == []
+
+
+def test_the_command_line_and_who_comes_later_see_that_a_kernel_is_at_work(
+    start_kernel: StartKernel, tmp_path: Path
+) -> None:
+    """`jo run` waits for the notebook's own kernel, and a kernel that starts now says what is going on."""
+    path = tmp_path / "notebook.ipynb"
+    nbformat.write(new_notebook(cells=[new_code_cell(code) for code in SLOW.values()]), path)
+    first, second = start_kernel(), start_kernel()
+    first.run("%load_ext jo_notebook")
+    for code in SLOW.values():
+        first.run(code.replace("sleep(1)", "sleep(1 + 5 * __import__('os').path.exists('slowly'))"))
+    (tmp_path / "slowly").touch()
+    request = first.send("%materialize Load")
+    wait_for_notes(tmp_path, 1)
+    found = second.run("%load_ext jo_notebook").stdout
+    assert re.search(r"^Running in another kernel: Load \(pid \d+ on \S+, since [\d:]{8}\)\.$", found, re.M), found
+    (tmp_path / "slowly").unlink()
+    assert result(first.wait(request)) == "[0, 1, 2, 3, 4]"
+    assert "another kernel" not in second.run("%resume").stdout
+    runs(tmp_path)
+
+    first.run("%forget Load")
+    for code in SLOW.values():
+        first.run(code)
+    (tmp_path / "slowly").touch()
+    request = first.send("%materialize Model")
+    wait_for_notes(tmp_path, 1)
+    command = [sys.executable, "-m", "jo_notebook.cli", "run", str(path)]
+    headless = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=90)
+    assert (headless.returncode, headless.stderr) == (0, "")
+    assert WAITING.findall(headless.stdout), headless.stdout
+    assert result(first.wait(request)) == "11"
+    assert sorted(runs(tmp_path)) == ["Clean", "Load", "Model"]

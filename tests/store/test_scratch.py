@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jo_notebook.store import scratch
+from jo_notebook.store.processes import machine
 from jo_notebook.store.scratch import Scratch
 
 HOLD = "import sys\nfrom jo_notebook.store.scratch import Scratch\nwith Scratch(sys.argv[1]).file() as p:\n    "
@@ -65,7 +65,7 @@ def test_strangers_files_go_after_a_day(tmp: Scratch, age: int):
 
 
 def test_an_older_boot_and_a_reused_pid_are_dead(tmp: Scratch):
-    host, boot = scratch._machine()
+    host, boot = machine()
     if boot == "0":
         pytest.skip("this system does not tell when it was started")
     os.mkdir(tmp.folder)
