@@ -264,7 +264,7 @@ class Pipeline:
             plan = self.plan(name)
             record = accepted(self.dag, self._known((), force=False, only=False), plan, name)
             if record is not None:
-                self.context.bless(name, record)
+                self.context.bless(name, record, keep=self.dag[name].keep)
         self.tell(Event(EventKind.CHANGED))
         return self.explain(name)
 
@@ -313,7 +313,7 @@ class Pipeline:
 
     def move_to(self, place: Path) -> None:
         """From now on results live in this directory; what is in it is taken in, what was before stays there."""
-        context = Context(place)
+        context = Context(place, keep=self.context.keep, quota=self.context.quota)
         with self._lock:
             self.context, self._pins = context, None
             self.context.define = self._define

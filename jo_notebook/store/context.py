@@ -19,6 +19,7 @@ from jo_notebook.store.formats import python_version
 from jo_notebook.store.known import Known
 from jo_notebook.store.names import check_stored_name
 from jo_notebook.store.older import Older
+from jo_notebook.store.quota import Sizes, crowding, keep_from, quota_from
 from jo_notebook.store.renaming import rename
 from jo_notebook.store.saving import save_failure, save_result
 from jo_notebook.store.trust import open_key
@@ -31,23 +32,27 @@ class Context(Mapping[str, Any]):
     """A mapping of step name to result, lazy: a value is read when it is asked for.
 
     `place` is the directory `<notebook>.jo`, made at the first write; without one nothing outlives the
-    kernel. `keep` generations of each result stay on disk. Opening and looking read what the files say
+    kernel. `keep` generations of each result stay on disk: what is said here, or JO_KEEP, or two; from `quota` bytes
+    on (or JO_QUOTA, or never) `crowding` says that it is too much. Opening and looking read what the files say
     of themselves: no value is read, no code runs, damage is told in `damaged` and never raised.
     Threads may share a context, kernels may share a place. `define` is asked, with a step and a name, for
     what a value needs from the notebook and does not find there; it says whether the name is defined now.
     """
 
-    def __init__(self, place: str | os.PathLike[str] | None = None, *, keep: int = 2) -> None:
+    def __init__(self, place: str | os.PathLike[str] | None = None, *, keep: int = 0, quota: int = 0) -> None:
         self.define: Callable[[str, str], bool] = lambda step, name: False
         self._known = Known()
         self._lock = self._known.lock
         self._disk: Disk | None = None
         self._trouble = ""
         self._key_trouble = ""
+        self.keep = keep or keep_from(os.environ)
+        self.quota = quota or quota_from(os.environ)
+        self._sizes = Sizes()
         if place is not None:
             key = open_key()
             self._key_trouble = key.problem
-            self._disk = Disk(os.path.abspath(place), key, keep)
+            self._disk = Disk(os.path.abspath(place), key, self.keep)
         self._definitions = Definitions(self._disk)
         self._values = Values(self._known, self._disk)
         self._older = Older(self._known, self._disk, self._values)
@@ -127,17 +132,26 @@ class Context(Mapping[str, Any]):
         """Bytes on disk."""
         return self._disk.size() if self._disk else 0
 
-    def put(self, record: Record, value: object, log: Log = ()) -> Record:
+    def crowding(self) -> str:
+        """A line where results take more than the quota, or much of a disk that is nearly full; else empty.
+
+        Cheap: only directories that have changed since are listed. Nothing is ever deleted for it.
+        """
+        return crowding(self._disk, self._sizes.usage(self._disk), self.quota) if self._disk else ""
+
+    def put(self, record: Record, value: object, log: Log = (), *, keep: int = 0) -> Record:
         """Keep a result; on disk it is durable when this returns. The record comes back completed.
 
+        `keep` is this step's own number of generations, 0 for that of the context; one that is in use stays.
         A value or a disk that refuses costs only this: the value stays in memory and `unsaved` says why.
         Raises StepNameError.
         """
         name = check_stored_name(record.step)
         record = replace(record, python=python_version(), size=0, format="", unsaved="")
+        spare, keep = self.in_use(name), keep or self.keep
         self._hold(replace(record, unsaved=INTERRUPTED), value, log)
         try:
-            found = save_result(self._disk, record, value, log) if self._disk else None
+            found = save_result(self._disk, record, value, log, keep=keep, spare=spare) if self._disk else None
         except ResultNotSaved as refusal:
             return self._hold(replace(record, unsaved=str(refusal)), value, log)
         if self._disk is None or found is None or found.record is None:
@@ -209,12 +223,12 @@ class Context(Mapping[str, Any]):
         with self._lock:
             return self._known.in_use(name)
 
-    def bless(self, name: str, record: Record) -> Record:
+    def bless(self, name: str, record: Record, *, keep: int = 0) -> Record:
         """Commit the result in use, value and log untouched, as the newest one with this record; it comes back.
 
         Size, format and Python stay. Raises ResultMissing, ResultDamaged, UntrustedError or ResultNotSaved.
         """
-        return self._older.bless(name, record)
+        return self._older.bless(name, record, keep=keep or self.keep)
 
     def rename(self, old: str, new: str, *, copy: bool = False) -> bool:
         """Give `new` all that is kept under `old`, which loses it unless `copy`; numbers and logs stay.

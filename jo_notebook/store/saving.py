@@ -18,10 +18,18 @@ from jo_notebook.store.sections import Block, places
 
 
 def save_result(
-    disk: Disk, record: Record, value: object, log: tuple[LogEntry, ...], *, wanted: str = ""
+    disk: Disk,
+    record: Record,
+    value: object,
+    log: tuple[LogEntry, ...],
+    *,
+    wanted: str = "",
+    keep: int = 0,
+    spare: int = 0,
 ) -> Found[Record]:
     """Commit a result, or its story alone where the value refuses: then the record says why.
 
+    `keep` generations stay, 0 for the shelf's own number, among them the one numbered `spare`.
     Raises ResultNotSaved where the disk refuses; then the disk is as it was.
     """
     footer = Footer("result", record.step, 0, secrets.token_hex(8), {}, python=python_minor())
@@ -31,7 +39,8 @@ def save_result(
     except ResultNotSaved as refusal:
         story = replace(record, unsaved=str(refusal))
         with contextlib.suppress(ResultNotSaved):  # of two reasons the value's own is told
-            return disk.save(disk.results, replace(footer, record=story.to_json()), payloads)
+            footer = replace(footer, record=story.to_json())
+            return disk.save(disk.results, footer, payloads, keep=keep, spare=spare)
         raise
     record = replace(record, size=encoded.size, format=encoded.format)
     footer = replace(footer, record=record.to_json(), codec=encoded.format, versions=encoded.versions)
@@ -39,7 +48,7 @@ def save_result(
     if encoded.buffers:
         payloads["places"] = [canonical(places(encoded.buffers))]
         payloads["buffers"] = encoded.buffers
-    return disk.save(disk.results, footer, payloads)
+    return disk.save(disk.results, footer, payloads, keep=keep, spare=spare)
 
 
 def save_failure(disk: Disk, failure: Failure, log: tuple[LogEntry, ...], *, after: int) -> Found[Failure]:
@@ -53,7 +62,7 @@ def save_failure(disk: Disk, failure: Failure, log: tuple[LogEntry, ...], *, aft
     return disk.save(disk.failures, footer, {"log": [log_to_bytes(log)]})
 
 
-def save_again(disk: Disk, source: Found[Record], record: Record) -> Found[Record]:
+def save_again(disk: Disk, source: Found[Record], record: Record, *, keep: int = 0) -> Found[Record]:
     """Commit the value and the log of one of our results once more, with another record; nothing is decoded.
 
     Raises ResultDamaged, UntrustedError, ResultNotSaved, and FileNotFoundError where the source is gone.
@@ -62,4 +71,4 @@ def save_again(disk: Disk, source: Found[Record], record: Record) -> Found[Recor
         if not ours:
             raise UntrustedError(f"{source.step}'s result was made elsewhere.")
         fresh = replace(footer, seq=0, id=secrets.token_hex(8), record=record.to_json())
-        return disk.commit(disk.results, fresh, copied(handle, footer))
+        return disk.commit(disk.results, fresh, copied(handle, footer), keep=keep)
