@@ -17,7 +17,7 @@ from jo_notebook.core.graph import Graph
 from jo_notebook.core.needs import Need
 from jo_notebook.core.overrides import accepted
 from jo_notebook.core.plan import Availability, Decision, Known, Plan, make_plan
-from jo_notebook.core.record import LogEntry
+from jo_notebook.core.record import LogEntry, Record
 from jo_notebook.engine.call import users_traceback
 from jo_notebook.engine.progress import Progress
 from jo_notebook.engine.run import Around, Outcome, Surroundings, execute, nothing_around, one_line
@@ -298,6 +298,18 @@ class Pipeline:
             plan = self.plan(*names)
         wanted = names or tuple(d.step for d in plan if d.availability is Availability.AVAILABLE)
         return [verify_step(self.dag, self.context, plan, name) for name in wanted]
+
+    def restore(self, name: str, generation: int = 0) -> Record:
+        """Makes an older result of a step the newest again, with its own record, which comes back.
+
+        Without a number it is the newest whole one before the one that is damaged or in force. Raises
+        UnknownStepError, ResultMissing, ResultDamaged, UntrustedError, UsageError and StoreError.
+        """
+        self.dag.check([name])
+        with self._lock:
+            record = self.context.restore(name, generation, keep=self.dag[name].keep)
+        self.tell(Event(EventKind.CHANGED))
+        return record
 
     def trust(self) -> list[str]:
         """Accepts what the context holds from elsewhere: from now on it may be loaded, and its code run."""

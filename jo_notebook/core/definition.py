@@ -60,8 +60,8 @@ class Definition:
 
     `reads` and `writes` are declared files and directories, `seed` is what random numbers start from, `env` are
     declared environment variables, `ignore` names whose changes do not count. `always` runs the step every time,
-    `pinned` keeps its result in force whatever changes. `keep` is how many generations of its result stay, 0 for as many
-    as of any step.
+    `pinned` keeps its result in force whatever changes. `keep` is how many generations of its result stay, 0 for as
+    many as of any other step.
     """
 
     name: str

@@ -38,15 +38,15 @@ class JoNotebook(Configurable):  # type: ignore[misc]
         "", help="A size such as 5 GB: when results take more, a line says so. Nothing is deleted by itself."
     ).tag(config=True)
 
-    @default("keep")
+    @default("keep")  # type: ignore[untyped-decorator]
     def _keep_of_the_environment(self) -> int:
         return keep_from(os.environ)
 
-    @default("quota")
+    @default("quota")  # type: ignore[untyped-decorator]
     def _quota_of_the_environment(self) -> str:
         return os.environ.get("JO_QUOTA", "")
 
-    @validate("quota")
+    @validate("quota")  # type: ignore[untyped-decorator]
     def _a_size(self, proposal: Any) -> str:
         try:
             parse_size(proposal["value"])

@@ -103,7 +103,9 @@ def _parser() -> Parser:
         "--ignore", nargs="+", action="extend", metavar="NAME", help="names the body reads whose changes do not count"
     )
     parser.add_argument("--always", action="store_true", help="run every time: for what cannot be tracked")
-    parser.add_argument("--keep", type=int, metavar="N", help="how many of its results stay on disk, the newest and older")
+    parser.add_argument(
+        "--keep", type=int, metavar="N", help="how many of its results stay on disk, the newest and older"
+    )
     parser.add_argument("--run", action="store_true", help="materialize at once")
     parser.add_argument("--like", metavar="STEP", help="%%step only as a line: reuse the code of another step")
     return parser

@@ -1,4 +1,4 @@
-"""How much is kept: how many generations, how many bytes, and when to say that it is too much. Nothing is deleted here."""
+"""How much is kept: how many generations, how many bytes, and when to say that it is too much. Nothing is deleted."""
 
 from __future__ import annotations
 

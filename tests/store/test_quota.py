@@ -41,7 +41,7 @@ def test_how_many_stay(place: Path, monkeypatch: pytest.MonkeyPatch):
     assert numbers(place) == [10]
     for wrong in ("many", "0", "-1", "1001"):
         monkeypatch.setenv("JO_KEEP", wrong)
-        with pytest.raises(UsageError, match="JO_KEEP|generations"):
+        with pytest.raises(UsageError, match=r"JO_KEEP|generations"):
             Context(place)
 
 
