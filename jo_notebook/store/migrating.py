@@ -88,12 +88,17 @@ def _migrate(disk: Disk, old: int) -> int:
         for name in reversed(names):  # where there are results, all is there
             os.rename(os.path.join(build, name), os.path.join(disk.place, name))
         sync_folder(disk.place)
-    except BaseException:
+        disk.scratch.replace(os.path.join(disk.place, FORMAT), Identity(disk.store_id or new_id()).to_bytes())
+    except BaseException as error:
+        if (switched := read_identity(disk.place)) is not None and switched.format == VERSION:
+            disk.format = VERSION  # only nothing may be removed: the switch may not be durable
+            if isinstance(error, OSError):
+                raise StoreError(f"{disk.name} is up to date, but its disk did not confirm it: {error}.") from error
+            raise
         _drop_build(build)
         for name in names:
             drop_shelf(os.path.join(disk.place, name))
         raise
-    disk.scratch.replace(os.path.join(disk.place, FORMAT), Identity(disk.store_id or new_id()).to_bytes())
     disk.format = VERSION
     _tidy(disk)
     return count
@@ -150,7 +155,8 @@ def _refuse_what_is_not_ours_to_clear(was: Pair, now: Pair) -> None:
 def _tidy(disk: Disk) -> None:
     _drop_build(os.path.join(disk.place, BUILD))
     disk.drop_older()
-    sync_folder(disk.place)
+    with contextlib.suppress(OSError):  # what comes back after a power cut is cleared by the next write
+        sync_folder(disk.place)
 
 
 def _drop_build(build: str) -> None:
