@@ -21,7 +21,7 @@ FOREIGN = (
     "JUPYTER_CONFIG_PATH",
     "PYTHONSTARTUP",
 )
-OURS_FOR_TESTS = "JO_SCREENSHOTS"
+OURS_FOR_TESTS = ("JO_SCREENSHOTS", "JO_TORTURE", "JO_TORTURE_REPORT")
 
 _home = pytest.StashKey["tempfile.TemporaryDirectory[str]"]()
 
@@ -34,7 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_home] = home
     for name in FOREIGN:
         os.environ.pop(name, None)
-    for name in [name for name in os.environ if name.startswith("JO_") and name != OURS_FOR_TESTS]:
+    for name in [name for name in os.environ if name.startswith("JO_") and name not in OURS_FOR_TESTS]:
         del os.environ[name]
     for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
         place = Path(home.name, name.lower())
