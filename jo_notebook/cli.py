@@ -1,6 +1,10 @@
 """`jo VERB NOTEBOOK …`: the verbs of the notebook, on the command line, over the same store.
 
-Exit codes: 0 done, 1 a step or a cell failed (what was finished is stored), 2 bad usage, 130 interrupted.
+Commands on the store itself (`jo gc`, `jo restore`, …: actions of the verb `context`) start no kernel, and take a
+notebook or the directory of its results.
+
+Exit codes: 0 done, 1 a step or a cell failed (what was finished is stored), or the store refuses or is damaged, 2 bad
+usage, 130 interrupted.
 """
 
 from __future__ import annotations

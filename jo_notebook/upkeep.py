@@ -76,7 +76,8 @@ def restore(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     lines = []
     for name in args.words:
         step = pipeline.dag.definitions.get(name)
-        record = pipeline.restore(name, args.generation or 0) if step else pipeline.context.restore(name)
+        undo = pipeline.restore if step else pipeline.context.restore  # what no cell defines may be gone back to, too
+        record = undo(name, args.generation or 0)
         state = f"it is {pipeline.explain(name).availability}" if step else "no cell defines it"
         lines.append(f"Restored {one_line(name)}: its result of {moment(record)} is the newest again; {state}.")
     return Answer("\n".join(lines))
