@@ -41,7 +41,7 @@ def report(line: str) -> None:
 
 def kill(kind: str, source: Path, folder: Path, first: int, step: int) -> dict[str, object]:
     command = [sys.executable, "-m", "tests.torture.upgrading", kind, str(source), str(folder), str(first), str(step)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=230, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=800, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -56,22 +56,23 @@ def test_killed_at_each_step_of_migrate(source: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not LONG, reason="the long form")
+@pytest.mark.timeout(900)
 def test_killed_at_each_step_of_a_large_migrate(tmp_path: Path) -> None:
     source = tmp_path / "source.jo"
-    messy(source, 9)
+    messy(source, 5)
     before_id = read_identity(source).store_id
     for now, before in (("results", "steps"), ("failures", "errors")):
         (source / now).rename(source / before)
     (source / "FORMAT").write_bytes(Identity(before_id, 1).to_bytes())
     told = kill("migrate", source, tmp_path, 1, 1)
     assert told["wrong"] == []
-    assert told["killed"] >= 200
-    report(f"39 migrate, 40 files, one damaged: killed at {told['killed']} changes, 0 stores lost, 0 half")
+    assert told["killed"] >= 120
+    report(f"39 migrate, 22 files, one damaged: killed at {told['killed']} changes, 0 stores lost, 0 half")
 
 
 def messy(place: Path, rounds: int) -> None:
     """A store with something of all that gc looks at."""
-    context = Context(place, keep=9)
+    context = Context(place, keep=rounds + 1)
     for n in range(rounds):
         for step in ("Load", "Clean", "Gone", "Hurt"):
             context.put(record(step, f"v{n}"), f"{step} {n}" * 50)
@@ -86,9 +87,10 @@ def messy(place: Path, rounds: int) -> None:
     overtaken.write_bytes(kept)
 
 
+@pytest.mark.timeout(900)
 def test_killed_at_each_step_of_gc(tmp_path: Path) -> None:
     source = tmp_path / "source.jo"
-    messy(source, 60 if LONG else 6)
+    messy(source, 70 if LONG else 6)
     told = kill("gc", source, tmp_path, 1, 1)
     assert told["wrong"] == []
     assert told["killed"] >= (200 if LONG else 20)
