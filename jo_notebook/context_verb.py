@@ -9,9 +9,22 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from jo_notebook.errors import NotTheSame, UsageError, did_you_mean
+from jo_notebook.errors import UsageError, did_you_mean
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.store.foreign import Foreign
+from jo_notebook.upkeep import (
+    DRY_RUN,
+    GENERATION,
+    KEEP,
+    ORPHANS,
+    QUARANTINE,
+    UPKEEP_OPTIONS,
+    choices,
+    gc,
+    migrate,
+    restore,
+    verify,
+)
 from jo_notebook.verb import STORE_TRUE, Answer, Argument, Call, Verb
 from jo_notebook.views.listings import foreign_text, stored_text, taken_text, trusted_text
 from jo_notebook.views.words import count, file_size, one_line
@@ -36,7 +49,8 @@ def _show(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     context = pipeline.context
     kept = [record for record in context.records.values() if not record.unsaved]
     where = context.place if context.place is not None else "memory only"
-    return Answer(f"Results live in {where}: {len(kept)} on disk, {file_size(context.size())}.", value=context)
+    text = f"Results live in {where}: {len(kept)} on disk, {file_size(context.size())}."
+    return Answer("\n".join(filter(None, (text, context.crowding()))), value=context)
 
 
 def _at(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
@@ -90,11 +104,11 @@ def _path_and_names(args: argparse.Namespace, action: str) -> list[str]:
     return [path, *(name for word in names for name in word.split(",") if name)]
 
 
-def _verify(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
-    problems = pipeline.context.verify()
-    if problems:
-        raise NotTheSame("\n".join(["Damaged on disk:", *(f"  {where}: {what}" for where, what in problems.items())]))
-    return Answer("Every stored file is whole.")
+YES = Argument(("--yes",), "trust what is listed, and let its code run", STORE_TRUE)
+
+
+def _flags(*options: Argument) -> frozenset[str]:
+    return frozenset(option.flags[0] for option in options)
 
 
 ACTIONS = {
@@ -106,21 +120,25 @@ ACTIONS = {
             "list what is from elsewhere; with --yes accept it, of these steps or all",
             _trust,
             "[STEP …]",
-            frozenset({"--yes"}),
+            _flags(YES),
         ),
         Action("store", "write a snapshot, a directory or a .zip file", _store, "PATH [STEP …]"),
         Action("load", "take in the results of a snapshot", _load, "PATH [STEP …]"),
-        Action("verify", "check every stored file", _verify, is_command=False),
+        Action("verify", "check every stored file", verify, options=_flags(QUARANTINE), is_command=False),
+        Action("gc", "remove what nobody needs", gc, options=_flags(KEEP, ORPHANS, DRY_RUN)),
+        Action("restore", "go back to an older result", restore, "NAME", _flags(GENERATION)),
+        Action("migrate", "bring an older store up to date", migrate),
     )
 }
 
-OPTIONS: tuple[Argument, ...] = (Argument(("--yes",), "trust what is listed, and let its code run", STORE_TRUE),)
+OPTIONS: tuple[Argument, ...] = (YES, *UPKEEP_OPTIONS)
 """The options of all actions; each row of `ACTIONS` names those it understands."""
 
 
 def perform_action(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     """Looks up the action and checks that it understands what was said. Raises UsageError."""
     if not args.action:
+        _refuse_options(args, frozenset(), "alone")
         return _show(pipeline, args)
     action = ACTIONS.get(args.action)
     if action is None:
@@ -128,11 +146,29 @@ def perform_action(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
         raise UsageError(f"%context has no action {args.action!r}.{hint} Actions: {', '.join(ACTIONS)}.")
     if args.words and not action.words:
         raise UsageError(f"%context {action.name} takes nothing after it, not {' '.join(args.words)!r}.")
+    _refuse_options(args, action.options, action.name)
+    return action.call(pipeline, args)
+
+
+def _refuse_options(args: argparse.Namespace, known: frozenset[str], name: str) -> None:
+    """Raises UsageError for an option that this action does not understand."""
     for option in OPTIONS:
         flag = option.flags[0]
-        if flag not in action.options and getattr(args, flag.strip("-").replace("-", "_")):
-            raise UsageError(f"%context {action.name} does not know {flag}.")
-    return action.call(pipeline, args)
+        said = getattr(args, flag.strip("-").replace("-", "_"))
+        if flag not in known and said is not None and said is not False:
+            raise UsageError(f"%context {name} does not know {flag}.")
+
+
+def command_of(action: Action) -> Verb:
+    """An action as a verb of its own, for the command line: it has the words and the options of this action alone."""
+
+    def call(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
+        return action.call(pipeline, args)
+
+    words = Argument(("words",), "what it is about", (("nargs", "*"), ("metavar", action.words)))
+    options = (option for option in OPTIONS if option.flags[0] in action.options)
+    summary = f"{action.summary[:1].upper()}{action.summary[1:]}."
+    return Verb(action.name, summary, call, (*([words] if action.words else []), *options))
 
 
 SUMMARY = ", ".join(f"`{action.name} {action.words}".rstrip() + f"`: {action.summary}" for action in ACTIONS.values())
@@ -165,7 +201,7 @@ def found_text(pipeline: Pipeline) -> str:
         lines.append(f"Running in another kernel: {', '.join(f'{one_line(o.step)} ({o.who})' for o in elsewhere)}.")
     lines += _foreign_lines(pipeline)
     lines += [
-        f"{one_line(name)} is damaged on disk ({one_line(what)}): it will run again when it is needed."
+        f"{one_line(name)} is damaged on disk ({one_line(what)}): {choices(context, name)}."
         for name, what in context.damaged.items()
     ]
     lines += [f"Note: {one_line(problem)}" for problem in dict.fromkeys(pipeline.problems)]

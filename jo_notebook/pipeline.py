@@ -17,7 +17,7 @@ from jo_notebook.core.graph import Graph
 from jo_notebook.core.needs import Need
 from jo_notebook.core.overrides import accepted
 from jo_notebook.core.plan import Availability, Decision, Known, Plan, make_plan
-from jo_notebook.core.record import LogEntry
+from jo_notebook.core.record import LogEntry, Record
 from jo_notebook.engine.call import users_traceback
 from jo_notebook.engine.progress import Progress
 from jo_notebook.engine.run import Around, Outcome, Surroundings, execute, nothing_around, one_line
@@ -265,7 +265,7 @@ class Pipeline:
             plan = self.plan(name)
             record = accepted(self.dag, self._known((), force=False, only=False), plan, name)
             if record is not None:
-                self.context.bless(name, record)
+                self.context.bless(name, record, keep=self.dag[name].keep)
         self.tell(Event(EventKind.CHANGED))
         return self.explain(name)
 
@@ -300,6 +300,18 @@ class Pipeline:
         wanted = names or tuple(d.step for d in plan if d.availability is Availability.AVAILABLE)
         return [verify_step(self.dag, self.context, plan, name) for name in wanted]
 
+    def restore(self, name: str, generation: int = 0) -> Record:
+        """Makes an older result of a step the newest again, with its own record, which comes back.
+
+        Without a number it is the newest whole one before the one that is damaged or in force. Raises
+        UnknownStepError, ResultMissing, ResultDamaged, UntrustedError, UsageError and StoreError.
+        """
+        self.dag.check([name])
+        with self._lock:
+            record = self.context.restore(name, generation, keep=self.dag[name].keep)
+        self.tell(Event(EventKind.CHANGED))
+        return record
+
     def trust(self, *steps: str) -> list[str]:
         """Accepts what the context holds from elsewhere, of these steps or of all: it may be loaded, its code run."""
         names = self.context.trust(*steps)
@@ -314,7 +326,7 @@ class Pipeline:
 
     def move_to(self, place: Path) -> None:
         """From now on results live in this directory; what is in it is taken in, what was before stays there."""
-        context = Context(place)
+        context = Context(place, keep=self.context.keep, quota=self.context.quota)
         with self._lock:
             self.context, self._pins = context, None
             self.context.define = self._define

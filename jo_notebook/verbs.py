@@ -116,6 +116,8 @@ def outcome_text(pipeline: Pipeline) -> str:
     ]
     lines += [f"Note: {warning}." for warning in dict.fromkeys(outcome.warnings)]
     lines += [f"{name} is kept in memory only: {why}" for name, why in outcome.unsaved.items()]
+    if outcome.finished and (crowding := pipeline.context.crowding()):
+        lines.append(crowding)
     return "\n".join(lines)
 
 

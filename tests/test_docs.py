@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jo_notebook.cli import COMMANDS
+from jo_notebook.cli import COMMANDS, ON_THE_STORE
 from jo_notebook.notebook.settings import JoNotebook
 from jo_notebook.notebook.stepline import STEP_OPTIONS
 from jo_notebook.verbs import VERBS, Verb
@@ -48,6 +48,12 @@ def test_every_verb_is_in_the_readme(verb: Verb) -> None:
     assert f"| `%{verb.name}` |" in README
     command = verb.command or verb.name
     assert command not in COMMANDS or f"| `jo {command} " in README
+
+
+@pytest.mark.parametrize("command", ON_THE_STORE)
+def test_every_command_without_a_kernel_is_in_the_readme(command: str) -> None:
+    """With an example."""
+    assert f"| `jo {command} " in README
 
 
 @pytest.mark.parametrize("option", [*STEP_OPTIONS, *(f for v in VERBS for a in v.arguments for f in a.flags)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import sys
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from jo_notebook.core.source import Source, parse_source
 from jo_notebook.errors import StepNameError, UsageError
 
 NAME_LIMIT = 128
+KEEP_LIMIT = 1000
 READ_BY = f"{sys.version_info[0]}.{sys.version_info[1]} {SCHEMA}"
 
 
@@ -59,7 +60,8 @@ class Definition:
 
     `reads` and `writes` are declared files and directories, `seed` is what random numbers start from, `env` are
     declared environment variables, `ignore` names whose changes do not count. `always` runs the step every time,
-    `pinned` keeps its result in force whatever changes.
+    `pinned` keeps its result in force whatever changes. `keep` is how many generations of its result stay, 0 for as
+    many as of any other step.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Definition:
     ignore: tuple[str, ...] = ()
     always: bool = False
     pinned: bool = False
+    keep: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, for a file; enough to show, load and run the step in a fresh kernel."""
@@ -103,6 +106,7 @@ class Definition:
             "ignore": list(self.ignore),
             "always": self.always,
             "pinned": self.pinned,
+            "keep": self.keep,
         }
 
     @classmethod
@@ -130,6 +134,7 @@ class Definition:
             ignore=_words(data, "ignore"),
             always=data.get("always") is True,
             pinned=data.get("pinned") is True,
+            keep=kept_of(data),
         )
 
     def under(self, name: str, origin: Origin) -> Definition:
@@ -151,6 +156,19 @@ def _words(data: dict[str, Any], key: str) -> tuple[str, ...]:
     if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
         raise TypeError(f"{key} is no list of words")
     return tuple(words)
+
+
+def kept_of(data: Mapping[str, Any]) -> int:
+    """How many generations a definition, as plain data, wants to be kept; 0 where it does not say, or nonsense."""
+    keep = data.get("keep")
+    return keep if type(keep) is int and 1 <= keep <= KEEP_LIMIT else 0
+
+
+def check_keep(number: int) -> int:
+    """A number of generations to keep. Raises UsageError for one that makes no sense."""
+    if not 1 <= number <= KEEP_LIMIT:
+        raise UsageError(f"{number} generations cannot be kept: say a number from 1 to {KEEP_LIMIT}, as in --keep 5.")
+    return number
 
 
 def check_name(name: str) -> str:

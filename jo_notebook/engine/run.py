@@ -285,7 +285,9 @@ class _Run:
             hidden=attention.hidden,
             forced=name in outside.known.force,
         )
-        record = self.records[name] = outside.context.put(record, value, recorder.entries)
+        record = self.records[name] = outside.context.put(
+            record, value, recorder.entries, keep=outside.graph[name].keep
+        )
         self.versions[name] = record.output
         self.outcome.finished.append(name)
         self._check_inputs(name, inputs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from jo_notebook.context_verb import ACTIONS
 from jo_notebook.notebook.stepline import STEP_OPTIONS
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.verb import Verb
@@ -65,8 +66,10 @@ def _of_verb(pipeline: Pipeline, verb: Verb, fragment: str) -> list[str]:
     for argument in verb.arguments:
         if fragment.startswith("-"):
             found += [flag for flag in argument.flags if flag.startswith("--")]
-        elif argument.flags[0] in ("heads", "name", "names"):
+        elif argument.flags[0] in ("heads", "name", "names", "words"):
             found += pipeline.dag
+        elif argument.flags[0] == "action":
+            found += ACTIONS
         else:
             found += dict(argument.settings).get("choices", ())
     return found

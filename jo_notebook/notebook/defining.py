@@ -45,6 +45,7 @@ class Defining:
             env=line.env,
             ignore=line.ignore,
             always=line.always,
+            keep=line.keep,
         )
 
     def like(self, line: StepLine, pipeline: Pipeline) -> Definition:
@@ -69,6 +70,7 @@ class Defining:
             ignore=line.ignore or model.ignore,
             always=line.always or model.always,
             pinned=False,
+            keep=line.keep or model.keep,
         )
 
     def keep_text(self, definition: Definition) -> None:

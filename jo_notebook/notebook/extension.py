@@ -28,6 +28,7 @@ from jo_notebook.notebook.settings import JoNotebook
 from jo_notebook.notebook.stepline import StepLine
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.store.context import Context
+from jo_notebook.store.quota import parse_size
 from jo_notebook.verbs import find
 
 _loaded: WeakKeyDictionary[Any, Extension] = WeakKeyDictionary()
@@ -56,7 +57,7 @@ class Extension:
         self.location = self._locate(self.settings.context)
         self.saved = SavedCells(self.location.notebook)
         self.defining = Defining(shell, self.cells, self.location.notebook)
-        self.pipeline = Pipeline(Context(self.location.place), namespace=shell.user_ns)
+        self.pipeline = Pipeline(Context(self.location.place, **self._limits()), namespace=shell.user_ns)
         self.pipeline.today.statement = self.cells.statement
         self.pipeline.today.filename = self.defining.file_of
         self.pipeline.around = self._around_steps
@@ -68,6 +69,7 @@ class Extension:
         self.pipeline.today.modules.packages = self.settings.packages
         self.settings.observe(lambda change: self._count_packages(change["new"]), "packages")
         self.settings.observe(lambda change: self.pipeline.move_to(self._locate(change["new"]).place), "context")
+        self.settings.observe(lambda change: self._limit(), ["keep", "quota"])
         self._register()
         if os.environ.get("JO_RESUME", "on") != "off":
             self.pipeline.take_in()
@@ -78,6 +80,14 @@ class Extension:
         """Where results live: where a setting says, or beside the notebook."""
         is_cell, start = self._comes_from_a_cell(), start_directory(self.shell)
         return find_location(self.shell.user_ns, os.environ, start, asked=asked, from_cell=is_cell)
+
+    def _limits(self) -> dict[str, int]:
+        """What the settings say of how much is kept."""
+        return {"keep": self.settings.keep, "quota": parse_size(self.settings.quota)}
+
+    def _limit(self) -> None:
+        limits = self._limits()
+        self.pipeline.context.keep, self.pipeline.context.quota = limits["keep"], limits["quota"]
 
     def _count_packages(self, policy: str) -> None:
         self.pipeline.today.modules.packages = policy

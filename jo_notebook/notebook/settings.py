@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from traitlets import Bool, Enum, Unicode
+import os
+from typing import Any
+
+from traitlets import Bool, Enum, Int, TraitError, Unicode, default, validate
 from traitlets.config import Configurable
+
+from jo_notebook.core.definition import KEEP_LIMIT
+from jo_notebook.errors import UsageError
+from jo_notebook.store.quota import KEEP, keep_from, parse_size
 
 
 class JoNotebook(Configurable):  # type: ignore[misc]
@@ -21,3 +28,28 @@ class JoNotebook(Configurable):  # type: ignore[misc]
         default_value="exact",
         help="What of an installed package's version makes results stale: all of it, its first two numbers, nothing",
     ).tag(config=True)
+    keep = Int(
+        KEEP,
+        min=1,
+        max=KEEP_LIMIT,
+        help="How many results of each step stay on disk, the newest and older ones; %%step --keep says it for one.",
+    ).tag(config=True)
+    quota = Unicode(
+        "", help="A size such as 5 GB: when results take more, a line says so. Nothing is deleted by itself."
+    ).tag(config=True)
+
+    @default("keep")  # type: ignore[untyped-decorator]
+    def _keep_of_the_environment(self) -> int:
+        return keep_from(os.environ)
+
+    @default("quota")  # type: ignore[untyped-decorator]
+    def _quota_of_the_environment(self) -> str:
+        return os.environ.get("JO_QUOTA", "")
+
+    @validate("quota")  # type: ignore[untyped-decorator]
+    def _a_size(self, proposal: Any) -> str:
+        try:
+            parse_size(proposal["value"])
+        except UsageError as error:
+            raise TraitError(str(error)) from None
+        return str(proposal["value"])

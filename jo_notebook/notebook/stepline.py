@@ -7,14 +7,14 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from jo_notebook.core.definition import Dependency, check_name, parse_dependencies
+from jo_notebook.core.definition import Dependency, check_keep, check_name, parse_dependencies
 from jo_notebook.errors import StepNameError, UsageError
 from jo_notebook.verbs import Help, Parser, split
 
 EXAMPLE = "%%step Clean --depends-on Load"
 STEP_OPTIONS = (
     *("--depends-on", "--name-alias", "--params", "--reads", "--writes", "--seed", "--env", "--ignore", "--always"),
-    *("--run", "--like", "--help"),
+    *("--keep", "--run", "--like", "--help"),
 )
 
 
@@ -33,6 +33,7 @@ class StepLine:
     env: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     always: bool = False
+    keep: int = 0
 
 
 def parse_step_line(line: str) -> StepLine:
@@ -63,6 +64,7 @@ def parse_step_line(line: str) -> StepLine:
         env=_words(args.env),
         ignore=tuple(check_name(word) for word in _words(args.ignore)),
         always=args.always,
+        keep=0 if args.keep is None else check_keep(args.keep),
     )
 
 
@@ -101,6 +103,9 @@ def _parser() -> Parser:
         "--ignore", nargs="+", action="extend", metavar="NAME", help="names the body reads whose changes do not count"
     )
     parser.add_argument("--always", action="store_true", help="run every time: for what cannot be tracked")
+    parser.add_argument(
+        "--keep", type=int, metavar="N", help="how many of its results stay on disk, the newest and older"
+    )
     parser.add_argument("--run", action="store_true", help="materialize at once")
     parser.add_argument("--like", metavar="STEP", help="%%step only as a line: reuse the code of another step")
     return parser

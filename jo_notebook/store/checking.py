@@ -49,11 +49,12 @@ def _hurt(disk: Disk, shelf: Shelf[Any], stem: str) -> Iterator[Found[Any]]:
         if newest.seq == 0:
             return
     for found in shelf.all_of(stem):
-        if damage := _damage(disk, shelf, found):
+        if damage := damage_of(disk, shelf, found):
             yield replace(found, damage=f"generation {found.seq}: {damage}")
 
 
-def _damage(disk: Disk, shelf: Shelf[Any], found: Found[Any]) -> str:
+def damage_of(disk: Disk, shelf: Shelf[Any], found: Found[Any]) -> str:
+    """What is wrong with a file, read as a whole; empty for one that is sound, or gone. Raises OSError."""
     found = disk.checked(found)
     if found.damage:
         return found.damage.removeprefix(f"generation {found.seq}: ")

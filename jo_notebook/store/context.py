@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
+from jo_notebook.core.definition import kept_of
 from jo_notebook.core.record import Failure, Record
 from jo_notebook.errors import ResultNotSaved, StoreError
+from jo_notebook.store.aside import quarantine
 from jo_notebook.store.checking import verify
 from jo_notebook.store.claims import Claim, Claims
+from jo_notebook.store.cleaning import Removable, clean, removable
 from jo_notebook.store.definitions import Definitions
 from jo_notebook.store.disk import Disk
 from jo_notebook.store.facts import Log
@@ -21,11 +24,14 @@ from jo_notebook.store.foreign import Foreign, foreign
 from jo_notebook.store.formats import python_version
 from jo_notebook.store.known import Known
 from jo_notebook.store.loading import FROZEN, Load, Snapshot, Taken, take
+from jo_notebook.store.migrating import migrate
 from jo_notebook.store.names import check_stored_name, stem_of
 from jo_notebook.store.older import Older
 from jo_notebook.store.owners import Owner
+from jo_notebook.store.quota import Sizes, crowding, keep_from, quota_from
 from jo_notebook.store.reading import Found
 from jo_notebook.store.renaming import rename
+from jo_notebook.store.restoring import restorable, restore
 from jo_notebook.store.saving import drafted, save_failure, save_results
 from jo_notebook.store.snapshots import Stored, store
 from jo_notebook.store.trust import open_key
@@ -38,13 +44,14 @@ class Context(Mapping[str, Any]):
     """A mapping of step name to result, lazy: a value is read when it is asked for.
 
     `place` is the directory `<notebook>.jo`, made at the first write; without one nothing outlives the
-    kernel. `keep` generations of each result stay on disk. Opening and looking read what the files say
+    kernel. `keep` generations of each result stay on disk: what is said here, or JO_KEEP, or two; from `quota` bytes
+    on (or JO_QUOTA, or never) `crowding` says that it is too much. Opening and looking read what the files say
     of themselves: no value is read, no code runs, damage is told in `damaged` and never raised.
     Threads may share a context, kernels may share a place. `define` is asked, with a step and a name, for
     what a value needs from the notebook and does not find there; it says whether the name is defined now.
     """
 
-    def __init__(self, place: str | os.PathLike[str] | None = None, *, keep: int = 2) -> None:
+    def __init__(self, place: str | os.PathLike[str] | None = None, *, keep: int = 0, quota: int = 0) -> None:
         self.define: Callable[[str, str], bool] = lambda step, name: False
         self._known = Known()
         self._lock = self._known.lock
@@ -52,10 +59,13 @@ class Context(Mapping[str, Any]):
         self._snapshot: Snapshot | None = None
         self._trouble = ""
         self._key_trouble = ""
+        self.keep = keep or keep_from(os.environ)
+        self.quota = quota or quota_from(os.environ)
+        self._sizes = Sizes()
         if place is not None:
             key = open_key()
             self._key_trouble = key.problem
-            self._disk = Disk(os.path.abspath(place), key, keep)
+            self._disk = Disk(os.path.abspath(place), key, self.keep)
         self._claims = Claims(self._disk.place, self._disk.scratch) if self._disk else None
         self._definitions = Definitions(self._disk)
         self._values = Values(self._known, self._disk)
@@ -136,24 +146,33 @@ class Context(Mapping[str, Any]):
         """Bytes on disk."""
         return self._disk.size() if self._disk else 0
 
+    def crowding(self) -> str:
+        """A line where results take more than the quota, or much of a disk that is nearly full; else empty.
+
+        Cheap: only directories that have changed since are listed. Nothing is ever deleted for it.
+        """
+        return crowding(self._disk, self._sizes.usage(self._disk), self.quota) if self._disk else ""
+
     def put(self, record: Record, value: object, log: Log = (), *, format: str = "", keep: int = 0) -> Record:
         """Keep a result; on disk it is durable when this returns. The record comes back completed.
 
-        `format` is the one it is to be written in, empty for the best; `keep` generations stay, 0 for the
-        context's own number. A value or a disk that refuses costs only this: the value stays in memory and `unsaved`
-        says why. Raises StepNameError.
+        `format` is the one it is to be written in, empty for the best; `keep` is this step's own number of
+        generations, 0 for that of the context; one that is in use stays.
+        A value or a disk that refuses costs only this: the value stays in memory and `unsaved` says why.
+        Raises StepNameError.
         """
         (done,) = self.put_all([(record, value, log)], format=format, keep=keep)
         return done
 
     def put_all(self, rows: Iterable[tuple[Record, object, Log]], *, format: str = "", keep: int = 0) -> list[Record]:
         """As `put`, for several results in one wave, which the disk takes in far less time than one by one."""
+        rows = list(rows)
+        spared = [self.in_use(record.step) for record, _, _ in rows]
         held = [(self._begun(record, value, log), value, log) for record, value, log in rows]
         if self._disk is None:
             return [self._hold(record, value, log) for record, value, log in held]
         drafts = [drafted(record, value, log, wanted=format) for record, value, log in held]
-        spare = self.in_use(held[0][0].step) if len(held) == 1 else 0
-        answers = save_results(self._disk, drafts, keep=keep, spare=spare)
+        answers = save_results(self._disk, drafts, keep=keep or self.keep, spared=spared)
         return [
             self._hold(replace(record, unsaved=str(answer)), value, log)
             if isinstance(answer, ResultNotSaved)
@@ -239,12 +258,12 @@ class Context(Mapping[str, Any]):
         with self._lock:
             return self._known.in_use(name)
 
-    def bless(self, name: str, record: Record) -> Record:
+    def bless(self, name: str, record: Record, *, keep: int = 0) -> Record:
         """Commit the result in use, value and log untouched, as the newest one with this record; it comes back.
 
         Size, format and Python stay. Raises ResultMissing, ResultDamaged, UntrustedError or ResultNotSaved.
         """
-        return self._older.bless(name, record)
+        return self._older.bless(name, record, keep=keep or self.keep)
 
     def rename(self, old: str, new: str, *, copy: bool = False) -> bool:
         """Give `new` all that is kept under `old`, which loses it unless `copy`; numbers and logs stay.
@@ -259,6 +278,59 @@ class Context(Mapping[str, Any]):
     def verify(self) -> dict[str, str]:
         """Read everything on disk: what is not as it was written, by step and number. Raises StoreError."""
         return verify(self._disk, self._known) if self._disk else {}
+
+    def quarantine(self) -> dict[str, str]:
+        """Move damaged files to `damaged/`: where to, by step and number. Their loss goes on being told.
+
+        Nothing is deleted and no file takes another's place. Raises StoreError.
+        """
+        moved = quarantine(self._disk) if self._disk else {}
+        self.refresh()
+        return moved
+
+    def gc(self, keep: int = 0, *, orphans: Collection[str] = (), dry_run: bool = False) -> list[Removable]:
+        """Remove what nobody needs, and say what that was; with `dry_run` only say it.
+
+        Of each step `keep` whole generations stay (0 for its own number), failures go that a success has overtaken, and
+        what killed writers left; of `orphans` everything goes. Never the newest result, the one in use here, a
+        damaged file, one of another store, or a stranger's newest. Raises StoreError.
+        """
+        if self._disk is None:
+            return []
+        self.refresh()
+        own = (
+            {}
+            if keep
+            else {n: kept for n, (data, ours) in self.definitions().items() if ours and (kept := kept_of(data))}
+        )
+        if dry_run:
+            return removable(self._disk, self._known, own, keep or self.keep, orphans)
+        gone = clean(self._disk, self._known, own, keep or self.keep, orphans)
+        self.refresh()
+        return gone
+
+    def restorable(self, name: str) -> tuple[int, Record] | None:
+        """Number and record of the generation that `restore` would take; None where there is none. Never raises."""
+        return restorable(self._disk, self._known, name)
+
+    def restore(self, name: str, number: int = 0, *, keep: int = 0) -> Record:
+        """Commit an older generation once more, as the newest, with its own record, which comes back.
+
+        Without a number it is the newest whole one before the one that is damaged or in force. Bytes are copied,
+        nothing is decoded. `keep` is as for `put`. Raises ResultMissing, ResultDamaged, UntrustedError, UsageError
+        for the newest itself, and StoreError of the disk.
+        """
+        self.refresh()
+        return restore(self._disk, self._known, check_stored_name(name), number, keep or self.keep)
+
+    def migrate(self) -> int:
+        """Bring a store of an older format up to date: how many files were written anew, 0 for nothing to do.
+
+        Old or new, whenever it stops. Raises StoreError; then the store is as it was.
+        """
+        count = migrate(self._disk) if self._disk else 0
+        self.refresh()
+        return count
 
     def drop_memory(self, name: str) -> None:
         """Let go of the copy in memory; the next read comes from disk."""
@@ -277,7 +349,8 @@ class Context(Mapping[str, Any]):
                 return
             used = self._older.reread()
             gone = "" if os.path.isdir(self._disk.place) else f"{self._disk.name} is gone"
-            self._trouble = f"{self._disk.name}: {self._disk.newer}." if self._disk.newer else ""
+            other = self._disk.newer or self._disk.older
+            self._trouble = f"{self._disk.name}: {other}." if other else ""
             self._known.reread(fresh, used, gone=gone)
 
     def claim(self, name: str, digest: str, *, waiting: Callable[[Owner], None]) -> AbstractContextManager[bool]:

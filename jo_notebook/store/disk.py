@@ -21,6 +21,7 @@ from jo_notebook.core.files import size_text
 from jo_notebook.core.record import Failure, LogEntry, Record
 from jo_notebook.errors import ResultDamaged, ResultNotSaved, StoreError, UntrustedError
 from jo_notebook.store.committing import Fill, Order, commit_all
+from jo_notebook.store.dropping import drop_shelf, is_shelf
 from jo_notebook.store.formats import decode, runs_code
 from jo_notebook.store.generation import VERSION, Footer
 from jo_notebook.store.hashes import algorithm
@@ -38,7 +39,7 @@ from jo_notebook.store.index import (
 from jo_notebook.store.logs import log_from_bytes
 from jo_notebook.store.names import stem_of
 from jo_notebook.store.numbering import mark_at
-from jo_notebook.store.publish import is_folder, make_folder, sync_folder
+from jo_notebook.store.publish import make_folder, sync_folder
 from jo_notebook.store.reading import Found
 from jo_notebook.store.scratch import Scratch
 from jo_notebook.store.seals import Seals
@@ -85,7 +86,14 @@ class Disk:
         self.seals = Seals()
         self.recalled = NOTHING
         self._shelves = {number: self._shelves_of(number, max(keep, 1)) for number in LAYOUTS}
-        self.scratch.sweep()
+        identity = read_identity(place)
+        if identity is None or not (identity.newer or identity.older):  # there nothing may change
+            self.scratch.sweep()
+
+    @property
+    def older(self) -> str:
+        """Why an older store cannot be written; empty for one of today."""
+        return _older(self.format) if self.format < VERSION else ""
 
     @property
     def results(self) -> Shelf[Record]:
@@ -160,14 +168,19 @@ class Disk:
         return answer
 
     def save_all(
-        self, shelf: Shelf[T], rows: Sequence[tuple[Footer, Payloads]], *, keep: int = 0, spare: int = 0
+        self,
+        shelf: Shelf[T],
+        rows: Sequence[tuple[Footer, Payloads]],
+        *,
+        keep: int = 0,
+        spared: Sequence[int] = (),
     ) -> list[Found[T] | ResultNotSaved]:
         """Add files together, durable when this returns; where one is refused, the disk is as it was for it."""
         sizes = [sum(len(block) for blocks in payloads.values() for block in blocks) for _, payloads in rows]
         name = algorithm()
         try:
             with self.writing():
-                self._check_room(sum(sizes))
+                self.check_room(sum(sizes))
                 orders = [
                     Order(
                         replace(footer, hash=name, store_id=self.store_id),
@@ -175,7 +188,7 @@ class Disk:
                         keep,
                         spare,
                     )
-                    for footer, payloads in rows
+                    for (footer, payloads), spare in zip(rows, spared or [0] * len(rows), strict=True)
                 ]
                 answers = commit_all(shelf, orders)
         except ResultNotSaved as refusal:
@@ -191,10 +204,13 @@ class Disk:
             self.seals.add(answer.path, answer.mark)
         return answer
 
-    def commit(self, shelf: Shelf[T], footer: Footer, fill: Fill) -> Found[T]:
+    def commit(
+        self, shelf: Shelf[T], footer: Footer, fill: Fill, *, needed: int = 0, keep: int = 0, spare: int = 0
+    ) -> Found[T]:
         """As `save`, for a file whose sections come from elsewhere. Raises what `fill` does, too."""
         with self.writing():
-            return shelf.commit(replace(footer, store_id=self.store_id), fill)
+            self.check_room(needed)
+            return shelf.commit(replace(footer, store_id=self.store_id), fill, keep=keep, spare=spare)
 
     def checked(self, found: Found[T]) -> Found[T]:
         """A signed file that somebody carried here from another store is damage."""
@@ -210,12 +226,13 @@ class Disk:
         try:
             if not os.path.isdir(self.place) and make_folder(self.place):
                 sync_folder(os.path.dirname(self.place))
-            identity = ensure_identity(self.place, self.scratch, self.store_id)
+            identity = ensure_identity(self.place, self.scratch, self.store_id, lambda: self._format(None))
             if identity.newer:
                 raise ResultNotSaved(f"cannot write to {self.name}: {_newer(identity.format)}")
             if identity.older:
                 raise ResultNotSaved(f"cannot write to {self.name}: {_older(identity.format)}")
             self.store_id, self.format = identity.store_id, identity.format
+            self.drop_older()
             yield
         except OSError as error:
             raise self._refusal(error) from error
@@ -223,10 +240,15 @@ class Disk:
     def _refusal(self, error: OSError) -> ResultNotSaved:
         return ResultNotSaved(f"cannot write to {self.name}: {error.strerror or error}")
 
+    def drop_older(self) -> None:
+        """Remove what a migration that was killed after its switch has left behind."""
+        for name in (name for number, names in LAYOUTS.items() if number < self.format for name in names):
+            drop_shelf(self._in(name))
+
     def check_writable(self) -> None:
         """Raises StoreError for a snapshot or a store of another format, of which nothing may be changed."""
         if self.frozen or self.newer or self.format < VERSION:
-            raise StoreError(f"Cannot change {self.name}: {self.frozen or self.newer or _older(self.format)}.")
+            raise StoreError(f"Cannot change {self.name}: {self.frozen or self.newer or self.older}.")
 
     @contextlib.contextmanager
     def opened(self, shelf: Shelf[T], found: Found[T]) -> Iterator[tuple[BinaryIO, Footer, bool]]:
@@ -327,10 +349,10 @@ class Disk:
         """The layout of this store; where FORMAT cannot tell, its directories do."""
         if identity is not None:
             return min(identity.format, VERSION)
-        found = [number for number, (results, _) in LAYOUTS.items() if is_folder(self._in(results))]
+        found = [number for number, (results, _) in LAYOUTS.items() if is_shelf(self._in(results))]
         return max(found, default=VERSION)
 
-    def _check_room(self, needed: int) -> None:
+    def check_room(self, needed: int) -> None:
         """Raises OSError where a large value does not fit, before anything is written."""
         if needed < ROOM_CHECKED_FROM or not hasattr(os, "statvfs"):
             return

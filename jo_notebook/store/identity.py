@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from jo_notebook.store.generation import VERSION, canonical
@@ -51,14 +52,19 @@ def read_identity(place: str) -> Identity | None:
     return None
 
 
-def ensure_identity(place: str, scratch: Scratch, store_id: str) -> Identity:
+def new_id() -> str:
+    """What tells a new store from all others."""
+    return secrets.token_hex(16)
+
+
+def ensure_identity(place: str, scratch: Scratch, store_id: str, layout: Callable[[], int]) -> Identity:
     """What the store is, written if it is missing or damaged; of two kernels at once, one decides.
 
-    `store_id` is what signed results say, or empty. Raises OSError.
+    `store_id` is what signed results say, or empty, `layout` tells the format by what lies there. Raises OSError.
     """
     if (identity := read_identity(place)) is not None:
         return identity
-    wanted = Identity(store_id or secrets.token_hex(16))
+    wanted = Identity(store_id or new_id(), layout())
     path = os.path.join(place, FORMAT)
     if os.path.lexists(path):
         scratch.replace(path, wanted.to_bytes())

@@ -57,7 +57,7 @@ class Older:
                     rows[name] = found
         return rows
 
-    def bless(self, name: str, record: Record) -> Record:
+    def bless(self, name: str, record: Record, *, keep: int = 0) -> Record:
         """The result in use once more, as the newest generation, with this record. Raises StoreError."""
         for _ in range(ATTEMPTS):
             with self._known.lock:
@@ -71,15 +71,15 @@ class Older:
                     self._known.bless_held(name, record)
                     return record
             with contextlib.suppress(FileNotFoundError):  # pruned by a newer result
-                return self._committed(source, record)
+                return self._committed(source, record, keep)
             self._values.look_again(source)
         raise ResultMissing(f"{name} changes faster than it can be read: try again.")
 
-    def _committed(self, source: Found[Record], record: Record) -> Record:
+    def _committed(self, source: Found[Record], record: Record, keep: int) -> Record:
         """Raises FileNotFoundError where the source is gone, and StoreError."""
         assert self._disk is not None
         try:
-            found = save_again(self._disk, source, record)
+            found = save_again(self._disk, source, record, keep=keep)
         except ResultNotSaved as refusal:
             raise ResultNotSaved(f"{source.step}'s result stays as it was: {refusal}.") from None
         except ResultDamaged as damage:

@@ -45,10 +45,14 @@ def drafted(record: Record, value: object, log: tuple[LogEntry, ...], *, wanted:
 
 
 def save_results(
-    disk: Disk, drafts: Sequence[Draft], *, keep: int = 0, spare: int = 0
+    disk: Disk, drafts: Sequence[Draft], *, keep: int = 0, spared: Sequence[int] = ()
 ) -> list[Found[Record] | ResultNotSaved]:
-    """Commit results together. Where the disk refuses one, that is its answer, and nothing has changed for it."""
-    answers = disk.save_all(disk.results, [(draft.footer, draft.payloads) for draft in drafts], keep=keep, spare=spare)
+    """Commit results together. Where the disk refuses one, that is its answer, and nothing has changed for it.
+
+    `keep` generations stay, 0 for the shelf's own number, among them the one that `spared` numbers.
+    """
+    rows = [(draft.footer, draft.payloads) for draft in drafts]
+    answers = disk.save_all(disk.results, rows, keep=keep, spared=spared)
     return [
         ResultNotSaved(draft.refusal) if draft.refusal and isinstance(answer, ResultNotSaved) else answer
         for draft, answer in zip(drafts, answers, strict=True)  # of two reasons the value's own is told
@@ -74,7 +78,7 @@ def save_failure(disk: Disk, failure: Failure, log: tuple[LogEntry, ...], *, aft
     return disk.save(disk.failures, footer, {"log": [log_to_bytes(log)]})
 
 
-def save_again(disk: Disk, source: Found[Record], record: Record) -> Found[Record]:
+def save_again(disk: Disk, source: Found[Record], record: Record, *, keep: int = 0) -> Found[Record]:
     """Commit the value and the log of one of our results once more, with another record; nothing is decoded.
 
     Raises ResultDamaged, UntrustedError, ResultNotSaved, and FileNotFoundError where the source is gone.
@@ -83,4 +87,4 @@ def save_again(disk: Disk, source: Found[Record], record: Record) -> Found[Recor
         if not ours:
             raise UntrustedError(f"{source.step}'s result was made elsewhere.")
         fresh = replace(footer, seq=0, id=secrets.token_hex(8), record=record.to_json())
-        return disk.commit(disk.results, fresh, copied(handle, footer))
+        return disk.commit(disk.results, fresh, copied(handle, footer), keep=keep)

@@ -67,6 +67,16 @@ class Scratch:
         if durable:
             sync_folder(os.path.dirname(target))
 
+    def leftovers(self) -> list[tuple[str, int]]:
+        """Path and size of each file whose writer is surely gone. Raises OSError."""
+        rows = []
+        for name in sorted(os.listdir(self.folder)) if is_folder(self.folder) else []:
+            path = os.path.join(self.folder, name)
+            with contextlib.suppress(FileNotFoundError):
+                if is_dead(name):
+                    rows.append((path, os.lstat(path).st_size))
+        return rows
+
     def sweep(self) -> None:
         """Remove what dead writers left; of other machines only what is a day old. Never raises OSError."""
         if not is_folder(self.folder):

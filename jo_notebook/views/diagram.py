@@ -20,6 +20,7 @@ MARGIN = 14.0
 LEGEND_GAP = 10.0
 LEGEND_HEIGHT = 24.0
 FAILED = ("failed · last run failed: ", "failed: ")
+DAMAGED = ("failed · its stored result is damaged: ", "damaged: ")
 MARKS = (("will run", "run"), ("head", "head"), ("will load", "load"))
 FRAMES = {
     "available": ("(", ")"),
@@ -89,7 +90,8 @@ def details(node: NodeState) -> str:
     action = {"run": "will run", "load": "will be loaded"}.get(node.action, "")
     orphan = "cell deleted" if node.is_orphan else ""
     will = ", ".join(filter(None, (action, expected)))
-    return " · ".join(filter(None, (node.state, *node.reasons, node.note, held, orphan, will))).replace(*FAILED)
+    text = " · ".join(filter(None, (node.state, *node.reasons, node.note, held, orphan, will)))
+    return text.replace(*FAILED).replace(*DAMAGED)
 
 
 def _node(node: NodeState) -> str:

@@ -123,6 +123,8 @@ def _failures(failed: list[NodeState]) -> str:
     """Who failed; where it is one, also why."""
     names = f"{', '.join(node.label for node in failed[:3])} failed"
     why = failed[0].reasons[0].removeprefix("last run failed: ") if failed[0].reasons else ""
+    if len(failed) == 1 and why.startswith("its stored result is damaged"):
+        return f"{failed[0].label}: {why}"
     return f"{names}: {why}" if why and len(failed) == 1 else names
 
 

@@ -75,7 +75,7 @@ def steps_text(plan: Plan, records: Mapping[str, Record], *, zone: tzinfo | None
         when = day(record.when, zone) if record else ""
         took = duration(record.seconds) if record else ""
         size = file_size(d.size) if d.size else ""
-        rows.append((one_line(d.step), str(d.availability), took, size, when, _note(d)))
+        rows.append((one_line(d.step), _state(d), took, size, when, _note(d)))
     return table(rows)
 
 
@@ -84,7 +84,7 @@ def explain_text(decision: Decision, causes: Sequence[tuple[str, Reason]] = ()) 
 
     `causes` are the reasons of steps upstream that make this one run, each with its step.
     """
-    state = "failed" if decision.availability is Availability.FAILED else f"is {decision.availability}"
+    state = "failed" if (word := _state(decision)) == "failed" else f"is {word}"
     lines = [f"{one_line(decision.step)} {state}.{_held_sentence(decision)}"]
     lines += [f"It is {ELSEWHERE[decision.elsewhere]}."] if decision.elsewhere else []
     if decision.override:
@@ -138,9 +138,9 @@ def step_line(decision: Decision, dependencies: Sequence[str], *, inferred: bool
         head += f" ← {', '.join(map(one_line, dependencies))}{' (inferred)' if inferred else ''}"
     if doing:
         return f"{head} · {doing}"
-    why = _reasons(decision).removeprefix("last run failed: ")
+    why = _reasons(decision).removeprefix("last run failed: ").removeprefix("its stored result is damaged: ")
     is_plain = decision.availability is Availability.MISSING and all(r.kind in PLAIN for r in decision.reasons)
-    state = f"{decision.availability}: {why}" if why and not is_plain else str(decision.availability)
+    state = f"{_state(decision)}: {why}" if why and not is_plain else _state(decision)
     said = decision.override, _held(decision), ELSEWHERE.get(decision.elsewhere)
     return " · ".join(filter(None, (head, state, *said, _expected(decision))))
 
@@ -178,6 +178,12 @@ def _hidden_sentences(hidden: Sequence[tuple[str, str]]) -> list[str]:
         "global": "it wrote the notebook's {0}: return it instead",
     }
     return [said[kind].format(one_line(as_option(what))) for kind, what in hidden if kind in said]
+
+
+def _state(decision: Decision) -> str:
+    """The word for a step's state; a damaged result is one of the red ones, and has a word of its own."""
+    is_damaged = any(reason.kind == "damaged" for reason in decision.reasons)
+    return "damaged" if is_damaged else str(decision.availability)
 
 
 def _schedule(decision: Decision) -> str:
