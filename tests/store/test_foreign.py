@@ -156,7 +156,7 @@ def test_words_of_a_record_are_made_harmless(place: Path, foreign: str):
     for word in (told.unsaved, told.format, told.python, told.run_id):
         assert word.isprintable()
         assert "<img" in word
-    with pytest.raises(Exception, match="made elsewhere|not kept") as caught:
+    with pytest.raises(Exception, match=r"made elsewhere|not kept") as caught:
         context["Plain"]
     assert str(caught.value).isprintable()
 
