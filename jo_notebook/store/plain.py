@@ -92,6 +92,8 @@ def _fits(value: object, kind: Any) -> bool:
         return True
     if is_dataclass(kind) and isinstance(kind, type):
         return isinstance(value, kind) and all(_fits(getattr(value, n), k) for n, k in _declared(kind).items())
+    if get_origin(kind) is frozenset:
+        return isinstance(value, frozenset) and all(_fits(each, get_args(kind)[0]) for each in value)
     if get_origin(kind) is tuple:
         return isinstance(value, (tuple, list)) and _all_fit(value, get_args(kind))
     if get_origin(kind) is not None:

@@ -345,6 +345,8 @@ def test_16_senseless_definitions_do_no_harm(tmp_path: Path, report: Report) -> 
         last = Definition("Clean", parse_source("Load + helper"), (Dependency("Load", "Load"),), params=(("q", 1),))
         theirs.add(replace(last, env=("HOME",), ignore=("z",)))
         theirs.materialize()
+    assert list(Pipeline.open(place).dag) == ["Load", "Clean"], "as they are, they are understood"
+    assert Pipeline.open(place).problems == []
     datas = {name: data for name, (data, _) in Context(place).definitions().items()}
     cases = [(name, way, junk) for name, data in datas.items() for way in ways(data) for junk in JUNK]
     cases = cases if LONG else random.Random(16).sample(cases, 150)
