@@ -91,9 +91,9 @@ def _store(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
 
 def _load(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     path, *names = _path_and_names(args, "load")
-    done = pipeline.context.take(Path(path).expanduser(), *names)
+    done, before = pipeline.context.take(Path(path).expanduser(), *names), set(pipeline.dag)
     pipeline.resume()
-    text = taken_text(done.taken, done.left, done.damaged, done.definitions)
+    text = taken_text(done.taken, done.left, done.damaged, [name for name in done.definitions if name not in before])
     return Answer("\n".join([text, *_foreign_lines(pipeline)]), value=done)
 
 

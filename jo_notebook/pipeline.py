@@ -34,9 +34,12 @@ from jo_notebook.errors import (
     did_you_mean,
 )
 from jo_notebook.store.context import Context
+from jo_notebook.store.plain import check_definition
 
 Listener = Callable[[Event], None]
 
+NOT_UNDERSTOOD = (LookupError, TypeError, ValueError, AttributeError, SyntaxError, RecursionError, MemoryError)
+SHOWN = 200
 IN_PROGRESS = "A run is going on in this kernel: wait for it, or interrupt it first."
 IN_A_STEP = (
     "A step cannot start a run. To use another step's result, read its name in the body: that makes it an input."
@@ -319,7 +322,8 @@ class Pipeline:
             for name, (data, trusted) in self.context.definitions().items():
                 mine = self.dag.definitions.get(name)
                 if mine is not None and not mine.trusted and trusted:
-                    self.dag = self.dag.add(Definition.from_json(data, trusted=True))
+                    known = self._remembered(name, data, trusted)
+                    self.dag = self.dag if known is None else self.dag.add(known)
             self.touch()
         self.tell(Event(EventKind.CHANGED))
         return names
@@ -505,9 +509,12 @@ class Pipeline:
 
     def _remembered(self, name: str, data: dict[str, Any], trusted: bool) -> Definition | None:
         try:
-            return Definition.from_json(data, trusted=trusted)
-        except (JoError, KeyError, TypeError, ValueError) as error:
-            self.problems.append(f"the step {name} is not understood: {error}")
+            definition = Definition.from_json(data, trusted=trusted)
+            if not trusted:
+                check_definition(definition, name)
+            return definition
+        except (JoError, *NOT_UNDERSTOOD) as error:
+            self.problems.append(f"the step {name} is not understood: {str(error)[:SHOWN]}")
             return None
 
     def _refuse_second_claim(self, definition: Definition) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import is_dataclass, replace
 from functools import cache
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+from jo_notebook.core.definition import Definition, check_name
+from jo_notebook.core.fingerprint import Fingerprint
 from jo_notebook.core.record import Failure, Record
 
 T = TypeVar("T")
@@ -56,6 +58,21 @@ def _word(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
+def check_definition(definition: Definition, name: str) -> None:
+    """Raises TypeError or ValueError where a stranger's definition is not what ours are, whatever its text says."""
+    if not _fits(definition, Definition):
+        raise TypeError("its fields have the wrong types")
+    if definition.name != name:
+        raise ValueError(f"it is written down as {name}")
+    for dependency in definition.depends_on or ():
+        check_name(dependency.step)
+    words = [*definition.env, *definition.reads, *definition.writes, *definition.inferred, *definition.ignore]
+    words += [dependency.parameter for dependency in definition.depends_on or ()]
+    if not all(word.isprintable() and word for word in words):
+        raise ValueError("some of its words do not show")
+    Fingerprint.of(need.part for need in definition.needs)
+
+
 def check_types(record: Any) -> None:
     """Raises TypeError where a field of a record, or of its fingerprint, is not what it is declared to be."""
     for owner in (record, record.fingerprint, *record.fingerprint.parts):
@@ -73,6 +90,10 @@ def _fits(value: object, kind: Any) -> bool:
     """Whether a value is of a declared type; a list may stand for a tuple, a whole number for a float."""
     if kind is Any:
         return True
+    if is_dataclass(kind) and isinstance(kind, type):
+        return isinstance(value, kind) and all(_fits(getattr(value, n), k) for n, k in _declared(kind).items())
+    if get_origin(kind) is frozenset:
+        return isinstance(value, frozenset) and all(_fits(each, get_args(kind)[0]) for each in value)
     if get_origin(kind) is tuple:
         return isinstance(value, (tuple, list)) and _all_fit(value, get_args(kind))
     if get_origin(kind) is not None:

@@ -62,7 +62,8 @@ def store(known: Known, disk: Disk | None, definitions: Definitions, path: str, 
             _keep_definitions(definitions, target, {*chosen} if names else None)
             _appear(target, draft, path)
     except (OSError, ResultNotSaved) as error:
-        raise StoreError(f"Nothing is stored at {path}: {getattr(error, 'strerror', None) or error}.") from error
+        cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
+        raise StoreError(f"Nothing is stored at {path}: {getattr(cause, 'strerror', None) or cause}.") from error
     return Stored(Path(path), tuple(name for name in chosen if name not in left), left)
 
 
@@ -104,8 +105,7 @@ def _keep(known: Known, disk: Disk | None, target: Disk, name: str) -> str:
             is_memorys = held is not None and held.has_value and known.is_nowhere_else(name)
         if is_memorys and held is not None and record is not None:
             log = held.log if held.record is not None else _log(disk, found)
-            saved = save_result(target, replace(record, unsaved=""), held.value, log)
-            return saved.record.unsaved if saved.record else ""
+            return _save(target, replace(record, unsaved=""), held.value, log)
         if held is not None and held.record is not None:
             return held.record.unsaved or "its value was not kept"
         if disk is None or found is None or found.damage:
@@ -123,6 +123,17 @@ def _keep(known: Known, disk: Disk | None, target: Disk, name: str) -> str:
             continue
         return found.record.unsaved if found.record else ""
     return GONE
+
+
+def _save(target: Disk, record: Record, value: object, log: tuple[LogEntry, ...]) -> str:
+    """Put a value from memory into the new store; why it cannot be, or nothing. Raises ResultNotSaved of the disk."""
+    try:
+        found = save_result(target, record, value, log)
+    except ResultNotSaved as refusal:
+        if isinstance(refusal.__cause__, OSError):
+            raise
+        return str(refusal)  # the value's own reason
+    return found.record.unsaved if found.record else ""
 
 
 def _log(disk: Disk | None, found: Found[Record] | None) -> tuple[LogEntry, ...]:
