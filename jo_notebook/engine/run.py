@@ -47,8 +47,8 @@ class Surroundings:
     `parts_now` looks at a step's code at the moment it starts (a step before it may have changed what it reads);
     `prepare` gives the function and the parameters of a step; `attend` looks at what a step does beside computing
     (files, hidden inputs; those it was told of before are not told again); `around` is entered around each call (a
-    front end captures displays there); `echo` shows printed text, and what the run waits for, at once as well as
-    keeping it; `load` is a head whose value is wanted in memory at the end.
+    front end captures displays there); `echo` shows printed text at once as well as keeping it; `load` is a head
+    whose value is wanted in memory at the end.
     """
 
     graph: Graph
@@ -211,8 +211,6 @@ class _Run:
                 f"{name} may be run by another kernel ({owner.who}), which locks on this disk do not reach: it runs "
                 "here too. Interrupt to leave it to the other kernel."
             )
-        if self.outside.echo:
-            print(text, flush=True)  # noqa: T201 - whoever waits must see for what
         self.emit(EventKind.CLAIMED, name, text)
 
     def _take(self, name: str) -> bool:

@@ -47,6 +47,12 @@ def unload(shell: Any) -> None:
         extension.close()
 
 
+def _say_who_runs_it(event: Event) -> None:
+    """A line at once, below the cell that waits for another kernel."""
+    if event.kind is EventKind.CLAIMED:
+        print(event.text, flush=True)  # noqa: T201 - whoever waits must see for what
+
+
 class Extension:
     """One shell's front: its pipeline, its cells, and what was registered for them."""
 
@@ -70,6 +76,7 @@ class Extension:
         self.settings.observe(lambda change: self._count_packages(change["new"]), "packages")
         self.settings.observe(lambda change: self.pipeline.move_to(self._locate(change["new"]).place), "context")
         self.settings.observe(lambda change: self._limit(), ["keep", "quota"])
+        self._turn_away = self.pipeline.listen(_say_who_runs_it)
         self._register()
         if os.environ.get("JO_RESUME", "on") != "off":
             self.pipeline.take_in()
@@ -134,6 +141,7 @@ class Extension:
             shell.Completer.custom_matchers.remove(self._matcher)
         for picture in self._pictures.values():
             picture.close()
+        self._turn_away()
         self.answers.close()
         self.loop.close()
 

@@ -19,7 +19,7 @@ from io import FileIO
 from itertools import chain, repeat
 from typing import BinaryIO
 
-from jo_notebook.store.heartbeat import FRESH, heartbeat
+from jo_notebook.store.heartbeat import FRESH, heartbeat, may_be_shared
 from jo_notebook.store.names import STEM, stem_of
 from jo_notebook.store.numbering import listing
 from jo_notebook.store.owners import LIMIT, UNKNOWN, Owner
@@ -171,7 +171,8 @@ class Claim:
             written = os.pwrite(fd, Owner.me(self._step, self._digest).to_bytes(), 0)
             if size > written:
                 os.ftruncate(fd, written)
-        heartbeat().add(file)
+        if may_be_shared(os.fstat(fd).st_dev):
+            heartbeat().add(file)
 
     def _is_out_of_reach(self, before: Owner, fd: int) -> bool:
         """Whether this lock does not reach the machine of the owner before, and its sign of life is fresh."""

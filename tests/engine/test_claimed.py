@@ -196,7 +196,7 @@ def test_a_strangers_result_is_not_taken(place: Path, tmp_path: Path, monkeypatc
     assert first.problems == []
 
 
-def waits(place: Path, first: Watched, act: Callable[[], object], *, echo: bool = True) -> list[tuple[str, ...]]:
+def waits(place: Path, first: Watched, act: Callable[[], object]) -> list[tuple[str, ...]]:
     """Materializes C while somebody else claims B, until `act` has been called; what could be seen of the wait."""
     other, seen = Context(place), []
     claim = other.claim("B", "", waiting=pytest.fail)
@@ -209,27 +209,22 @@ def waits(place: Path, first: Watched, act: Callable[[], object], *, echo: bool 
     meanwhile(first, "finished A", claim.__enter__)
     meanwhile(first, "claimed B", look)
     try:
-        assert first.materialize("C", echo=echo) == 3
+        assert first.materialize("C") == 3
     finally:
         claim.__exit__(None, None, None)
     return seen
 
 
-def test_who_waits_is_told_in_one_line(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    first, told = kernel(place), []
-    ((notice, *seen),) = waits(place, first, lambda: told.append(capsys.readouterr().out))
-    assert told == [notice + "\n"]
+def test_who_waits_is_told_once(place: Path) -> None:
+    """By an event that a front end shows at once, and by the notice of the pictures."""
+    first = kernel(place)
+    heard = Heard(first)
+    ((notice, *seen),) = waits(place, first, lambda: None)
+    assert [event.text for event in heard.events if event.kind == "claimed"] == [notice]
     assert notice.startswith("B is being run by another kernel (pid ")
     assert notice.endswith("); waiting for its result.")
     assert seen == ["B", "C", "running"]
-    assert capsys.readouterr().out == ""
     assert first.notice == ""
-
-
-def test_who_waits_for_a_click_is_told_by_the_picture_alone(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    ((notice, *_),) = waits(place, kernel(place), lambda: None, echo=False)
-    assert "being run by another kernel" in notice
-    assert capsys.readouterr().out == ""
 
 
 def test_what_is_waited_for_is_taken(place: Path) -> None:
@@ -270,13 +265,14 @@ def test_an_interrupt_within_a_step_cancels_once(place: Path) -> None:
     assert list((place / "running").iterdir()) == []
 
 
-def test_an_owner_out_of_reach_is_told_of_and_the_step_runs(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_owner_out_of_reach_is_told_of_and_the_step_runs(place: Path) -> None:
     first = kernel(place)
+    heard = Heard(first)
     owner = Owner("A", "", "far.1", "far", "other", 7, "1", 1.7e9)
     (place / "running").mkdir(parents=True)
     (place / "running" / stem_of("A")).write_bytes(owner.to_bytes())
     assert first.materialize("A") == 1
-    said = capsys.readouterr().out
+    (said,) = (event.text for event in heard.events if event.kind == "claimed")
     assert said.startswith("A may be run by another kernel (pid 7 on far, since 2023-11-1")
     assert "runs here too" in said
     assert first.ran() == ["A"]

@@ -18,7 +18,7 @@ import pytest
 
 from jo_notebook.store.context import Context
 from jo_notebook.store.generation import VERSION
-from jo_notebook.store.heartbeat import Heartbeat
+from jo_notebook.store.heartbeat import Heartbeat, may_be_shared
 from jo_notebook.store.identity import Identity
 from jo_notebook.store.names import stem_of
 from jo_notebook.store.owners import Owner
@@ -530,15 +530,37 @@ def test_a_long_claim_shows_signs_of_life(tmp_path: Path):
             while path.stat().st_mtime == 1:
                 assert time.monotonic() < end
                 time.sleep(0.01)
-        heart.remove(file)
-        os.utime(path, (1, 1))
         thread = heart._thread
         assert thread is not None
+        heart.remove(file)
+        os.utime(path, (1, 1))
         thread.join(5)
         assert not thread.is_alive()
         assert path.stat().st_mtime == 1
         heart.add(file)
         assert heart._thread is not thread
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_only_claims_on_shared_disks_show_signs_of_life(
+    context: Context, monkeypatch: pytest.MonkeyPatch, is_shared: bool
+):
+    """And no thread is left when they end."""
+    monkeypatch.setattr("jo_notebook.store.claims.may_be_shared", lambda device: is_shared)
+    with context.claim("Load", "d1", waiting=pytest.fail):
+        threads = [thread for thread in threading.enumerate() if thread.name == "jo_notebook heartbeat"]
+        assert len(threads) == is_shared
+    for thread in threads:
+        thread.join(4)
+        assert not thread.is_alive()
+
+
+@pytest.mark.skipif(not Path("/proc/self/mountinfo").exists(), reason="this system does not tell its mounts so")
+def test_which_disks_are_shared():
+    if os.path.ismount("/dev/shm"):
+        assert not may_be_shared(os.stat("/dev/shm").st_dev)
+    assert may_be_shared(os.stat("/proc").st_dev)  # as every kind that is not known
+    assert may_be_shared(os.makedev(4000, 77))
 
 
 def test_a_claim_is_cheap(context: Context):

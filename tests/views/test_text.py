@@ -152,6 +152,7 @@ def test_step_line(decision: Decision, dependencies: list[str], inferred: bool, 
 def test_run_line() -> None:
     assert run_line(["Load", "Clean"], ["Raw"], seconds=4.2) == "Ran 2 steps in 4.2 s: Load, Clean. 1 loaded from disk."
     assert run_line() == "Nothing to run: everything is available."
+    assert run_line(taken=["A", "B"]) == "A, B not run here: another kernel made them."
     assert run_line(["A"], [], ["B"], ["C"], ["D", "E"], 1) == (
         "Ran 1 step in 1.0 s: A. B kept: nothing it read has changed. C failed. D, E not run, waiting for what failed."
     )
