@@ -258,10 +258,10 @@ class Context(Mapping[str, Any]):
         self.refresh()
         return moved
 
-    def gc(self, keep: int = 0, *, orphans: Collection[str] = (), dry_run: bool = False) -> list[Removable]:
+    def gc(self, keep: int | None = None, *, orphans: Collection[str] = (), dry_run: bool = False) -> list[Removable]:
         """Remove what nobody needs, and say what that was; with `dry_run` only say it.
 
-        Of each step `keep` whole generations stay (0 for its own number), failures go that a success has overtaken, and
+        Of each step `keep` whole generations stay (without it, its own number), failures go that a success has overtaken, and
         what killed writers left; of `orphans` everything goes. Never the newest result, the one in use here, a
         damaged file, one of another store, or a stranger's newest. Raises StoreError.
         """
@@ -298,6 +298,7 @@ class Context(Mapping[str, Any]):
 
         Old or new, whenever it stops. Raises StoreError; then the store is as it was.
         """
+        self.refresh()
         count = migrate(self._disk) if self._disk else 0
         self.refresh()
         return count
