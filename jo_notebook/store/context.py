@@ -268,11 +268,8 @@ class Context(Mapping[str, Any]):
         if self._disk is None:
             return []
         self.refresh()
-        own = (
-            {}
-            if keep
-            else {n: kept for n, (data, ours) in self.definitions().items() if ours and (kept := kept_of(data))}
-        )
+        rows = () if keep else self.definitions().items()
+        own = {name: kept for name, (data, ours) in rows if ours and (kept := kept_of(data))}
         if dry_run:
             return removable(self._disk, self._known, own, keep or self.keep, orphans)
         gone = clean(self._disk, self._known, own, keep or self.keep, orphans)
