@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from jo_notebook.store.pickles import Refused
 
 from jo_notebook.context_verb import CONTEXT_VERB, found_text
 from jo_notebook.core.definition import Definition, Dependency
@@ -18,7 +19,6 @@ from jo_notebook.errors import StoreError, UntrustedError, UsageError
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.store.context import Context
 from jo_notebook.store.formats import FORMATS, Format
-from jo_notebook.store.pickles import Refused
 from jo_notebook.verbs import perform
 from jo_notebook.views.diagram import details, mermaid, svg
 from jo_notebook.views.page import hint_html

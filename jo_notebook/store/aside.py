@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import os
 import shutil
+import stat
 
 from jo_notebook.errors import StoreError
 from jo_notebook.store.checking import injuries
@@ -27,7 +28,7 @@ def quarantine(disk: Disk) -> dict[str, str]:
     try:
         for label, hurt in list(injuries(disk)):
             folder, number = os.path.split(hurt.path)
-            if not hurt.mark or not _is_there(hurt.seq, hurt.path, hurt.mark):
+            if not (hurt.mark and is_file(hurt.path) and _is_there(hurt.seq, hurt.path, hurt.mark)):
                 continue  # it is gone, or another kernel has written since
             stem = os.path.basename(folder)
             if read_hint(folder, stem)[0] < hurt.seq:
@@ -65,6 +66,14 @@ def set_aside(disk: Disk, path: str, name: str) -> str:
     return os.path.join(DAMAGED, os.path.basename(target))
 
 
+def is_file(path: str) -> bool:
+    """Whether a file or a link lies here, which can have a second name."""
+    with contextlib.suppress(OSError):
+        mode = os.lstat(path).st_mode
+        return stat.S_ISREG(mode) or stat.S_ISLNK(mode)
+    return False
+
+
 def _second_name(disk: Disk, path: str, target: str) -> None:
     """Raises FileExistsError where the name is taken, and OSError."""
     try:
@@ -73,6 +82,8 @@ def _second_name(disk: Disk, path: str, target: str) -> None:
     except FileExistsError:
         raise
     except (OSError, NotImplementedError):  # no links here
+        if os.path.islink(path):
+            raise
         with disk.scratch.file() as draft:
             shutil.copyfile(path, draft, follow_symlinks=False)
             publish(draft, target)

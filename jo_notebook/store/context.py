@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-from jo_notebook.core.definition import kept_of
 from jo_notebook.core.record import Failure, Record
 from jo_notebook.errors import ResultNotSaved, StoreError
-from jo_notebook.store.aside import quarantine
-from jo_notebook.store.checking import verify
 from jo_notebook.store.claims import Claim, Claims
-from jo_notebook.store.cleaning import Removable, clean, removable
 from jo_notebook.store.definitions import Definitions
 from jo_notebook.store.disk import Disk
 from jo_notebook.store.facts import Log
@@ -24,23 +20,22 @@ from jo_notebook.store.foreign import Foreign, foreign
 from jo_notebook.store.formats import python_version
 from jo_notebook.store.known import Known
 from jo_notebook.store.loading import FROZEN, Load, Snapshot, Taken, take
-from jo_notebook.store.migrating import migrate
 from jo_notebook.store.names import check_stored_name, stem_of
 from jo_notebook.store.older import Older
 from jo_notebook.store.owners import Owner
-from jo_notebook.store.quota import Sizes, crowding, keep_from, quota_from
+from jo_notebook.store.quota import Sizes, keep_from, quota_from
 from jo_notebook.store.reading import Found
 from jo_notebook.store.renaming import rename
-from jo_notebook.store.restoring import restorable, restore
 from jo_notebook.store.saving import drafted, save_failure, save_results
 from jo_notebook.store.snapshots import Stored, store
 from jo_notebook.store.trust import open_key
+from jo_notebook.store.upkeep import Upkeep
 from jo_notebook.store.values import Values
 
 INTERRUPTED = "saving was interrupted"
 
 
-class Context(Mapping[str, Any]):
+class Context(Mapping[str, Any], Upkeep):
     """A mapping of step name to result, lazy: a value is read when it is asked for.
 
     `place` is the directory `<notebook>.jo`, made at the first write; without one nothing outlives the
@@ -145,13 +140,6 @@ class Context(Mapping[str, Any]):
     def size(self) -> int:
         """Bytes on disk."""
         return self._disk.size() if self._disk else 0
-
-    def crowding(self) -> str:
-        """A line where results take more than the quota, or much of a disk that is nearly full; else empty.
-
-        Cheap: only directories that have changed since are listed. Nothing is ever deleted for it.
-        """
-        return crowding(self._disk, self._sizes.usage(self._disk), self.quota) if self._disk else ""
 
     def put(self, record: Record, value: object, log: Log = (), *, format: str = "", keep: int = 0) -> Record:
         """Keep a result; on disk it is durable when this returns. The record comes back completed.
@@ -274,63 +262,6 @@ class Context(Mapping[str, Any]):
         """
         check_stored_name(new)
         return rename(self._known, self._disk, old, new, copy=copy, then=self.refresh)
-
-    def verify(self) -> dict[str, str]:
-        """Read everything on disk: what is not as it was written, by step and number. Raises StoreError."""
-        return verify(self._disk, self._known) if self._disk else {}
-
-    def quarantine(self) -> dict[str, str]:
-        """Move damaged files to `damaged/`: where to, by step and number. Their loss goes on being told.
-
-        Nothing is deleted and no file takes another's place. Raises StoreError.
-        """
-        moved = quarantine(self._disk) if self._disk else {}
-        self.refresh()
-        return moved
-
-    def gc(self, keep: int = 0, *, orphans: Collection[str] = (), dry_run: bool = False) -> list[Removable]:
-        """Remove what nobody needs, and say what that was; with `dry_run` only say it.
-
-        Of each step `keep` whole generations stay (0 for its own number), failures go that a success has overtaken, and
-        what killed writers left; of `orphans` everything goes. Never the newest result, the one in use here, a
-        damaged file, one of another store, or a stranger's newest. Raises StoreError.
-        """
-        if self._disk is None:
-            return []
-        self.refresh()
-        own = (
-            {}
-            if keep
-            else {n: kept for n, (data, ours) in self.definitions().items() if ours and (kept := kept_of(data))}
-        )
-        if dry_run:
-            return removable(self._disk, self._known, own, keep or self.keep, orphans)
-        gone = clean(self._disk, self._known, own, keep or self.keep, orphans)
-        self.refresh()
-        return gone
-
-    def restorable(self, name: str) -> tuple[int, Record] | None:
-        """Number and record of the generation that `restore` would take; None where there is none. Never raises."""
-        return restorable(self._disk, self._known, name)
-
-    def restore(self, name: str, number: int = 0, *, keep: int = 0) -> Record:
-        """Commit an older generation once more, as the newest, with its own record, which comes back.
-
-        Without a number it is the newest whole one before the one that is damaged or in force. Bytes are copied,
-        nothing is decoded. `keep` is as for `put`. Raises ResultMissing, ResultDamaged, UntrustedError, UsageError
-        for the newest itself, and StoreError of the disk.
-        """
-        self.refresh()
-        return restore(self._disk, self._known, check_stored_name(name), number, keep or self.keep)
-
-    def migrate(self) -> int:
-        """Bring a store of an older format up to date: how many files were written anew, 0 for nothing to do.
-
-        Old or new, whenever it stops. Raises StoreError; then the store is as it was.
-        """
-        count = migrate(self._disk) if self._disk else 0
-        self.refresh()
-        return count
 
     def drop_memory(self, name: str) -> None:
         """Let go of the copy in memory; the next read comes from disk."""

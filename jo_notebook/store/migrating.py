@@ -21,7 +21,7 @@ from functools import partial
 from typing import Any
 
 from jo_notebook.errors import ResultDamaged, ResultNotSaved, StoreError
-from jo_notebook.store.aside import set_aside
+from jo_notebook.store.aside import is_file, set_aside
 from jo_notebook.store.disk import LAYOUTS, Disk
 from jo_notebook.store.dropping import drop_shelf
 from jo_notebook.store.generation import VERSION
@@ -51,10 +51,8 @@ def migrate(disk: Disk) -> int:
             identity = read_identity(disk.place)  # another kernel may just have done it
             if identity is not None and identity.newer:
                 raise StoreError(f"Cannot migrate {disk.name}: {disk.newer or 'a newer jo_notebook made it'}.")
-            if identity is not None and identity.older:
-                disk.format = identity.format
-            elif identity is not None:
-                disk.format = VERSION
+            if identity is not None:
+                disk.store_id, disk.format = identity.store_id, identity.format
             if disk.format == VERSION:
                 if identity is not None:
                     _tidy(disk)
@@ -113,6 +111,8 @@ def _step(disk: Disk, source: Shelf[Any], fresh: Shelf[Any], stem: str) -> int:
         found = disk.checked(found)
         if not found.damage and _is_copied(disk, source, fresh, found):
             step, count = found.step, count + 1
+        elif not is_file(found.path):
+            continue  # HEAD tells that it was there, as far as anything can
         elif step or found.step != stem:
             set_aside(disk, found.path, f"{stem}-{found.seq}")
             step = step or found.step

@@ -278,6 +278,33 @@ def test_a_store_without_its_format_file(golden):
     check_golden(Context(place))
 
 
+def test_a_store_that_came_after_the_context(golden, tmp_path: Path):
+    context = Context(tmp_path / "golden.jo")
+    place = golden(OLD[0])
+    assert context.migrate() == 6
+    check_golden(context)
+    check_golden(Context(place))
+
+
+def test_links_and_directories_in_the_way(place: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    old_store(place, monkeypatch)
+    mine = tmp_path / "mine.txt"
+    mine.write_text("mine")
+    newest = files(place, "load")[-1]
+    newest.unlink()
+    newest.symlink_to(mine)
+    oldest = files(place, "clean")[0]
+    oldest.unlink()
+    oldest.mkdir()
+    context = Context(place)
+    assert context.migrate() == 4
+    assert context.damaged == {"Load": "generation 3 is gone"}
+    assert context["Clean"] == "Clean 3"
+    assert mine.read_text() == "mine"
+    assert (place / "damaged" / f"{newest.parent.name}-3").is_symlink()
+    assert not context.put(record("Load"), 1).unsaved
+
+
 def test_what_is_not_of_the_store_is_not_touched(tmp_path: Path):
     place = tmp_path / "project"
     mine = [place / folder / "mine.txt" for folder in ("steps", "errors", "results", "migrating", "damaged")]
