@@ -75,6 +75,8 @@ def _writer_of(name: str) -> Callable[[Node, Any], None] | None:
 
 
 def _fixed(node: Node, value: Any) -> None:
+    if not len(value):
+        return  # there may be memory behind it or none
     width = _width(value.type)
     size = width * len(value)
     buffer = value.buffers()[1]
@@ -108,7 +110,8 @@ def _offsets(node: Node, view: memoryview, first: int) -> None:
         node.buffer((view.cast("B"),), view.nbytes)
         return
     pyarrow = sys.modules["pyarrow"]
-    shifted = pyarrow.compute.subtract(pyarrow.Array.from_buffers(*_as_numbers(pyarrow, view)), first)
+    places = pyarrow.Array.from_buffers(*_as_numbers(pyarrow, view))
+    shifted = pyarrow.compute.subtract(places, pyarrow.scalar(first, places.type))  # a bare number would widen them
     node.buffer((memoryview(shifted.buffers()[1])[: view.nbytes],), view.nbytes)
 
 

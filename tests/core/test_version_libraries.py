@@ -64,6 +64,13 @@ def test_arrow_slices_and_chunks_do_not_count(array: Any) -> None:
     assert version not in {version_of(other) for other in others if not other.equals(whole)}
 
 
+def test_slices_of_texts_and_empty_slices_do_not_count() -> None:
+    texts = pa.array(["x", "y", "z", "x"])
+    assert version_of(texts[1:3]) == version_of(pa.array(["y", "z"]))
+    for array in (texts, pa.array([1, 2]), pa.array([[1], []])):
+        assert version_of(array[1:1]) == version_of(array[2:2]) == version_of(pa.array([], array.type))
+
+
 def test_what_lies_below_a_missing_element_does_not_count() -> None:
     bits = pa.py_buffer(b"\5")
     one, other = (pa.Array.from_buffers(pa.int64(), 3, [bits, pa.array([1, n, 3]).buffers()[1]]) for n in (2, 9))

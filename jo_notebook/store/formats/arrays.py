@@ -93,7 +93,7 @@ def _read_objects(content: Any, source: Source) -> Any:
     import numpy
 
     shape, items = as_list(content, 2)
-    found = numpy.empty(len(as_list(items)), object)
+    found: Any = numpy.empty(len(as_list(items)), object)
     for number, item in enumerate(items):
         found[number] = item
     if any(n < 0 for n in as_ints(shape)):
@@ -116,7 +116,7 @@ def _read_texts(content: Any, source: Source) -> Any:
     texts = text.split(mark) if count else []
     if codes is None:
         return _filled(numpy, texts).reshape(shape)
-    found = numpy.empty(len(codes), object)
+    found: Any = numpy.empty(len(codes), object)
     found[codes == TEXT] = _filled(numpy, texts)
     found[codes == NOT_A_NUMBER] = numpy.nan
     if (codes == MISSING).any():
@@ -127,7 +127,7 @@ def _read_texts(content: Any, source: Source) -> Any:
 
 
 def _filled(numpy: Any, texts: list[str]) -> Any:
-    found = numpy.empty(len(texts), object)
+    found: Any = numpy.empty(len(texts), object)
     found[:] = texts
     return found
 
@@ -142,7 +142,7 @@ def write_scalar(writer: Writer, value: Any) -> Any:
     writer.versions["numpy"] = numpy.__version__
     kind = type(value)
     if kind is numpy.str_:
-        node = {"$numpy": ["str", writer.node(str(value))]}
+        node = {"$numpy": ["str", writer.node(str.__str__(value))]}  # its own leaves out a last zero
     elif kind is numpy.bytes_:
         node = {"$numpy": ["bytes", writer.node(bytes(value))]}
     else:

@@ -7,6 +7,7 @@ offset before anything looks at it.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,6 +27,10 @@ FEW = 64
 """Texts up to which a column of them is written as a list."""
 
 MOST_CHUNKS = 16
+MAGIC = b"ARROW1\0\0"
+DICTIONARY, BATCH = 2, 3
+"""Kinds of messages in Arrow's format."""
+
 TABLES = ("pyarrow.Table", "pyarrow.RecordBatch", "polars.DataFrame")
 
 
@@ -187,12 +192,47 @@ def _read_table(content: Any, source: Source) -> Any:
 
 
 def table_in(data: memoryview) -> Any:
-    """The table in an Arrow IPC file, which lies in its memory. Raises what pyarrow does."""
+    """The table in an Arrow IPC file, which lies in its memory. Raises Unreadable, and what pyarrow does.
+
+    The file is read from its beginning: where its end says that a batch lies does not count.
+    """
     import pyarrow
 
-    found = pyarrow.ipc.open_file(pyarrow.py_buffer(data)).read_all()
+    if bytes(data[: len(MAGIC)]) != MAGIC:
+        raise Unreadable("no Arrow file")
+    messages = pyarrow.py_buffer(data[len(MAGIC) :])
+    for message in pyarrow.ipc.MessageReader.open_stream(messages):
+        if is_compressed(message.metadata):
+            raise Unreadable("a compressed table, which may be of any size")
+    found = pyarrow.ipc.open_stream(messages).read_all()
     found.validate(full=True)
     return found
+
+
+def is_compressed(metadata: Any) -> bool:
+    """Whether a message that pyarrow has found sound says that its body is compressed."""
+    view = memoryview(metadata).cast("B")
+    root = struct.unpack_from("<I", view, 0)[0]
+    kind = _field(view, root, 1)
+    header = _inside(view, _field(view, root, 2))
+    if kind and view[kind] == DICTIONARY:
+        header = _inside(view, _field(view, header, 1))
+        return bool(header and _field(view, header, 3))
+    return bool(kind and view[kind] == BATCH and header and _field(view, header, 3))
+
+
+def _field(view: memoryview, table: int, number: int) -> int:
+    """Where a field of a flatbuffers table lies, or 0."""
+    outline = table - struct.unpack_from("<i", view, table)[0]
+    if 4 + 2 * number >= struct.unpack_from("<H", view, outline)[0]:
+        return 0
+    offset = struct.unpack_from("<H", view, outline + 4 + 2 * number)[0]
+    return table + int(offset) if offset else 0
+
+
+def _inside(view: memoryview, place: int) -> int:
+    """Where the table lies to which a field points, or 0."""
+    return place + int(struct.unpack_from("<I", view, place)[0]) if place else 0
 
 
 def _as_class(kind: str, table: Any) -> Any:

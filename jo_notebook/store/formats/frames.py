@@ -110,7 +110,7 @@ def _read_frame(content: Any, source: Source) -> Any:
             raise Unreadable("a block that does not fit its frame")
         blocks.append((held, place))
         places += place
-    if sorted(places) != list(range(len(columns))):
+    if len(places) != len(columns) or sorted(places) != list(range(len(columns))):
         raise Unreadable("columns that are missing, or there twice")
     return _say(about, _built(blocks, index, columns))
 

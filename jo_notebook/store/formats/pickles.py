@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jo_notebook.store.formats.contract import Format, NotDefined, Refused, Unfit, Written
+from jo_notebook.store.formats.npy import is_array
 from jo_notebook.store.formats.unfit import LOCK, Culprits, culprit, path_to, word_of
 
 PROTOCOL = 5
@@ -118,9 +119,13 @@ def _dill(value: object, *, byref: bool) -> tuple[bytes, tuple[memoryview, ...]]
     culprit = Culprits()
 
     class Walked(dill.Pickler):  # type: ignore[misc]
+        """Writes arrays with their memory beside the stream, which dill does not, and stops at a culprit."""
+
         def save(self, obj: object, save_persistent_id: bool = True) -> None:
             trail.append(obj)
-            if not (what := culprit(obj)):
+            if is_array(obj) and id(obj) not in self.memo:
+                self.save_reduce(*obj.__reduce_ex__(PROTOCOL), obj=obj)
+            elif not (what := culprit(obj)):
                 super().save(obj, save_persistent_id)
             elif what == LOCK and any(isinstance(o, functools.cached_property) for o in trail[-4:]):
                 self.save_reduce(threading.RLock, (), obj=obj)  # Python 3.11's; dill would make it locked for ever

@@ -172,7 +172,7 @@ def _pairs(writer: Writer, value: Mapping[Any, Any]) -> list[Any]:
 
 def _ordered(writer: Writer, value: Any) -> Any:
     writer.once(value)
-    return {"$OrderedDict": [_pairs(writer, value), writer.node(dict(vars(value)))]}
+    return {"$OrderedDict": [_pairs(writer, value), writer.node(vars(value))]}
 
 
 def _set(writer: Writer, value: Any) -> Any:

@@ -89,10 +89,22 @@ def as_polars(table: Any) -> Any:
     """A table as a frame. Raises Unreadable."""
     import polars
 
-    found = polars.from_arrow(table, rechunk=False)
+    for field in table.schema:
+        _check_names(field)
+    try:
+        found = polars.from_arrow(table, rechunk=False)
+    except polars.exceptions.PanicException as panic:  # no Exception: nothing else would catch it
+        raise Unreadable(f"polars cannot read it: {panic}") from None
     if not isinstance(found, polars.DataFrame) or found.width != table.num_columns:
         raise Unreadable("a frame was expected")
     return found
+
+
+def _check_names(field: Any) -> None:
+    """Raises UnicodeDecodeError for names that are no text: polars takes their word for it."""
+    _ = field.name, getattr(field.type, "tz", None)
+    for number in range(field.type.num_fields):
+        _check_names(field.type.field(number))
 
 
 def _of_pandas(frame: Any) -> Any:
