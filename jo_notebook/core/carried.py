@@ -92,7 +92,7 @@ def _held(item: Any, kind: type) -> Iterator[Any]:
         for name in WRAPPED:
             try:
                 yield object.__getattribute__(item, name)
-            except Exception:  # noqa: BLE001 - the user's objects may raise anything
+            except (Exception, SystemExit):  # noqa: BLE001 - the user's objects may raise anything
                 continue
     if kind is functools.partial:
         yield from (item.args, item.keywords)
@@ -101,7 +101,7 @@ def _held(item: Any, kind: type) -> Iterator[Any]:
         return
     try:
         attributes = object.__getattribute__(item, "__dict__")
-    except Exception:  # noqa: BLE001 - as above
+    except (Exception, SystemExit):  # noqa: BLE001 - as above
         return
     if type(attributes) is dict:
         yield from islice(attributes.values(), MEMBERS)

@@ -15,7 +15,7 @@ def difference(before: Any, now: Any) -> str:
     """The first place where the values differ and what stands there; empty where none is found."""
     try:
         return next(_differences("", before, now, DEPTH), "")
-    except Exception:  # noqa: BLE001 - the user's objects may raise anything when they are compared
+    except (Exception, SystemExit):  # noqa: BLE001 - the user's objects may raise anything when they are compared
         return f"{_name(before)} → {_name(now)}"
 
 
@@ -80,6 +80,6 @@ def _name(value: object) -> str:
 def _short(value: object) -> str:
     try:
         text = " ".join(repr(value).split())
-    except Exception:  # noqa: BLE001 - the user's code
+    except (Exception, SystemExit):  # noqa: BLE001 - the user's code
         text = f"a {type(value).__name__}"
     return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"

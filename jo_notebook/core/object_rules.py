@@ -41,7 +41,7 @@ def _rebuilt(node: Node, value: Any, kind: type) -> None:
     try:
         found = reduced(value)
         parts = found if isinstance(found, str) else _parts(*found)
-    except Exception:  # noqa: BLE001 - a user's object may raise anything here
+    except (Exception, SystemExit):  # noqa: BLE001 - a user's object may raise anything here
         node.opaque()
         return
     if isinstance(parts, str):

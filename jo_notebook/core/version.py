@@ -59,7 +59,7 @@ def version_of(value: object) -> Version:
     walk = Walk(_rule_of)
     try:
         _, digest, left_out, _ = walk.of(value)
-    except Exception:  # noqa: BLE001 - Opaque, or a class that raises even when it is hashed
+    except (Exception, SystemExit):  # noqa: BLE001 - Opaque, or a class that raises even when it is hashed
         digest, left_out = None, False
     if digest is None:
         return Version(secrets.token_hex(16), exact=False)
@@ -74,7 +74,7 @@ def lenient_version(value: object, *, told: Collection[int] = (), reads: bool = 
     """
     try:
         _, digest, left_out, _ = Walk(_rule_of, told=told, reads=reads).of(value, lenient=True)
-    except Exception:  # noqa: BLE001 - as above
+    except (Exception, SystemExit):  # noqa: BLE001 - as above
         digest, left_out = None, True
     return Version((digest or b"").hex(), not left_out, left_out)
 
@@ -92,7 +92,7 @@ def can_be_taken_apart(value: object) -> bool:
         if _rule_of(kind) is not object_rule:
             return kind is not MethodType
         return not is_named(kind) and not isinstance(reduced(value), str)
-    except Exception:  # noqa: BLE001 - a user's object may raise anything here
+    except (Exception, SystemExit):  # noqa: BLE001 - a user's object may raise anything here
         return False
 
 

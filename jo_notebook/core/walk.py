@@ -195,7 +195,7 @@ class Walk:
             leaf = self._leaves[kind] = leaf_of(kind)
         try:
             return None if leaf is None else leaf(value)
-        except Exception:  # noqa: BLE001 - one made without its parts; its rule may still say something
+        except (Exception, SystemExit):  # noqa: BLE001 - one made without its parts; its rule may still say something
             return None
 
     def known(self, value: object, lenient: bool) -> bytes | None:
@@ -244,7 +244,7 @@ class Walk:
                 self._sets.append([self._clock, self._clock])
         except Opaque:
             self._fail(stack)
-        except Exception:  # noqa: BLE001 - a user's object may raise anything when it is looked at
+        except (Exception, SystemExit):  # noqa: BLE001 - a user's object may raise anything when it is looked at
             if lenient:
                 node.opaque()
             else:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, Generic, TypeVar
 
 from jo_notebook.store.generation import VERSION, Footer, write_footer
 from jo_notebook.store.names import stem_of
-from jo_notebook.store.numbering import listing, mark_of, newest_number
+from jo_notebook.store.numbering import is_number, listing, mark_of, newest_number
 from jo_notebook.store.publish import publish
 from jo_notebook.store.reading import ATTEMPTS, Found
 from jo_notebook.store.sections import Section
@@ -133,25 +133,44 @@ def _number(shelf: Shelf[T], draft: _Draft[T]) -> None:
 
 
 def _publish(draft: _Draft[T]) -> bool:
-    """Try for the number; False where somebody else took it or removed the directory, or the disk refuses."""
+    """Try for the number; False where somebody else took it, removed the directory or is ahead, or the disk refuses."""
     try:
-        publish(draft.path, draft.target)
+        publish(draft.path, draft.target, keep=True)
+        if not _is_overtaken(draft):
+            return True
+        _withdraw(draft)
     except (FileExistsError, FileNotFoundError) as error:
         if not os.path.lexists(draft.path):
             draft.error = error
-        return False
     except OSError as error:
         draft.error = error
-        return False
-    return True
+    return False
+
+
+def _is_overtaken(draft: _Draft[T]) -> bool:
+    """Whether somebody has a higher number by now: this one was free because it had been pruned."""
+    return any(int(name) > draft.footer.seq for name in listing(draft.folder) if is_number(name))
+
+
+def _withdraw(draft: _Draft[T]) -> None:
+    """Take the file back, for another number. Raises OSError."""
+    with contextlib.suppress(FileNotFoundError):
+        if not os.path.lexists(draft.path):  # this disk has no links: it was moved
+            os.rename(draft.target, draft.path)
+        elif os.path.samestat(os.lstat(draft.target), os.fstat(draft.out.fileno())):
+            os.unlink(draft.target)
 
 
 def _finish(shelf: Shelf[T], draft: _Draft[T]) -> None:
     """The file is there and durable; where it is not durable, it goes. Raises OSError."""
+    with contextlib.suppress(OSError):  # the scratch directory tries again
+        os.unlink(draft.path)
+    mark: tuple[int, ...] = ()
     try:
         if draft.error is not None:
             raise draft.error
-        mark = mark_of(draft.footer.seq, draft.target)
+        with contextlib.suppress(FileNotFoundError):  # two newer ones have come, and it was pruned
+            mark = mark_of(draft.footer.seq, draft.target)
     except OSError:
         with contextlib.suppress(OSError):
             os.unlink(draft.target)

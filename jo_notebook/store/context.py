@@ -18,6 +18,7 @@ from jo_notebook.store.disk import Disk
 from jo_notebook.store.facts import Log
 from jo_notebook.store.foreign import Foreign, foreign
 from jo_notebook.store.formats import python_version
+from jo_notebook.store.held import SAVING
 from jo_notebook.store.known import Known
 from jo_notebook.store.loading import FROZEN, Load, Snapshot, Taken, take
 from jo_notebook.store.names import check_stored_name, stem_of
@@ -31,8 +32,6 @@ from jo_notebook.store.snapshots import Stored, store
 from jo_notebook.store.trust import open_key
 from jo_notebook.store.upkeep import Upkeep
 from jo_notebook.store.values import Values
-
-INTERRUPTED = "saving was interrupted"
 
 
 class Context(Mapping[str, Any], Upkeep):
@@ -172,7 +171,7 @@ class Context(Mapping[str, Any], Upkeep):
         """Whatever happens from now on, the value is in memory. Raises StepNameError."""
         check_stored_name(record.step)
         record = replace(record, python=python_version(), size=0, format="", unsaved="")
-        self._hold(replace(record, unsaved=INTERRUPTED), value, log)
+        self._hold(replace(record, unsaved=SAVING), value, log)
         return record
 
     def _stored(self, found: Found[Record], value: object) -> Record:

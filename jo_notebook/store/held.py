@@ -8,6 +8,9 @@ from typing import Any
 from jo_notebook.core.record import LogEntry, Record
 from jo_notebook.store.reading import Found
 
+SAVING = "saving was interrupted"
+"""Why a value is not stored yet while it is being saved; it stays so where that was interrupted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Held:

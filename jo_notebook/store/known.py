@@ -9,7 +9,7 @@ from typing import Any
 from jo_notebook.core.record import Failure, Record
 from jo_notebook.store.disk import Index
 from jo_notebook.store.facts import TICKS, Facts, Log, Used
-from jo_notebook.store.held import Held
+from jo_notebook.store.held import SAVING, Held
 from jo_notebook.store.reading import Found
 
 
@@ -47,7 +47,7 @@ class Known(Facts):
     def let_go(self, name: str) -> None:
         """Drop the value in memory; the story of a result that is nowhere else stays."""
         held = self.held.get(name)
-        if held is None or not held.has_value:
+        if held is None or not held.has_value or (held.record is not None and held.record.unsaved == SAVING):
             return
         self.held.pop(name)
         if rest := held.without_value():

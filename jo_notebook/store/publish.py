@@ -17,8 +17,11 @@ _NO_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.E
 _AT_FDCWD, _RENAME_NOREPLACE = -100, 1
 
 
-def publish(draft: str, target: str) -> None:
-    """Move `draft` to `target`. Raises FileExistsError where the name is taken, and OSError of the disk."""
+def publish(draft: str, target: str, *, keep: bool = False) -> None:
+    """Move `draft` to `target`; with `keep` it may stay there, too.
+
+    Raises FileExistsError where the name is taken, and OSError of the disk.
+    """
     try:
         os.link(draft, target)
     except FileExistsError:
@@ -29,8 +32,9 @@ def publish(draft: str, target: str) -> None:
             raise
         _publish_without_links(draft, target)
         return
-    with contextlib.suppress(OSError):  # done already; the draft's owner tries again
-        os.unlink(draft)
+    if not keep:
+        with contextlib.suppress(OSError):  # done already; the draft's owner tries again
+            os.unlink(draft)
 
 
 def _is_same(draft: str, target: str) -> bool:

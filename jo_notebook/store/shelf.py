@@ -24,6 +24,7 @@ from jo_notebook.store.numbering import (
     mark_of,
     newest_number,
     numbers,
+    read_hint,
     write_hint,
 )
 from jo_notebook.store.publish import is_folder, make_folder, publish, sync_folder
@@ -84,7 +85,7 @@ class Shelf(Reader[T]):
         """Remove every generation, the newest last. Raises OSError."""
         # A damaged step may be known by its directory's name alone.
         folder = os.path.join(self.root, step if STEM.fullmatch(step) and step in self.stems() else stem_of(step))
-        if not is_folder(folder):
+        if not (is_folder(self.root) and is_folder(folder)):
             return
         names = [name for name in listing(folder) if not is_number(name)]
         for name in [*names, *map(str, sorted(numbers(folder)))]:
@@ -97,7 +98,7 @@ class Shelf(Reader[T]):
     def remove(self, step: str, files: Collection[Found[T]]) -> None:
         """Remove these generations if they are still the same files, the newest last. Raises OSError."""
         folder = os.path.join(self.root, stem_of(step))
-        if not is_folder(folder):
+        if not (is_folder(self.root) and is_folder(folder)):
             return
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(folder, HEAD))
@@ -135,6 +136,7 @@ class Shelf(Reader[T]):
         """Write the hint and prune. Both can wait for the next save, so a disk that refuses is ignored."""
         older = sorted((int(name) for name in names if is_number(name)), key=lambda n: (n == spare, n))
         with contextlib.suppress(OSError):
-            write_hint(folder, footer.seq, footer.step)
+            if read_hint(folder, os.path.basename(folder))[0] < footer.seq:
+                write_hint(folder, footer.seq, footer.step)
             for number in older[: max(0, len(older) + 1 - keep)]:
                 os.unlink(os.path.join(folder, str(number)))

@@ -336,9 +336,9 @@ def test_a_newer_store_is_never_changed(golden, trace: str):
     (place / "FORMAT").write_bytes(Identity("of tomorrow", VERSION + 1).to_bytes())
     (place / "steps").rename(place / "results")
     if trace != "nothing":
-        from jo_notebook.store.scratch import _machine
+        from jo_notebook.store.processes import machine
 
-        host, boot = _machine()
+        host, boot = machine()
         (place / "tmp").mkdir()
         (place / "tmp" / f"{host}-{boot}-999999999-1-abc").write_bytes(b"of a dead writer")
     before = tree(place)

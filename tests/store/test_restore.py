@@ -115,7 +115,7 @@ def test_a_disk_that_refuses(place: Path, monkeypatch: pytest.MonkeyPatch):
     def refuse(*args, **rest):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("jo_notebook.store.shelf.publish", refuse)
+    monkeypatch.setattr("jo_notebook.store.committing.publish", refuse)
     with pytest.raises(StoreError, match="stays as it was"):
         context.restore("Load")
     assert Context(place)["Load"] == "value 3"

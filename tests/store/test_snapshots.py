@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import shutil
@@ -11,6 +12,7 @@ import threading
 import time
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -90,7 +92,7 @@ def test_what_is_in_memory_only_is_stored_too(path: Path):
     assert (done.stored, list(done.left)) == (("Load",), ["Lock"])
     seen = Context.load(path)
     assert (seen["Load"], seen.log("Load"), seen.records["Load"].unsaved) == ([1, 2], LOG, "")
-    assert seen.records["Load"].format == "pickle"
+    assert seen.records["Load"].format == "json"
     assert seen.definitions() == {"Load": ({"text": "1"}, True)}
 
 
@@ -192,7 +194,7 @@ def test_a_killed_store_leaves_nothing_and_the_next_one_cleans_up(filled: Contex
 
 def test_a_stranger_s_result_stays_one(place: Path, path: Path, stranger):
     with stranger():
-        Context(place).put(record("Theirs"), 1, LOG)
+        Context(place).put(record("Theirs"), SimpleNamespace(n=1), LOG)
         Context(place).save_definition("Theirs", {"text": "evil"})
     context = Context(place)
     context.put(record("Mine"), 2)
@@ -231,6 +233,7 @@ def test_a_context_on_a_snapshot_stays_as_it_is(filled: Context, path: Path):
     assert {p: p.read_bytes() for p in context.place.rglob("*") if p.is_file()} == before  # type: ignore[union-attr]
     folder = context.place
     del context, changes
+    gc.collect()
     assert folder.exists() == (path.suffix == "")  # type: ignore[union-attr]
 
 

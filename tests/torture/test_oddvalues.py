@@ -6,8 +6,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.torture.making import rows, run, start
 from tests.torture.oddvalues import HOLDERS, INSTANCES, MODES, names
 
@@ -41,7 +39,8 @@ def faults(kind: str, place: Path, tally: Counter[str]) -> list[tuple[str, ...]]
             found.append((name, shape, "raw", raw, error))
         if not why and works is not True:
             found.append((name, shape, "silently lost", error))
-        if why and not why.startswith("result['odd'][1]" if shape == "nested" else "result"):
+        way = "result['odd'][1]" if shape == "nested" else "result"
+        if why and not why.startswith((way, "result: cannot be read back")):  # reading has no way to tell
             found.append((name, shape, "without the way", why[:120]))
         if old != 1:
             found.append((name, shape, "the old value is lost"))
@@ -54,7 +53,6 @@ def test_19_oddvalues(place: Path, tally: Counter[str]) -> None:
     assert tally["trials"] >= 23
 
 
-@pytest.mark.xfail(strict=False, reason="put lets a SystemExit of the value's own code through")
 def test_19_exits(place: Path, tally: Counter[str]) -> None:
     """19: a value whose own code calls sys.exit is refused as any other."""
     assert faults("exits", place, tally) == []

@@ -56,13 +56,8 @@ def _failure() -> Any:
     return FAILURE
 
 
-SHELVES = pytest.mark.xfail(
-    strict=False, reason="forget goes through a link in the place of a shelf, and removes files"
-)
-
-
 @pytest.mark.parametrize("foreign", [False, True], ids=["mine", "foreign"])
-@pytest.mark.parametrize("kind", ["symbolic", "hard", "dangling", pytest.param("shelf", marks=SHELVES)])
+@pytest.mark.parametrize("kind", ["symbolic", "hard", "dangling", "shelf"])
 def test_15_links(
     kind: str, foreign: bool, place: Path, tmp_path: Path, tally: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,7 +41,7 @@ def test_23_quota(place: Path, tally: Counter[str], trials: Callable[[int, int],
 @pytest.mark.parametrize(
     ("kind", "limit"),
     [
-        pytest.param("array", 1.1, marks=pytest.mark.xfail(strict=False, reason="arrays go through pickle, in memory")),
+        ("array", 1.1),
         ("dill", 2.05),
     ],
 )

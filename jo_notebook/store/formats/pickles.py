@@ -147,7 +147,7 @@ def _dump(pickler: Any, value: object, trail: list[object]) -> None:
         pickler.dump(value)
     except Refused as refusal:
         raise type(refusal)(f"{path_to(trail)}: {refusal}") from None
-    except Exception as error:  # a value's own code runs here and may raise anything
+    except (Exception, SystemExit) as error:  # a value's own code runs here and may raise anything
         text = "nested too deeply" if isinstance(error, RecursionError) else str(error) or type(error).__name__
         raise Refused(f"{path_to(trail)}: {text}") from error
 

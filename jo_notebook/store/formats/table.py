@@ -60,7 +60,7 @@ def decode(name: str, stream: bytes, buffers: Sequence[memoryview] = (), *, pyth
         ) from missing
     except ModuleNotFoundError as missing:
         raise StoreError(f"{step}'s value needs the module {missing.name}, which is not installed here.") from missing
-    except Exception as error:  # a value's own code runs here and may raise anything
+    except (Exception, SystemExit) as error:  # a value's own code runs here and may raise anything
         text = f"{type(error).__name__}: {error}"
         raise StoreError(f"{step}'s value is whole but cannot be made again ({text}): run {step} again.") from error
 
@@ -114,7 +114,7 @@ def _written(form: Format | None, value: object) -> Encoded:
         encoded = Encoded(form.name, *form.encode(value))
     except Refused:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise Refused(f"{type(error).__name__}: {error}") from error
     if encoded.size < PROBE_BELOW:
         _probe(form, encoded, value)
@@ -127,7 +127,7 @@ def _probe(form: Format, encoded: Encoded, value: object) -> None:
         copies = [memoryview(bytearray(buffer)) for buffer in encoded.buffers]
         found = form.decode(encoded.stream, copies)
         same = form.runs_code or version_of(found).digest == version_of(value).digest
-    except Exception as error:  # a value's own code runs here and may raise anything
+    except (Exception, SystemExit) as error:  # a value's own code runs here and may raise anything
         raise Refused(f"result: cannot be read back ({type(error).__name__}: {error})") from error
     if not same:
         raise Refused("it would not come back the same")
