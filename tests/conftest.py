@@ -43,6 +43,16 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["JUPYTER_PLATFORM_DIRS"] = "1"
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the long forms out, unless they are asked for: JO_TORTURE=long."""
+    if os.environ.get("JO_TORTURE") == "long":
+        return
+    long = [item for item in items if item.get_closest_marker("slow")]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Leave nothing in the temporary directory."""
     if home := config.stash.get(_home, None):
