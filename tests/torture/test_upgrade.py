@@ -47,7 +47,7 @@ def kill(kind: str, source: Path, folder: Path, first: int, step: int) -> dict[s
 
 
 @pytest.mark.parametrize("source", GOLDEN, ids=lambda path: path.stem)
-def test_killed_at_each_step_of_migrate(source: Path, tmp_path: Path) -> None:
+def test_39_killed_at_each_step_of_migrate(source: Path, tmp_path: Path) -> None:
     step = 1 if LONG else 3 if "3.11" in source.stem else 7
     told = kill("migrate", source, tmp_path, 1, step)
     assert told["wrong"] == []
@@ -57,7 +57,7 @@ def test_killed_at_each_step_of_migrate(source: Path, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not LONG, reason="the long form")
 @pytest.mark.timeout(900)
-def test_killed_at_each_step_of_a_large_migrate(tmp_path: Path) -> None:
+def test_39_killed_at_each_step_of_a_large_migrate(tmp_path: Path) -> None:
     source = tmp_path / "source.jo"
     messy(source, 5)
     before_id = read_identity(source).store_id
@@ -88,7 +88,7 @@ def messy(place: Path, rounds: int) -> None:
 
 
 @pytest.mark.timeout(900)
-def test_killed_at_each_step_of_gc(tmp_path: Path) -> None:
+def test_39_killed_at_each_step_of_gc(tmp_path: Path) -> None:
     source = tmp_path / "source.jo"
     messy(source, 70 if LONG else 6)
     told = kill("gc", source, tmp_path, 1, 1)
@@ -122,7 +122,7 @@ def injure(path: Path, chance: random.Random) -> str:
     return way
 
 
-def test_verify_finds_every_injury(tmp_path: Path) -> None:
+def test_40_verify_finds_every_injury(tmp_path: Path) -> None:
     chance, place, count = random.Random(40), tmp_path / "store.jo", 500 if LONG else 150
     context = Context(place)
     for n in range(2):
@@ -144,7 +144,7 @@ def test_verify_finds_every_injury(tmp_path: Path) -> None:
     report(f"40 injuries: {count} of {count} found ({', '.join(f'{n} {way}' for way, n in sorted(ways.items()))})")
 
 
-def test_verify_raises_no_false_alarm(tmp_path: Path) -> None:
+def test_40_verify_raises_no_false_alarm(tmp_path: Path) -> None:
     chance, count = random.Random(41), 100 if LONG else 20
     for n in range(count):
         place = tmp_path / f"{n}.jo"
