@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import UserList as Rows  # a pickle: its class is not plain data
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -140,7 +141,7 @@ def test_12_a_hostile_store(tmp_path: Path, report: Report) -> None:
     """
     process = start(code, place)
     names, refused, seen = json.loads(process.communicate()[0])
-    assert (len(names), refused, seen, trap.exists()) == (6, 6, 0, False)
+    assert (len(names), refused, seen, trap.exists()) == (6, 5, 0, False)  # the benign one is plain data
     report(hostile_payloads=5, refused=refused, unpickled=seen)
 
 
@@ -378,13 +379,13 @@ def test_17_trusted_then_changed(tmp_path: Path, report: Report) -> None:
     """After `jo trust` it loads; with any one byte changed it is refused (of the log's: the log is)."""
     place = tmp_path / "theirs.jo"
     with stranger(tmp_path):
-        Context(place).put(record(), {"rows": [1, 2, 3]})
+        Context(place).put(record(), Rows([1, 2, 3]))
     with pytest.raises(UntrustedError):
         Context(place)["Load"]
     command = [sys.executable, "-m", "jo_notebook.cli", "trust", "theirs.jo", "--yes"]
     done = subprocess.run(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True)
     assert (done.returncode, done.stdout) == (0, b"Trusted: Load.\n")
-    assert Context(place)["Load"] == {"rows": [1, 2, 3]}
+    assert Context(place)["Load"] == Rows([1, 2, 3])
     (path,) = generations(place)
     whole = path.read_bytes()
     with path.open("rb") as handle:
@@ -397,7 +398,7 @@ def test_17_trusted_then_changed(tmp_path: Path, report: Report) -> None:
             context.log("Load") if is_log else context["Load"]
         assert context.verify()
     path.write_bytes(whole)
-    assert Context(place)["Load"] == {"rows": [1, 2, 3]}
+    assert Context(place)["Load"] == Rows([1, 2, 3])
     report(bytes_changed=len(places), loaded=0)
 
 
