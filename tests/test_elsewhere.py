@@ -6,10 +6,10 @@ import os
 import pty
 import subprocess
 import sys
+from collections import UserList
 from pathlib import Path
 
 import pytest
-from jo_notebook.store.pickles import Refused
 
 from jo_notebook.context_verb import CONTEXT_VERB, found_text
 from jo_notebook.core.definition import Definition, Dependency
@@ -18,7 +18,6 @@ from jo_notebook.core.source import parse_source
 from jo_notebook.errors import StoreError, UntrustedError, UsageError
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.store.context import Context
-from jo_notebook.store.formats import FORMATS, Format
 from jo_notebook.verbs import perform
 from jo_notebook.views.diagram import details, mermaid, svg
 from jo_notebook.views.page import hint_html
@@ -26,25 +25,18 @@ from jo_notebook.views.state import graph_state
 from jo_notebook.views.text import explain_text, plan_text, step_line, steps_text
 
 
-def _encode(value: object) -> tuple[bytes, dict[str, str]]:
-    if type(value) is not str:
-        raise Refused("it is no text")
-    return value.encode(), {}
-
-
-@pytest.fixture(autouse=True)
-def text(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A format that runs no code, tried first."""
-    form = Format("text", _encode, lambda stream, *rest: bytes(stream).decode(), runs_code=False)
-    monkeypatch.setattr("jo_notebook.store.formats.FORMATS", {"text": form, **FORMATS})
-
-
 def step(name: str, body: str, *parents: str) -> Definition:
     return Definition(name, parse_source(body), tuple(Dependency(p, p) for p in parents))
 
 
-STEPS = (step("Plain", "'from afar'"), step("Rich", "[1, 2]"), step("Both", "(Plain, len(Rich))", "Plain", "Rich"))
-ANSWER = ("from afar", 2)
+# what a user's class makes is a pickle; plain data are not
+PICKLED = "__import__('collections').UserList"
+STEPS = (
+    step("Plain", "'from afar'"),
+    step("Rich", f"{PICKLED}([1, 2])"),
+    step("Both", f"{PICKLED}([Plain, len(Rich)])", "Plain", "Rich"),
+)
+ANSWER = UserList(["from afar", 2])
 
 
 @pytest.fixture
