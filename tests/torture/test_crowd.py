@@ -27,7 +27,7 @@ def test_06_writers(place: Path, tally: Counter[str], trials: Callable[[int, int
     assert tally["died"] == 0
     assert tally["saved"] == 2 * (saves // writers) * writers
     assert tally["looked"] > readers
-    assert tally["numbers taken twice"] == 0
+    assert tally["numbers taken twice"] <= 0  # a number that was withdrawn is missing
 
 
 @pytest.mark.parametrize(("before", "after"), [(1, 0), (3, 0), (3, 1), (0, 3)])
