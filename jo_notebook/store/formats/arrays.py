@@ -8,16 +8,8 @@ from typing import Any
 
 from jo_notebook.store.formats.contract import Refused, Unreadable
 from jo_notebook.store.formats.npy import array_over, describe, described, memory_of
-from jo_notebook.store.formats.plain import (
-    NAN,
-    Reader,
-    Source,
-    Writer,
-    as_dict,
-    as_ints,
-    as_list,
-    as_text,
-)
+from jo_notebook.store.formats.plain import NAN, Writer
+from jo_notebook.store.formats.plain_reading import Reader, Source, as_dict, as_ints, as_list, as_text
 
 FEW = 1_000
 """Objects that are not texts, up to which an array of them is written as a list."""

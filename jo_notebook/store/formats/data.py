@@ -11,9 +11,10 @@ import sys
 from collections.abc import Sequence
 
 from jo_notebook.core.kinds import comes_from, module_of, name_of, path_of
-from jo_notebook.store.formats import arrays, arrow, columns, frames, indexes, plain, tensors
+from jo_notebook.store.formats import arrays, arrow, columns, frames, indexes, plain, plain_reading, tensors
 from jo_notebook.store.formats.contract import Format, Written
-from jo_notebook.store.formats.plain import Leaf, Reader, Source, Writer, read
+from jo_notebook.store.formats.plain import Leaf, Writer
+from jo_notebook.store.formats.plain_reading import Reader, Source, read
 
 HOMES: dict[str, tuple[str, Leaf]] = {
     "numpy.ndarray": ("numpy", arrays.write_array),
@@ -44,7 +45,7 @@ def leaf_of(kind: type) -> Leaf | None:
 
 
 READERS: dict[str, Reader] = {
-    **plain.READERS,
+    **plain_reading.READERS,
     **arrays.READERS,
     **arrow.READERS,
     **columns.READERS,

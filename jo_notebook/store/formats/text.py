@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from jo_notebook.core.kinds import path_of
 from jo_notebook.store.formats.contract import Format, Written
-from jo_notebook.store.formats.plain import NAMED, READERS, WRITERS, Source, Writer, read
+from jo_notebook.store.formats.plain import NAMED, WRITERS, Writer
+from jo_notebook.store.formats.plain_reading import READERS, Source, read
 
 
 def takes(value: object) -> bool:
