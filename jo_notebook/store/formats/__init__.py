@@ -15,7 +15,6 @@ from jo_notebook.store.formats.table import (
     python_version,
     runs_code,
 )
-from jo_notebook.store.formats.unfit import culprit, path_to
 
 __all__ = [
     "Encoded",
@@ -25,11 +24,9 @@ __all__ = [
     "Unfit",
     "Unreadable",
     "check_format",
-    "culprit",
     "decode",
     "encode",
     "format_names",
-    "path_to",
     "python_minor",
     "python_version",
     "runs_code",

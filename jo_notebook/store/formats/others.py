@@ -13,12 +13,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
 from jo_notebook.store.formats.contract import Format
+from jo_notebook.store.formats.ours import FORMATS
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "jo_notebook.formats"
-OURS = frozenset({"json", "npy", "data", "arrow", "parquet", "pickle", "dill"})
 
 problems: list[str] = []
 """What is wrong with formats that were left out."""
@@ -27,11 +30,13 @@ problems: list[str] = []
 @functools.lru_cache(maxsize=1)
 def formats() -> Mapping[str, Format]:
     """The formats of other packages, by name."""
+    from importlib.metadata import entry_points  # slow to import, and most values need no format of others
+
     found: dict[str, Format] = {}
     for entry in entry_points(group=GROUP):
         try:
             form = _loaded(entry)
-            if form.name in OURS or form.name in found:
+            if form.name in FORMATS or form.name in found:
                 raise ValueError(f"there is a format {form.name} already")
         except Exception as error:  # noqa: BLE001 - code of others, which must not stop a save
             problems.append(f"{entry.name} ({entry.value}): {type(error).__name__}: {error}")

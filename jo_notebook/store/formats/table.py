@@ -9,17 +9,8 @@ from collections.abc import Iterator, Sequence
 from jo_notebook.core.version import version_of
 from jo_notebook.errors import ResultNotSaved, StoreError, UsageError, did_you_mean
 from jo_notebook.store.formats import others
-from jo_notebook.store.formats.arrow import ARROW
 from jo_notebook.store.formats.contract import PROBE_BELOW, Encoded, Format, NotDefined, Refused
-from jo_notebook.store.formats.data import DATA
-from jo_notebook.store.formats.npy import NPY
-from jo_notebook.store.formats.parquet import PARQUET
-from jo_notebook.store.formats.pickles import DILL, PICKLE
-from jo_notebook.store.formats.text import JSON
-
-SAFE = (JSON, NPY, ARROW, DATA)
-LAST = (PICKLE, DILL)
-FORMATS = {form.name: form for form in (*SAFE, PARQUET, *LAST)}
+from jo_notebook.store.formats.ours import FORMATS, LAST, SAFE
 
 
 def encode(value: object, *, wanted: str = "") -> Encoded:

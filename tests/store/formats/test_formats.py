@@ -255,7 +255,7 @@ def plugged(monkeypatch: pytest.MonkeyPatch):
         return [EntryPoint(name, f"{__name__}:{name}", group) for name in names]
 
     monkeypatch.setitem(sys.modules, __name__, sys.modules.get(__name__) or _this())
-    monkeypatch.setattr(others, "entry_points", look)
+    monkeypatch.setattr("importlib.metadata.entry_points", look)
     monkeypatch.setattr(others, "problems", [])
     others.formats.cache_clear()
     yield asked
