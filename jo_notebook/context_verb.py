@@ -204,7 +204,7 @@ def found_text(pipeline: Pipeline) -> str:
         f"{one_line(name)} is damaged on disk ({one_line(what)}): {choices(context, name)}."
         for name, what in context.damaged.items()
     ]
-    lines += [f"Note: {one_line(problem)}" for problem in dict.fromkeys(pipeline.problems)]
+    lines += [f"Note: {one_line(problem)}" for problem in dict.fromkeys([*pipeline.problems, *context.problems])]
     return "\n".join(lines)
 
 

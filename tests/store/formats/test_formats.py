@@ -103,7 +103,7 @@ def _of_main() -> Any:
 
 
 def test_an_unknown_format_is_told() -> None:
-    with pytest.raises(StoreError, match="Load was saved as hdf, which this jo_notebook cannot read"):
+    with pytest.raises(StoreError, match="Load was saved as hdf, a format that is not here: install the package that"):
         decode("hdf", b"", (), python=python_minor(), step="Load")
 
 
@@ -289,6 +289,6 @@ def test_another_package_brings_a_format(plugged: list[str]) -> None:
     ):
         assert f"{name} (" in told
         assert problem in told
-    assert "counting: RuntimeError: not today" in told
+    assert "The format counting could not say whether it takes a Holder: RuntimeError: not today" in told
     with pytest.raises(ResultNotSaved, match="as counting: it is no Counter"):
         encode(1, wanted="counting")
