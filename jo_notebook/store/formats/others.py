@@ -5,8 +5,8 @@ A package offers one like this, in its `pyproject.toml`, where `zarr_format` is 
     [project.entry-points."jo_notebook.formats"]
     zarr = "its_package.its_module:zarr_format"
 
-They are looked up once in a process, and only when a value is met that our own formats leave to pickle, or a name
-that we do not know. A broken one is left out; `problems` says why.
+They are looked up when a value is met that our own formats leave to pickle, or a name that we do not know: once in
+a process, and again before a name is refused. A broken one is left out; `problems` says why.
 """
 
 from __future__ import annotations
@@ -44,6 +44,13 @@ def formats() -> Mapping[str, Format]:
         else:
             found[form.name] = form
     return found
+
+
+def look_again() -> Mapping[str, Format]:
+    """As `formats`, after a package may have been installed under this process."""
+    problems.clear()
+    formats.cache_clear()
+    return formats()
 
 
 def takes(form: Format, value: object) -> bool:

@@ -37,7 +37,7 @@ def encode(value: object, *, wanted: str = "") -> Encoded:
 
 def decode(name: str, stream: bytes, buffers: Sequence[memoryview] = (), *, python: str, step: str) -> object:
     """The value again. Raises StoreError where this kernel lacks what the value needs."""
-    form = _format(name)
+    form = _format(name) or others.look_again().get(name)
     if form is None:
         raise StoreError(
             f"{step} was saved as {name}, a format that is not here: install the package that brings it, update "
@@ -67,7 +67,7 @@ def runs_code(name: str) -> bool:
 
 def check_format(name: str, *, step: str = "") -> str:
     """The name of a format. Raises UsageError for any other; it names the step that wants it."""
-    if _format(name) is None:
+    if _format(name) is None and name not in others.look_again():
         known = format_names()
         wanted = f"{step} wants the format {name!r}, which is not here" if step else f"There is no format {name!r}"
         raise UsageError(f"{wanted}: say {', '.join(known)}.{did_you_mean(name, known)}{_trouble(name)}")
