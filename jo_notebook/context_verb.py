@@ -50,7 +50,8 @@ def _show(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     kept = [record for record in context.records.values() if not record.unsaved]
     where = context.place if context.place is not None else "memory only"
     text = f"Results live in {where}: {len(kept)} on disk, {file_size(context.size())}."
-    return Answer("\n".join(filter(None, (text, context.crowding()))), value=context)
+    notes = [f"Note: {one_line(problem)}" for problem in dict.fromkeys(context.problems)]
+    return Answer("\n".join(filter(None, (text, context.crowding(), *notes))), value=context)
 
 
 def _at(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
@@ -204,7 +205,7 @@ def found_text(pipeline: Pipeline) -> str:
         f"{one_line(name)} is damaged on disk ({one_line(what)}): {choices(context, name)}."
         for name, what in context.damaged.items()
     ]
-    lines += [f"Note: {one_line(problem)}" for problem in dict.fromkeys(pipeline.problems)]
+    lines += [f"Note: {one_line(problem)}" for problem in dict.fromkeys([*pipeline.problems, *context.problems])]
     return "\n".join(lines)
 
 

@@ -34,6 +34,7 @@ from jo_notebook.errors import (
     did_you_mean,
 )
 from jo_notebook.store.context import Context
+from jo_notebook.store.formats import check_format
 from jo_notebook.store.plain import check_definition
 
 Listener = Callable[[Event], None]
@@ -92,8 +93,10 @@ class Pipeline:
     def add(self, definition: Definition, *, replacing: Iterable[str] = ()) -> Definition:
         """Registers a step, in the place of its older self and of the steps it replaces.
 
-        Raises CycleError or DuplicateStepError; then nothing changed.
+        Raises CycleError, DuplicateStepError or UsageError; then nothing changed.
         """
+        if definition.format:
+            check_format(definition.format, step=definition.name)
         both = {d.parameter for d in definition.depends_on or ()} & {name for name, _ in definition.params}
         if both:
             raise UsageError(f"{definition.name}: {', '.join(both)} is a dependency and a parameter; rename one.")

@@ -40,6 +40,27 @@ def test_what_stays_unloaded(code: str, forbidden: set[str]) -> None:
     assert not {name.partition(".")[0] for name in done.stdout.split()} & forbidden
 
 
+def test_formats_are_imported_when_a_value_needs_them() -> None:
+    """What a kernel waits for that only looks at its results, or saves plain data."""
+    code = (
+        "import sys; from jo_notebook.store.context import Context; from jo_notebook.store.formats import encode\n"
+        "def told(): print(*sorted(n for n in sys.modules if n.partition('.')[0] in ('email', 'importlib')"
+        " or n.startswith('jo_notebook.store.formats.')), flush=True)\n"
+        "told(); encode({'a': 1}); told(); encode({'a': (1,)}, wanted='data'); told()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    opened, plain, data = (set(line.split()) for line in done.stdout.splitlines())
+    own = "jo_notebook.store.formats"
+    assert {name for name in opened if name.startswith(own)} == {
+        f"{own}.{name}" for name in ("contract", "others", "ours", "table")
+    }
+    assert {name for name in plain - opened if name.startswith(own)} == {
+        f"{own}.{name}" for name in ("text", "plain", "plain_reading")
+    }
+    assert {name for name in data - plain if name.startswith(own)} == {f"{own}.data"}
+    assert not {"importlib.metadata", "email"} & data
+
+
 def test_everything_that_is_promised_is_there() -> None:
     for name in jo_notebook.__all__:
         assert getattr(jo_notebook, name) is not None

@@ -21,6 +21,7 @@ from jo_notebook.errors import (
 )
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.store.context import Context
+from jo_notebook.verbs import outcome_text
 from tests.cases.making import Heard, Watched, notebook, step, texts_of
 
 
@@ -701,3 +702,52 @@ def test_a_plan_sees_at_once_that_a_written_file_was_changed(tmp_path: Path, mon
     assert pipeline.plan().to_run == ("A",)
     pipeline.materialize()
     assert Path("out.txt").read_text() == "x"
+
+
+# -- formats ------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_format_names_the_step_and_changes_nothing() -> None:
+    pipeline = with_steps(notebook(), *CHAIN)
+    before = pipeline.dag
+    with pytest.raises(UsageError, match=r"A wants the format 'parket', which is not here: say .*Did you mean parquet"):
+        pipeline.add(replace(step("A", "2"), format="parket"))
+    assert pipeline.dag is before
+
+
+def test_a_result_is_written_in_the_format_of_its_step(place: Path) -> None:
+    """Another one does not make it stale; the next run writes that."""
+    pipeline = with_steps(notebook(place=place), replace(step("A", "[1, 2]"), format="pickle"), step("B", "A[0]"))
+    pipeline.materialize()
+    assert [pipeline.context.records[name].format for name in "AB"] == ["pickle", "json"]
+    pipeline.add(replace(step("A", "[1, 2]"), format="data"))
+    assert pipeline.plan().to_run == ()
+    pipeline.materialize("A", force=True)
+    assert pipeline.context.records["A"].format == "data"
+    later = Pipeline.open(place)
+    assert later.dag["A"].format == "data"
+    assert later.context["A"] == [1, 2]
+
+
+def test_a_value_that_its_format_refuses_stays_in_memory(place: Path) -> None:
+    pipeline = with_steps(notebook(place=place), replace(step("A", "1"), format="parquet"), step("B", "A + 1"))
+    assert pipeline.materialize("B") == 2
+    refusal = "the value cannot be written as parquet: an int is no table; leave --format out"
+    assert pipeline.outcome is not None
+    assert pipeline.outcome.unsaved == {"A": refusal}
+    assert outcome_text(pipeline).splitlines()[1:] == [f"A is kept in memory only: {refusal}"]
+    assert pipeline.context.held("A") == "memory"
+    assert Context(place).held("A") == ""
+    pipeline.add(step("A", "1"))
+    pipeline.materialize("A", force=True)
+    assert Context(place)["A"] == 1
+
+
+def test_a_format_that_is_gone_costs_only_the_saving(place: Path) -> None:
+    """A step is remembered with the format of a package that is not installed any more."""
+    with_steps(notebook(place=place), step("A", "1")).materialize()
+    pipeline = notebook(place=place)
+    pipeline.dag = pipeline.dag.add(replace(step("A", "2"), format="zarr"))
+    assert pipeline.materialize("A") == 2
+    assert pipeline.outcome is not None
+    assert pipeline.outcome.unsaved["A"].startswith("There is no format 'zarr': say json, npy")

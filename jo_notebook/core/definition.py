@@ -16,6 +16,7 @@ from jo_notebook.errors import StepNameError, UsageError
 
 NAME_LIMIT = 128
 KEEP_LIMIT = 1000
+FORMAT_LIMIT = 64
 READ_BY = f"{sys.version_info[0]}.{sys.version_info[1]} {SCHEMA}"
 
 
@@ -61,7 +62,8 @@ class Definition:
     `reads` and `writes` are declared files and directories, `seed` is what random numbers start from, `env` are
     declared environment variables, `ignore` names whose changes do not count. `always` runs the step every time,
     `pinned` keeps its result in force whatever changes. `keep` is how many generations of its result stay, 0 for as
-    many as of any other step.
+    many as of any other step; `format` is the one its value is written in, empty for the best. Neither is part of what
+    makes a result this one.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Definition:
     always: bool = False
     pinned: bool = False
     keep: int = 0
+    format: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, for a file; enough to show, load and run the step in a fresh kernel."""
@@ -107,6 +110,7 @@ class Definition:
             "always": self.always,
             "pinned": self.pinned,
             "keep": self.keep,
+            "format": self.format,
         }
 
     @classmethod
@@ -135,6 +139,7 @@ class Definition:
             always=data.get("always") is True,
             pinned=data.get("pinned") is True,
             keep=kept_of(data),
+            format=_format_of(data),
         )
 
     def under(self, name: str, origin: Origin) -> Definition:
@@ -162,6 +167,12 @@ def kept_of(data: Mapping[str, Any]) -> int:
     """How many generations a definition, as plain data, wants to be kept; 0 where it does not say, or nonsense."""
     keep = data.get("keep")
     return keep if type(keep) is int and 1 <= keep <= KEEP_LIMIT else 0
+
+
+def _format_of(data: Mapping[str, Any]) -> str:
+    """The format a definition, as plain data, names; empty where it does not, or says nonsense."""
+    name = data.get("format")
+    return name if isinstance(name, str) and name.isidentifier() and len(name) <= FORMAT_LIMIT else ""
 
 
 def check_keep(number: int) -> int:

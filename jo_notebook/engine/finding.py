@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.metadata
 import importlib.util
 import os
 import re
@@ -14,9 +13,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jo_notebook.core.homes import INSTALLED_PLACES, OURS, Home, Kind, is_standard, kind_of_path, names_of, source_of
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
 
 STARTED = time.time_ns()
 """About when this process began: what was installed since then is not what it has loaded."""
@@ -205,10 +207,12 @@ def _stamp(path: str) -> int:
 @functools.lru_cache(maxsize=2048)
 def _version(name: str, stamp: int) -> tuple[str, str]:
     """The distribution of an installed module and its version. `stamp` is new after each installation."""
+    from importlib import metadata  # slow to import, and wanted only here and below
+
     top = name.partition(".")[0]
     for guess in dict.fromkeys([name.replace(".", "-"), top, OTHERWISE.get(top, top)]):
         try:
-            found = importlib.metadata.distribution(guess)
+            found = metadata.distribution(guess)
             if _holds(found, top):
                 return str(found.metadata["Name"] or guess), str(found.version or "")
         except Exception:  # noqa: BLE001 - damaged metadata may raise anything
@@ -217,13 +221,13 @@ def _version(name: str, stamp: int) -> tuple[str, str]:
     for owner in dict.fromkeys(owners):
         if len(set(owners)) == 1 or name.lower().replace(".", "-").startswith(owner.lower().replace("_", "-")):
             try:
-                return owner, str(importlib.metadata.version(owner) or "")
+                return owner, str(metadata.version(owner) or "")
             except Exception:  # noqa: BLE001 - as above
                 break
     return top, ""
 
 
-def _holds(distribution: importlib.metadata.Distribution, top: str) -> bool:
+def _holds(distribution: Distribution, top: str) -> bool:
     """Whether a distribution brings this module, as far as it says."""
     listed = (distribution.read_text("top_level.txt") or "").split()
     if listed or re.sub(r"[-.]+", "_", str(distribution.metadata["Name"] or "")).lower() == top.lower():
@@ -233,8 +237,10 @@ def _holds(distribution: importlib.metadata.Distribution, top: str) -> bool:
 
 @functools.lru_cache(maxsize=2)
 def _owners(stamp: int) -> dict[str, list[str]]:
+    from importlib import metadata
+
     try:
-        return {top: list(owners) for top, owners in importlib.metadata.packages_distributions().items()}
+        return {top: list(owners) for top, owners in metadata.packages_distributions().items()}
     except Exception:  # noqa: BLE001 - damaged metadata may raise anything
         return {}
 
@@ -250,8 +256,10 @@ def _loaded_version(top: str, distribution: str, version: str) -> str:
 
 @functools.lru_cache(maxsize=1024)
 def _installed_at(distribution: str, version: str) -> int:
+    from importlib import metadata
+
     try:
-        found = importlib.metadata.distribution(distribution)
+        found = metadata.distribution(distribution)
         return _stamp(str(getattr(found, "_path", "")))
     except Exception:  # noqa: BLE001 - damaged metadata may raise anything
         return 0

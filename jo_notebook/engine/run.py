@@ -283,8 +283,9 @@ class _Run:
             hidden=attention.hidden,
             forced=name in outside.known.force,
         )
+        step = outside.graph[name]
         record = self.records[name] = outside.context.put(
-            record, value, recorder.entries, keep=outside.graph[name].keep
+            record, value, recorder.entries, format=step.format, keep=step.keep
         )
         self.versions[name] = record.output
         self.outcome.finished.append(name)

@@ -1,4 +1,4 @@
-"""Tab in a `%%step` line, its comment form and the verbs' lines: options, and names of steps."""
+"""Tab in a `%%step` line, its comment form and the verbs' lines: options, names of steps and of formats."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 from jo_notebook.context_verb import ACTIONS
 from jo_notebook.notebook.stepline import STEP_OPTIONS
 from jo_notebook.pipeline import Pipeline
+from jo_notebook.store.formats import format_names
 from jo_notebook.verb import Verb
 from jo_notebook.verbs import VERBS
 
@@ -32,7 +33,9 @@ def _words(text: str, line_number: int, column: int) -> tuple[list[str], str]:
     before = line[:column]
     head, space, last = before.rpartition(" ")
     comma = max(last.rfind(","), last.rfind("="))
-    return (head.split() if space else []), last[comma + 1 :]
+    option, equals, _ = last.partition("=")
+    behind = [option] if equals and option.startswith("--") else []
+    return [*(head.split() if space else []), *behind], last[comma + 1 :]
 
 
 def _candidates(pipeline: Pipeline, words: list[str], fragment: str) -> list[str]:
@@ -42,13 +45,13 @@ def _candidates(pipeline: Pipeline, words: list[str], fragment: str) -> list[str
     if not words:
         return []
     if words[0].startswith("#|"):
-        return _of_step(pipeline, fragment) if "<-" in words else []
+        return _of_step(pipeline, words, fragment) if "<-" in words or words[-1] == "--format" else []
     if not words[0].startswith("%"):
         return []
     magic, *rest = words[0].lstrip("%"), *words[1:]
     if magic == "step":
-        behind = any(word in ("--depends-on", "--like") for word in rest)
-        return _of_step(pipeline, fragment) if behind or fragment.startswith("-") else []
+        behind = words[-1] == "--format" or any(word in ("--depends-on", "--like") for word in rest)
+        return _of_step(pipeline, words, fragment) if behind or fragment.startswith("-") else []
     if magic == "jo":
         if not rest:
             return [verb.name for verb in VERBS]
@@ -57,7 +60,9 @@ def _candidates(pipeline: Pipeline, words: list[str], fragment: str) -> list[str
     return [] if verb is None else _of_verb(pipeline, verb, fragment)
 
 
-def _of_step(pipeline: Pipeline, fragment: str) -> list[str]:
+def _of_step(pipeline: Pipeline, words: list[str], fragment: str) -> list[str]:
+    if words[-1] == "--format":
+        return format_names()
     return list(STEP_OPTIONS) if fragment.startswith("-") else list(pipeline.dag)
 
 

@@ -46,6 +46,7 @@ class Defining:
             ignore=line.ignore,
             always=line.always,
             keep=line.keep,
+            format=line.format,
         )
 
     def like(self, line: StepLine, pipeline: Pipeline) -> Definition:
@@ -71,6 +72,7 @@ class Defining:
             always=line.always or model.always,
             pinned=False,
             keep=line.keep or model.keep,
+            format=line.format or model.format,
         )
 
     def keep_text(self, definition: Definition) -> None:

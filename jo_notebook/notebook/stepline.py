@@ -14,7 +14,7 @@ from jo_notebook.verbs import Help, Parser, split
 EXAMPLE = "%%step Clean --depends-on Load"
 STEP_OPTIONS = (
     *("--depends-on", "--name-alias", "--params", "--reads", "--writes", "--seed", "--env", "--ignore", "--always"),
-    *("--keep", "--run", "--like", "--help"),
+    *("--keep", "--format", "--run", "--like", "--help"),
 )
 
 
@@ -34,6 +34,7 @@ class StepLine:
     ignore: tuple[str, ...] = ()
     always: bool = False
     keep: int = 0
+    format: str = ""
 
 
 def parse_step_line(line: str) -> StepLine:
@@ -65,6 +66,7 @@ def parse_step_line(line: str) -> StepLine:
         ignore=tuple(check_name(word) for word in _words(args.ignore)),
         always=args.always,
         keep=0 if args.keep is None else check_keep(args.keep),
+        format=args.format,
     )
 
 
@@ -105,6 +107,13 @@ def _parser() -> Parser:
     parser.add_argument("--always", action="store_true", help="run every time: for what cannot be tracked")
     parser.add_argument(
         "--keep", type=int, metavar="N", help="how many of its results stay on disk, the newest and older"
+    )
+    parser.add_argument(
+        "--format",
+        default="",
+        metavar="NAME",
+        help="what its value is written as: json, npy, arrow, data, parquet, pickle, dill or another package's; "
+        "without it the first that takes the value",
     )
     parser.add_argument("--run", action="store_true", help="materialize at once")
     parser.add_argument("--like", metavar="STEP", help="%%step only as a line: reuse the code of another step")

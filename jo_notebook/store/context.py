@@ -17,7 +17,7 @@ from jo_notebook.store.definitions import Definitions
 from jo_notebook.store.disk import Disk
 from jo_notebook.store.facts import Log
 from jo_notebook.store.foreign import Foreign, foreign
-from jo_notebook.store.formats import python_version
+from jo_notebook.store.formats import format_problems, python_version
 from jo_notebook.store.held import SAVING
 from jo_notebook.store.known import Known
 from jo_notebook.store.loading import FROZEN, Load, Snapshot, Taken, take
@@ -128,8 +128,9 @@ class Context(Mapping[str, Any], Upkeep):
 
     @property
     def problems(self) -> list[str]:
-        """What is wrong with the store as a whole, and with definitions when they were last read."""
-        return [text for text in (self._key_trouble, self._trouble, *self._definitions.problems) if text]
+        """What is wrong with the store as a whole, with definitions when they were last read, with others' formats."""
+        told = (self._key_trouble, self._trouble, *self._definitions.problems, *format_problems())
+        return [text for text in told if text]
 
     def held(self, name: str) -> str:
         """Where the value is: "memory", "disk", or "" for nowhere."""

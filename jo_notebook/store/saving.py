@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from jo_notebook.core.record import Failure, LogEntry, Record
-from jo_notebook.errors import ResultNotSaved, UntrustedError
+from jo_notebook.errors import ResultNotSaved, UntrustedError, UsageError
 from jo_notebook.store.disk import Disk, copied
 from jo_notebook.store.formats import encode, python_minor
 from jo_notebook.store.generation import Footer, canonical
@@ -32,7 +32,7 @@ def drafted(record: Record, value: object, log: tuple[LogEntry, ...], *, wanted:
     payloads: dict[str, Sequence[Block]] = {"log": [log_to_bytes(log)]}
     try:
         encoded = encode(value, wanted=wanted)
-    except ResultNotSaved as refusal:
+    except (ResultNotSaved, UsageError) as refusal:  # a format may be gone with its package
         record = replace(record, unsaved=str(refusal))
         return Draft(record, replace(footer, record=record.to_json()), payloads, str(refusal))
     record = replace(record, size=encoded.size, format=encoded.format)

@@ -138,6 +138,8 @@ DECLARED = {
     "env": ("HOME", "TOKEN"),
     "ignore": ("K",),
     "pinned": True,
+    "keep": 5,
+    "format": "npy",
 }
 
 
@@ -151,7 +153,7 @@ def test_json_and_back_with_what_it_declares() -> None:
 def test_a_definition_of_an_older_release() -> None:
     """It declared nothing."""
     data = step("Model", "K").to_json()
-    for key in ("files", "writes", "seed", "env", "ignore", "pinned"):
+    for key in ("files", "writes", "seed", "env", "ignore", "pinned", "keep", "format"):
         del data[key]
     after = Definition.from_json(data, trusted=True)
     assert (after.reads, after.writes, after.seed, after.env, after.ignore, after.pinned) == (
@@ -162,6 +164,7 @@ def test_a_definition_of_an_older_release() -> None:
         (),
         False,
     )
+    assert (after.keep, after.format) == (0, "")
 
 
 @pytest.mark.parametrize("key", ["files", "writes", "env", "ignore"])
@@ -176,6 +179,11 @@ def test_a_strangers_definition_with_wrong_words(key: str, value: Any) -> None:
 def test_a_strangers_definition_with_a_wrong_seed(value: Any) -> None:
     with pytest.raises((TypeError, ValueError)):
         Definition.from_json({**step("Model").to_json(), "seed": value}, trusted=False)
+
+
+@pytest.mark.parametrize("value", [None, 1, ["npy"], "", "two words", "../npy", "\x1b[2J", "n" * 1000], ids=ascii)
+def test_a_format_that_is_no_name(value: Any) -> None:
+    assert Definition.from_json({**step("Model").to_json(), "format": value}, trusted=False).format == ""
 
 
 @pytest.mark.parametrize("value", ["yes", 1, [True], None], ids=repr)

@@ -23,6 +23,16 @@ CASES = {
     "%context restore C¦": ["Clean"],
     "%context gc --dr¦": ["--dry-run"],
     "%%step New --ke¦\n1": ["--keep"],
+    "%%step New --fo¦\n1": ["--format"],
+    "%%step New --format np¦\n1": ["npy"],
+    "%%step New --format=par¦\n1": ["parquet"],
+    "%%step New --depends-on Load --format di¦\n1": ["dill"],
+    "%step New --like Load --format ¦": ["arrow", "data", "dill", "json", "npy", "parquet", "pickle"],
+    "%step New --format npy --like Cl¦": ["Clean"],
+    "%%step New --format npy Cl¦": [],
+    "%%step New --depends-on=Cl¦": ["Clean"],
+    "#| step: New <- Load --format pi¦": ["pickle"],
+    "#| step: New --format pi¦": ["pickle"],
     "x = %materialize C¦": ["Clean"],
     "%%step New --depends-on Lo¦\nLoad + 1": ["Load"],
     "#| step: New <- Cl¦": ["Clean"],
@@ -41,7 +51,7 @@ def test_complete(loaded: Kernel, text: str) -> None:
     cursor = text.index("¦")
     code = text.replace("¦", "")
     reply = loaded._client.complete(code, cursor, reply=True, timeout=20)["content"]
-    steps_and = {*CASES[text], "Load", "Clean"}
+    steps_and = {*CASES[text], "Load", "Clean", "npy", "--keep"}
     assert sorted(steps_and.intersection(reply["matches"])) == CASES[text]
     for word in CASES[text]:
         assert (code[: reply["cursor_start"]] + word).startswith(code[:cursor])

@@ -34,6 +34,10 @@ from jo_notebook.notebook.stepline import Help, parse_step_line, step_help
         pytest.param("A --env HOME,PATH TOKEN", {"env": ("HOME", "PATH", "TOKEN")}, id="variables"),
         pytest.param("A --ignore K,helper", {"ignore": ("K", "helper")}, id="ignored names"),
         pytest.param("A --ignore K --ignore K", {"ignore": ("K",)}, id="ignored twice"),
+        pytest.param("A", {"format": ""}, id="no format"),
+        pytest.param("A --format npy", {"format": "npy"}, id="a format"),
+        pytest.param("A --format=data --keep 3", {"format": "data", "keep": 3}, id="a format, and how many"),
+        pytest.param("A --format never_heard_of", {"format": "never_heard_of"}, id="a format that is looked for later"),
         pytest.param("--reads a.csv -- A", {"name": "A"}, id="the name last"),
         pytest.param("A --reads a.csv  # a comment", {"reads": ("a.csv",)}, id="a comment"),
         pytest.param(
@@ -60,6 +64,7 @@ def test_a_line(line: str, expected: dict[str, Any]) -> None:
         pytest.param("A --reads ''", "A file needs a name, for instance: --reads data.csv", id="an empty name"),
         pytest.param("A --reads ,", "A file needs a name", id="a lonely comma"),
         pytest.param("A --reads 'a", "cannot be read", id="an open quotation"),
+        pytest.param("A --format", "--format", id="no format"),
         pytest.param("A --seed x", "--seed", id="a seed that is no number"),
         pytest.param("A --seed 1.5", "--seed", id="half a seed"),
         pytest.param("A --seed", "--seed", id="no seed"),
@@ -81,5 +86,5 @@ def test_an_ignored_name_must_be_one() -> None:
 def test_help() -> None:
     with pytest.raises(Help):
         parse_step_line("--help")
-    for option in ("--reads", "--writes", "--seed", "--env", "--ignore"):
+    for option in ("--reads", "--writes", "--seed", "--env", "--ignore", "--keep", "--format"):
         assert option in step_help()

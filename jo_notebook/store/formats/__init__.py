@@ -11,11 +11,11 @@ from jo_notebook.store.formats.table import (
     decode,
     encode,
     format_names,
+    format_problems,
     python_minor,
     python_version,
     runs_code,
 )
-from jo_notebook.store.formats.unfit import culprit, path_to
 
 __all__ = [
     "Encoded",
@@ -25,11 +25,10 @@ __all__ = [
     "Unfit",
     "Unreadable",
     "check_format",
-    "culprit",
     "decode",
     "encode",
     "format_names",
-    "path_to",
+    "format_problems",
     "python_minor",
     "python_version",
     "runs_code",

@@ -8,16 +8,9 @@ from typing import Any
 
 from jo_notebook.store.formats.contract import Refused, Unreadable
 from jo_notebook.store.formats.npy import array_over, describe, described, memory_of
-from jo_notebook.store.formats.plain import (
-    NAN,
-    Reader,
-    Source,
-    Writer,
-    as_dict,
-    as_ints,
-    as_list,
-    as_text,
-)
+from jo_notebook.store.formats.ours import SPARSE
+from jo_notebook.store.formats.plain import NAN, Writer
+from jo_notebook.store.formats.plain_reading import Reader, Source, as_dict, as_ints, as_list, as_text
 
 FEW = 1_000
 """Objects that are not texts, up to which an array of them is written as a list."""
@@ -171,8 +164,6 @@ def _scalar(kind: str, content: Any) -> Any:
 
 
 # -- scipy --------------------------------------------------------------------------------------------
-
-SPARSE = tuple(f"{form}_{kind}" for form in ("csr", "csc", "coo") for kind in ("matrix", "array"))
 
 
 def write_sparse(writer: Writer, value: Any) -> Any:

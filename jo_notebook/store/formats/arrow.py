@@ -11,8 +11,9 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-from jo_notebook.store.formats.contract import Format, Refused, Unreadable, Written
-from jo_notebook.store.formats.plain import Reader, Source, Writer, as_dict, as_list, as_text
+from jo_notebook.store.formats.contract import Refused, Unreadable, Written
+from jo_notebook.store.formats.plain import Writer
+from jo_notebook.store.formats.plain_reading import Reader, Source, as_dict, as_list, as_text
 from jo_notebook.store.formats.tabular import as_batch, as_polars, decode_table, encode_table, kind_of, of_polars
 
 WIDTHS = {
@@ -273,5 +274,3 @@ def decode(stream: bytes, buffers: Sequence[memoryview]) -> object:
 
 
 READERS: dict[str, Reader] = {"$arrow": _read_column, "$table": _read_table}
-
-ARROW = Format("arrow", takes, encode, decode, runs_code=False, summary="a table as an Arrow IPC file")

@@ -7,7 +7,8 @@ from typing import Any
 from jo_notebook.store.formats import arrays
 from jo_notebook.store.formats.arrow import part_of as arrow_part
 from jo_notebook.store.formats.contract import Refused, Unreadable, a
-from jo_notebook.store.formats.plain import Leaf, Reader, Source, Writer, as_dict, as_list, as_text
+from jo_notebook.store.formats.plain import Leaf, Writer
+from jo_notebook.store.formats.plain_reading import Reader, Source, as_dict, as_list, as_text
 
 UNITS = ("s", "ms", "us", "ns")
 NUMPY_KINDS = "biufcO"

@@ -11,7 +11,8 @@ from typing import Any
 from jo_notebook.store.formats.columns import is_column, write_column
 from jo_notebook.store.formats.contract import Refused, Unreadable
 from jo_notebook.store.formats.indexes import part_of as index_part
-from jo_notebook.store.formats.plain import Reader, Source, Writer, as_dict, as_ints, as_list
+from jo_notebook.store.formats.plain import Writer
+from jo_notebook.store.formats.plain_reading import Reader, Source, as_dict, as_ints, as_list
 
 MOST_COLUMNS = 10_000_000
 

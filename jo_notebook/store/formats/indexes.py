@@ -7,10 +7,9 @@ from typing import Any
 from jo_notebook.store.formats import arrays
 from jo_notebook.store.formats.columns import is_column, offset_name, with_freq, write_column
 from jo_notebook.store.formats.contract import Refused, Unreadable, a
-from jo_notebook.store.formats.plain import Reader, Source, Writer, as_dict, as_ints, as_list
-
-OVER_COLUMNS = ("Index", "DatetimeIndex", "TimedeltaIndex", "PeriodIndex", "IntervalIndex", "CategoricalIndex")
-INDEXES = ("RangeIndex", "MultiIndex", *OVER_COLUMNS)
+from jo_notebook.store.formats.ours import INDEXES
+from jo_notebook.store.formats.plain import Writer
+from jo_notebook.store.formats.plain_reading import Reader, Source, as_dict, as_ints, as_list
 
 
 def part_of(writer: Writer, index: Any) -> Any:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jo_notebook.core.kinds import path_of
-from jo_notebook.store.formats.contract import Format, Refused, Unreadable, Written
+from jo_notebook.store.formats.contract import Refused, Unreadable, Written
 
 LONGEST = 10_000
 """Characters of a dtype's description that are read; numpy's own limit."""
@@ -143,6 +143,3 @@ def described(text: object) -> Any:
         raise Unreadable("a dtype was expected")
     told: Any = literal_eval(text) if text[:1] in "[(" else text
     return numpy.lib.format.descr_to_dtype(told)
-
-
-NPY = Format("npy", takes, encode, decode, runs_code=False, summary="one numpy array, as a .npy file")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from jo_notebook.store.formats.contract import Format, Refused, Written
+from jo_notebook.store.formats.contract import Refused, Written
 from jo_notebook.store.formats.tabular import TO_ARROW, decode_table, encode_table, kind_of
 
 
@@ -43,6 +43,3 @@ def _read(data: memoryview) -> Any:
     found = parquet.read_table(pyarrow.BufferReader(pyarrow.py_buffer(data)))
     found.validate(full=True)
     return found
-
-
-PARQUET = Format("parquet", takes, encode, decode, runs_code=False, summary="a table as a Parquet file")

@@ -20,7 +20,7 @@ import weakref
 from collections.abc import Sequence
 from typing import Any
 
-from jo_notebook.store.formats.contract import Format, NotDefined, Refused, Unfit, Written
+from jo_notebook.store.formats.contract import NotDefined, Refused, Unfit, Written
 from jo_notebook.store.formats.npy import is_array
 from jo_notebook.store.formats.unfit import LOCK, Culprits, culprit, path_to, word_of
 
@@ -75,15 +75,15 @@ class _Plain(pickle.Pickler):
         return NotImplemented
 
 
-def encode_plain(value: object) -> Written:
+def encode_pickle(value: object) -> Written:
     """The standard library's pickle, in C. Raises Refused for what is dill's or nobody's."""
     sink = _Sink()
     _dump(_Plain(sink), value, [])
     return sink.stream(), tuple(sink.buffers), {}
 
 
-def decode_plain(stream: bytes, buffers: Sequence[memoryview]) -> object:
-    """The reverse of `encode_plain`. Raises NotDefined, and whatever the value's own code raises."""
+def decode_pickle(stream: bytes, buffers: Sequence[memoryview]) -> object:
+    """The reverse of `encode_pickle`. Raises NotDefined, and whatever the value's own code raises."""
     return _Named(io.BytesIO(stream), buffers=buffers).load()
 
 
@@ -166,13 +166,3 @@ def _found(find: Any, module: str, name: str) -> Any:
         if module == "__main__":
             raise NotDefined(name) from None
         raise
-
-
-def _any(value: object) -> bool:
-    return True
-
-
-PICKLE = Format("pickle", _any, encode_plain, decode_plain, summary="any Python value, by the standard library")
-DILL = Format(
-    "dill", _any, encode_dill, decode_dill, one_python=True, summary="any Python value, functions of the notebook too"
-)

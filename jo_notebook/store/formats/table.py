@@ -9,17 +9,8 @@ from collections.abc import Iterator, Sequence
 from jo_notebook.core.version import version_of
 from jo_notebook.errors import ResultNotSaved, StoreError, UsageError, did_you_mean
 from jo_notebook.store.formats import others
-from jo_notebook.store.formats.arrow import ARROW
 from jo_notebook.store.formats.contract import PROBE_BELOW, Encoded, Format, NotDefined, Refused
-from jo_notebook.store.formats.data import DATA
-from jo_notebook.store.formats.npy import NPY
-from jo_notebook.store.formats.parquet import PARQUET
-from jo_notebook.store.formats.pickles import DILL, PICKLE
-from jo_notebook.store.formats.text import JSON
-
-SAFE = (JSON, NPY, ARROW, DATA)
-LAST = (PICKLE, DILL)
-FORMATS = {form.name: form for form in (*SAFE, PARQUET, *LAST)}
+from jo_notebook.store.formats.ours import FORMATS, LAST, SAFE
 
 
 def encode(value: object, *, wanted: str = "") -> Encoded:
@@ -46,9 +37,12 @@ def encode(value: object, *, wanted: str = "") -> Encoded:
 
 def decode(name: str, stream: bytes, buffers: Sequence[memoryview] = (), *, python: str, step: str) -> object:
     """The value again. Raises StoreError where this kernel lacks what the value needs."""
-    form = _format(name)
+    form = _format(name) or others.look_again().get(name)
     if form is None:
-        raise StoreError(f"{step} was saved as {name}, which this jo_notebook cannot read: update it or run it again.")
+        raise StoreError(
+            f"{step} was saved as {name}, a format that is not here: install the package that brings it, update "
+            f"jo_notebook, or run {step} again.{_trouble(name)}"
+        )
     if form.one_python and python != python_minor():
         raise StoreError(f"{step} was saved by Python {python}, this is {python_minor()}: run it again.")
     try:
@@ -71,17 +65,23 @@ def runs_code(name: str) -> bool:
     return form is None or form.runs_code
 
 
-def check_format(name: str) -> str:
-    """The name of a format. Raises UsageError for any other."""
-    if _format(name) is None:
+def check_format(name: str, *, step: str = "") -> str:
+    """The name of a format. Raises UsageError for any other; it names the step that wants it."""
+    if _format(name) is None and name not in others.look_again():
         known = format_names()
-        raise UsageError(f"There is no format {name!r}: say {', '.join(known)}.{did_you_mean(name, known)}")
+        wanted = f"{step} wants the format {name!r}, which is not here" if step else f"There is no format {name!r}"
+        raise UsageError(f"{wanted}: say {', '.join(known)}.{did_you_mean(name, known)}{_trouble(name)}")
     return name
 
 
 def format_names() -> list[str]:
     """All formats, in the order in which they are tried."""
     return [*FORMATS, *others.formats()]
+
+
+def format_problems() -> list[str]:
+    """What is wrong with the formats of other packages, as far as they have been looked at."""
+    return list(others.problems)
 
 
 def python_minor() -> str:
@@ -92,6 +92,11 @@ def python_minor() -> str:
 def python_version() -> str:
     """The whole version, for people."""
     return platform.python_version()
+
+
+def _trouble(name: str) -> str:
+    """What is wrong with a format of that name which was left out, as another sentence."""
+    return "".join(f" {text}" for text in others.problems if text.startswith(f"The format {name} "))
 
 
 def _format(name: str) -> Format | None:

@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 from jo_notebook.store.formats.contract import Refused, Unreadable
-from jo_notebook.store.formats.plain import Reader, Source, Writer, as_dict, as_ints, as_text
+from jo_notebook.store.formats.plain import Writer
+from jo_notebook.store.formats.plain_reading import Reader, Source, as_dict, as_ints, as_text
 
 DTYPES = frozenset(
     {

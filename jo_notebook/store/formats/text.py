@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jo_notebook.core.kinds import path_of
-from jo_notebook.store.formats.contract import Format, Written
-from jo_notebook.store.formats.plain import NAMED, READERS, WRITERS, Source, Writer, read
+from jo_notebook.store.formats.contract import Written
+from jo_notebook.store.formats.plain import NAMED, WRITERS, Writer
+from jo_notebook.store.formats.plain_reading import READERS, Source, read
 
 
 def takes(value: object) -> bool:
@@ -23,6 +24,3 @@ def encode(value: object) -> Written:
 def decode(stream: bytes, buffers: Sequence[memoryview]) -> object:
     """The reverse of `encode`. Raises Unreadable."""
     return read(stream, Source(()), READERS)
-
-
-JSON = Format("json", takes, encode, decode, runs_code=False, summary="plain data as text: numbers, texts, lists, …")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import importlib.metadata
 import mmap
 import multiprocessing
 import pickle
@@ -14,6 +15,7 @@ import threading
 import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 from typing import Any
 
@@ -29,6 +31,7 @@ from jo_notebook.store.formats import (
     decode,
     encode,
     format_names,
+    format_problems,
     others,
     python_minor,
     runs_code,
@@ -103,7 +106,7 @@ def _of_main() -> Any:
 
 
 def test_an_unknown_format_is_told() -> None:
-    with pytest.raises(StoreError, match="Load was saved as hdf, which this jo_notebook cannot read"):
+    with pytest.raises(StoreError, match="Load was saved as hdf, a format that is not here: install the package that"):
         decode("hdf", b"", (), python=python_minor(), step="Load")
 
 
@@ -244,6 +247,16 @@ pretender = Format("pickle", _takes_counter, _encode_counter, _decode_counter)
 nothing = "no format"
 
 
+def _careless(name: str, *written: Any) -> Format:
+    """Takes sets of one text, its own name, and writes what no file can take."""
+    return Format(name, lambda value: value == {name}, lambda value: written, lambda stream, buffers: None)  # type: ignore[arg-type,return-value]
+
+
+text = _careless("text", "a text", (), {})
+apart = _careless("apart", b"", (np.ones(10)[::2],), {})
+short = _careless("short", b"")
+
+
 @pytest.fixture
 def plugged(monkeypatch: pytest.MonkeyPatch):
     """Entry points as if packages had brought them; how often they were looked up."""
@@ -251,11 +264,11 @@ def plugged(monkeypatch: pytest.MonkeyPatch):
 
     def look(*, group: str) -> list[EntryPoint]:
         asked.append(group)
-        names = ["counting", "pretender", "nothing", "missing"]
+        names = ["counting", "pretender", "nothing", "missing", "text", "apart", "short"]
         return [EntryPoint(name, f"{__name__}:{name}", group) for name in names]
 
     monkeypatch.setitem(sys.modules, __name__, sys.modules.get(__name__) or _this())
-    monkeypatch.setattr(others, "entry_points", look)
+    monkeypatch.setattr("importlib.metadata.entry_points", look)
     monkeypatch.setattr(others, "problems", [])
     others.formats.cache_clear()
     yield asked
@@ -277,7 +290,7 @@ def test_another_package_brings_a_format(plugged: list[str]) -> None:
     encoded = encode(collections.Counter("aab"))
     assert encoded == Encoded("counting", b"a=2;b=1;", (), {"counting": "1"})
     assert decoded(encoded) == collections.Counter("aab")
-    assert format_names()[-1] == "counting"
+    assert format_names()[-4:] == ["counting", "text", "apart", "short"]
     assert not runs_code("counting")
     assert encode(Holder()).format == "pickle"
     assert plugged == [others.GROUP]
@@ -289,6 +302,43 @@ def test_another_package_brings_a_format(plugged: list[str]) -> None:
     ):
         assert f"{name} (" in told
         assert problem in told
-    assert "counting: RuntimeError: not today" in told
+    assert "The format counting could not say whether it takes a Holder: RuntimeError: not today" in told
     with pytest.raises(ResultNotSaved, match="as counting: it is no Counter"):
         encode(1, wanted="counting")
+
+
+def test_what_another_package_writes_is_looked_at(plugged: list[str]) -> None:
+    for name, problem in (
+        ("text", "its stream is a str, not bytes"),
+        ("apart", "contiguous"),
+        ("short", "missing 2 required positional arguments"),
+    ):
+        with pytest.raises(ResultNotSaved, match=rf"cannot be written as {name}: TypeError: .*{problem}"):
+            encode({name}, wanted=name)
+    empty = replace(counting, encode=lambda value: (b"", [np.ones((0, 3)), np.ones((2, 3))], {"n": 1}))
+    assert encode(collections.Counter(), wanted="counting").versions == {"counting": "1"}
+    stream, buffers, versions = others._checked(*empty.encode(None))
+    assert (stream, [buffer.nbytes for buffer in buffers], versions) == (b"", [0, 48], {"n": "1"})
+
+
+def test_a_package_installed_under_a_living_kernel(plugged: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name is looked for once more before it is refused."""
+    look = importlib.metadata.entry_points
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda *, group: [])
+    others.formats.cache_clear()
+    with pytest.raises(UsageError):
+        check_format("counting")
+    assert format_problems() == []
+    monkeypatch.setattr("importlib.metadata.entry_points", look)
+    assert check_format("counting") == "counting"
+    assert len(format_problems()) == 3
+
+
+def test_a_problem_is_told_once(plugged: list[str]) -> None:
+    for _ in range(3):
+        assert encode(Holder(a=1)).format == "pickle"
+    assert len(format_problems()) == len(set(format_problems())) == 4
+    with pytest.raises(UsageError, match=r"Fit wants the format 'missing', .*The format missing \(.*is left out"):
+        check_format("missing", step="Fit")
+    with pytest.raises(StoreError, match=r"saved as missing, .*The format missing \(.*is left out: AttributeError"):
+        decode("missing", b"", (), python=python_minor(), step="Load")
