@@ -83,6 +83,7 @@ class Disk:
         self.newer = ""
         self.frozen = ""
         self.format = VERSION
+        self._is_tidy = False
         self.seals = Seals()
         self.recalled = NOTHING
         self._shelves = {number: self._shelves_of(number, max(keep, 1)) for number in LAYOUTS}
@@ -232,7 +233,9 @@ class Disk:
             if identity.older:
                 raise ResultNotSaved(f"cannot write to {self.name}: {_older(identity.format)}")
             self.store_id, self.format = identity.store_id, identity.format
-            self.drop_older()
+            if not self._is_tidy:
+                self.drop_older()
+                self._is_tidy = True
             yield
         except OSError as error:
             raise self._refusal(error) from error
