@@ -121,12 +121,12 @@ def _opened(where: str, *, is_made: bool) -> Pipeline:
     With `is_made` a directory that is not there is one to be made.
     """
     path = Path(where)
-    if is_made and path.suffix == ".jo" and not path.exists():
+    if is_made and path.suffix == ".jo" and not os.path.exists(path):
         return Pipeline(Context(path))
     if path.suffix != ".ipynb":
         return Pipeline.open(path)
-    place = Path(os.environ.get("JO_CONTEXT") or path.with_suffix(".jo"))
-    if not path.is_file() and not place.is_dir():
+    place = Path(os.path.expanduser(os.environ.get("JO_CONTEXT", "")) or path.with_suffix(".jo"))
+    if not os.path.isfile(path) and not os.path.isdir(place):
         raise UsageError(f"There is no notebook at {path}.")
     pipeline = Pipeline(Context(place))
     pipeline.take_in()

@@ -41,6 +41,7 @@ from jo_notebook.store.names import stem_of
 from jo_notebook.store.numbering import mark_at
 from jo_notebook.store.publish import make_folder, sync_folder
 from jo_notebook.store.reading import Found
+from jo_notebook.store.refusals import obstacle, obstacle_inside, refusal, shown
 from jo_notebook.store.scratch import Scratch
 from jo_notebook.store.seals import Seals
 from jo_notebook.store.sections import (
@@ -76,13 +77,14 @@ class Disk:
 
     def __init__(self, place: str, key: Key, keep: int) -> None:
         self.place = place
-        self.name = os.path.basename(place)
+        self.name = shown(os.path.basename(place))
         self.scratch = Scratch(os.path.join(place, "tmp"))
         self.key = key
         self.store_id = ""
         self.newer = ""
         self.frozen = ""
         self.format = VERSION
+        self.device: int | None = None
         self.seals = Seals()
         self.recalled = NOTHING
         self._shelves = {number: self._shelves_of(number, max(keep, 1)) for number in LAYOUTS}
@@ -109,6 +111,10 @@ class Disk:
         """The shelves of an older format, or of today's."""
         return self._shelves[number]
 
+    def obstacle(self) -> str:
+        """What is in the way of the directory or of its results; empty where nothing is. Never raises."""
+        return obstacle(self.place) or ("" if self.frozen else obstacle_inside(self.results.root, self.place))
+
     def scan(self, known: Index) -> Index:
         """What is on disk now; files that `known` tells of are not read again."""
         identity = read_identity(self.place)
@@ -129,6 +135,7 @@ class Disk:
         if identity is None or self.store_id == identity.store_id:
             return known
         self.store_id = identity.store_id
+        self.device = os.stat(self.place).st_dev
         self.recalled = read_index(self.place, self.key)
         self.seals.recall(recall_seals(self.place, self.recalled.seals))
         shelves = self.recalled.shelves
@@ -224,6 +231,7 @@ class Disk:
         if self.frozen:
             raise ResultNotSaved(f"cannot write to {self.name}: {self.frozen}")
         try:
+            self._refuse_another_device()
             if not os.path.isdir(self.place) and make_folder(self.place):
                 sync_folder(os.path.dirname(self.place))
             identity = ensure_identity(self.place, self.scratch, self.store_id, lambda: self._format(None))
@@ -232,13 +240,21 @@ class Disk:
             if identity.older:
                 raise ResultNotSaved(f"cannot write to {self.name}: {_older(identity.format)}")
             self.store_id, self.format = identity.store_id, identity.format
+            self.device = os.stat(self.place).st_dev
             self.drop_older()
             yield
         except OSError as error:
             raise self._refusal(error) from error
 
+    def _refuse_another_device(self) -> None:
+        """Raises OSError where this store was on a disk that is not there now: it would be made where that was."""
+        if self.device is not None and read_identity(self.place) is None:
+            there = self.place if os.path.isdir(self.place) else os.path.dirname(self.place)
+            if os.stat(there).st_dev != self.device:
+                raise OSError(errno.ENODEV, "the disk it was on is not there")
+
     def _refusal(self, error: OSError) -> ResultNotSaved:
-        return ResultNotSaved(f"cannot write to {self.name}: {error.strerror or error}")
+        return ResultNotSaved(f"cannot write to {self.name}: {refusal(error, self.place)}")
 
     def drop_older(self) -> None:
         """Remove what a migration that was killed after its switch has left behind."""
@@ -311,7 +327,7 @@ class Disk:
             self.results.forget(step)
             self.failures.forget(step)
         except OSError as error:
-            raise StoreError(f"Cannot remove {step} from {self.name}: {error.strerror or error}.") from error
+            raise StoreError(f"Cannot remove {step} from {self.name}: {refusal(error, self.place)}.") from error
 
     def resign(self, names: Collection[str] = ()) -> list[str]:
         """Sign with our key every whole file made elsewhere, of these steps or of all; the steps concerned.
