@@ -329,9 +329,13 @@ class Pipeline:
         return names
 
     def move_to(self, place: Path) -> None:
-        """From now on results live in this directory; what is in it is taken in, what was before stays there."""
+        """From now on results live in this directory; what is in it is taken in, what was before stays there.
+
+        What only memory has comes along.
+        """
         context = Context(place, keep=self.context.keep, quota=self.context.quota)
         with self._lock:
+            context.bring(self.context)
             self.context, self._pins = context, None
             self.context.define = self._define
             self.take_in()

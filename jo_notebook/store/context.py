@@ -187,6 +187,12 @@ class Context(Mapping[str, Any], Upkeep):
                 self._disk.failures.forget(found.step)
         return found.record
 
+    def bring(self, other: Context) -> None:
+        """Keep what another context has in memory and nowhere on disk, of steps that have no result here."""
+        rows = [(name, record) for name, record in other.records.items() if record.unsaved and name not in self.records]
+        held = [(name, record) for name, record in rows if other.held(name) == "memory"]
+        self.put_all((record, other[name], other.log(name)) for name, record in held)
+
     def fail(self, failure: Failure, log: Log = ()) -> None:
         """Keep the story of a run that raised, on disk where it takes it. Raises StepNameError."""
         name = check_stored_name(failure.step)

@@ -41,7 +41,7 @@ from jo_notebook.store.names import stem_of
 from jo_notebook.store.numbering import mark_at
 from jo_notebook.store.publish import make_folder, sync_folder
 from jo_notebook.store.reading import Found
-from jo_notebook.store.refusals import obstacle, obstacle_inside, refusal, shown
+from jo_notebook.store.refusals import VANISHED, obstacle, obstacle_inside, refusal, shown
 from jo_notebook.store.scratch import Scratch
 from jo_notebook.store.seals import Seals
 from jo_notebook.store.sections import (
@@ -113,6 +113,8 @@ class Disk:
 
     def obstacle(self) -> str:
         """What is in the way of the directory or of its results; empty where nothing is. Never raises."""
+        if self._has_vanished():
+            return VANISHED
         return obstacle(self.place) or ("" if self.frozen else obstacle_inside(self.results.root, self.place))
 
     def scan(self, known: Index) -> Index:
@@ -231,7 +233,8 @@ class Disk:
         if self.frozen:
             raise ResultNotSaved(f"cannot write to {self.name}: {self.frozen}")
         try:
-            self._refuse_another_device()
+            if self._has_vanished():
+                raise OSError(errno.ENODEV, VANISHED)
             if not os.path.isdir(self.place) and make_folder(self.place):
                 sync_folder(os.path.dirname(self.place))
             identity = ensure_identity(self.place, self.scratch, self.store_id, lambda: self._format(None))
@@ -246,12 +249,15 @@ class Disk:
         except OSError as error:
             raise self._refusal(error) from error
 
-    def _refuse_another_device(self) -> None:
-        """Raises OSError where this store was on a disk that is not there now: it would be made where that was."""
-        if self.device is not None and read_identity(self.place) is None:
-            there = self.place if os.path.isdir(self.place) else os.path.dirname(self.place)
-            if os.stat(there).st_dev != self.device:
-                raise OSError(errno.ENODEV, "the disk it was on is not there")
+    def _has_vanished(self) -> bool:
+        """Whether this store was on a disk that is not there now: anew, it would be made where that was mounted."""
+        if self.device is None or read_identity(self.place) is not None:
+            return False
+        there = self.place if os.path.isdir(self.place) else os.path.dirname(self.place)
+        try:
+            return os.stat(there).st_dev != self.device
+        except OSError:
+            return False
 
     def _refusal(self, error: OSError) -> ResultNotSaved:
         return ResultNotSaved(f"cannot write to {self.name}: {refusal(error, self.place)}")

@@ -7,6 +7,7 @@ import os
 import stat
 
 ELSEWHERE = "let results live elsewhere: %context at PATH"
+VANISHED = "the disk it was on is not there"
 SHOWN = 120
 FOLDER = "a directory"
 IN_THE_WAY = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG})
@@ -73,6 +74,8 @@ def shown(path: str) -> str:
 
 
 def _removal(found: str) -> str:
+    if found == VANISHED:
+        return TO_DO[errno.ENODEV]
     if found.startswith("there is no directory"):
         return "make it"
     if found.endswith("which is not there"):

@@ -23,7 +23,7 @@ def test_an_older_result_is_never_served_for_one_the_disk_refused(place: Path, b
     context.put(record(version="v1"), "old")
     broken_disk()
     done = context.put(record(version="v2"), "new")
-    assert done.unsaved == "cannot write to analysis.jo: Input/output error"
+    assert done.unsaved.startswith("cannot write to analysis.jo: Input/output error; ")
     assert context["Load"] == "new"
     context.drop_memory("Load")
     assert context.records["Load"].version == "v2"
