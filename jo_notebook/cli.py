@@ -121,12 +121,12 @@ def _opened(where: str, *, is_made: bool) -> Pipeline:
     With `is_made` a directory that is not there is one to be made.
     """
     path = Path(where)
+    if is_made and path.suffix == ".jo" and not os.path.exists(path):
+        return Pipeline(Context(path))
     if path.suffix != ".ipynb":
-        return (
-            Pipeline(Context(path)) if is_made and path.suffix == ".jo" and not path.exists() else Pipeline.open(path)
-        )
-    place = Path(os.environ.get("JO_CONTEXT") or path.with_suffix(".jo"))
-    if not (is_made or path.is_file() or place.is_dir()):
+        return Pipeline.open(path)
+    place = Path(os.path.expanduser(os.environ.get("JO_CONTEXT", "")) or path.with_suffix(".jo"))
+    if not (is_made or os.path.isfile(path) or os.path.isdir(place)):
         raise UsageError(f"There is no notebook at {path}.")
     pipeline = Pipeline(Context(place))
     pipeline.take_in()

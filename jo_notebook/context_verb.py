@@ -6,12 +6,14 @@ One table of actions; `%context ACTION …` and `jo ACTION …` both read it.
 from __future__ import annotations
 
 import argparse
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from jo_notebook.errors import UsageError, did_you_mean
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.store.foreign import Foreign
+from jo_notebook.store.refusals import obstacle, shown
 from jo_notebook.upkeep import (
     DRY_RUN,
     GENERATION,
@@ -48,7 +50,7 @@ class Action:
 def _show(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     context = pipeline.context
     kept = [record for record in context.records.values() if not record.unsaved]
-    where = context.place if context.place is not None else "memory only"
+    where = one_line(str(context.place)) if context.place is not None else "memory only"
     text = f"Results live in {where}: {len(kept)} on disk, {file_size(context.size())}."
     notes = [f"Note: {one_line(problem)}" for problem in dict.fromkeys(context.problems)]
     return Answer("\n".join(filter(None, (text, context.crowding(), *notes))), value=context)
@@ -86,13 +88,13 @@ def _foreign(pipeline: Pipeline, wanted: list[str]) -> list[Foreign]:
 
 def _store(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     path, *names = _path_and_names(args, "store")
-    done = pipeline.context.store(Path(path).expanduser(), *names)
+    done = pipeline.context.store(Path(os.path.expanduser(path)), *names)
     return Answer(stored_text(done.path, done.stored, done.left), value=done)
 
 
 def _load(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     path, *names = _path_and_names(args, "load")
-    done, before = pipeline.context.take(Path(path).expanduser(), *names), set(pipeline.dag)
+    done, before = pipeline.context.take(Path(os.path.expanduser(path)), *names), set(pipeline.dag)
     pipeline.resume()
     text = taken_text(done.taken, done.left, done.damaged, [name for name in done.definitions if name not in before])
     return Answer("\n".join([text, *_foreign_lines(pipeline)]), value=done)
@@ -105,6 +107,7 @@ def _path_and_names(args: argparse.Namespace, action: str) -> list[str]:
     return [path, *(name for word in names for name in word.split(",") if name)]
 
 
+NAME_ANOTHER = "Name a directory, or one to be made in a directory that is there."
 YES = Argument(("--yes",), "trust what is listed, and let its code run", STORE_TRUE)
 
 
@@ -189,7 +192,7 @@ CONTEXT_VERB = Verb(
 def found_text(pipeline: Pipeline) -> str:
     """What the context holds, in a line, and a line for each thing that is wrong with it."""
     context = pipeline.context
-    where = context.place.name if context.place is not None else "memory"
+    where = one_line(context.place.name) if context.place is not None else "memory"
     plan = pipeline.steps()
     if not plan.decisions:
         lines = [f"jo_notebook: nothing in {where} yet. A cell becomes a step with %%step NAME on its first line."]
@@ -226,9 +229,8 @@ def _foreign_lines(pipeline: Pipeline) -> list[str]:
 
 
 def _directory(text: str) -> Path:
-    """A place for results. Raises UsageError where a file is in the way."""
-    place = Path(text).expanduser().resolve()
-    there = next(path for path in (place, *place.parents) if path.exists())
-    if not there.is_dir():
-        raise UsageError(f"Results cannot live in {text}: {there.name} is a file. Name a directory, or one to be made.")
-    return place
+    """A place for results. Raises UsageError where something is in the way."""
+    place = os.path.realpath(os.path.expanduser(text))
+    if found := obstacle(place):
+        raise UsageError(f"Results cannot live in {shown(text)}: {found}. {NAME_ANOTHER}")
+    return Path(place)

@@ -82,7 +82,7 @@ class Pipeline:
         place = Path(path)
         if place.suffix == ".ipynb":
             place = place.with_suffix(".jo")
-        if not place.is_dir():
+        if not os.path.isdir(place):
             raise UsageError(f"There is no context at {place}. Name a directory such as analysis.jo.")
         pipeline = cls(Context(place))
         pipeline.take_in()
@@ -332,9 +332,13 @@ class Pipeline:
         return names
 
     def move_to(self, place: Path) -> None:
-        """From now on results live in this directory; what is in it is taken in, what was before stays there."""
+        """From now on results live in this directory; what is in it is taken in, what was before stays there.
+
+        What only memory has comes along.
+        """
         context = Context(place, keep=self.context.keep, quota=self.context.quota)
         with self._lock:
+            context.bring(self.context)
             self.context, self._pins = context, None
             self.context.define = self._define
             self.take_in()
@@ -496,7 +500,7 @@ class Pipeline:
             self._write_down(names)
 
     def _has_place(self) -> bool:
-        return self.context.place is not None and self.context.place.is_dir()
+        return self.context.place is not None and os.path.isdir(self.context.place)
 
     def _write_down(self, names: Iterable[str]) -> None:
         """Writes definitions down, with what they need: then a run that is killed leaves steps, not only results."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -115,10 +115,20 @@ def outcome_text(pipeline: Pipeline) -> str:
         )
     ]
     lines += [f"Note: {warning}." for warning in dict.fromkeys(outcome.warnings)]
-    lines += [f"{name} is kept in memory only: {why}" for name, why in outcome.unsaved.items()]
+    lines += _unsaved_lines(outcome.unsaved)
     if outcome.finished and (crowding := pipeline.context.crowding()):
         lines.append(crowding)
     return "\n".join(lines)
+
+
+def _unsaved_lines(unsaved: Mapping[str, str]) -> list[str]:
+    """A line for each reason why values stay in memory."""
+    lines = []
+    for reason in dict.fromkeys(unsaved.values()):
+        first, *others = [name for name, why in unsaved.items() if why == reason]
+        also = f", and so is {others[0]}" if len(others) == 1 else f", and so are {len(others)} other steps"
+        lines.append(f"{first} is kept in memory only{also if others else ''}: {reason}")
+    return lines
 
 
 def _explain(pipeline: Pipeline, args: argparse.Namespace) -> Answer:

@@ -29,7 +29,7 @@ def find_location(
     the outer notebook's name.
     """
     if asked or environ.get("JO_CONTEXT"):
-        place = Path(asked or environ["JO_CONTEXT"]).expanduser()
+        place = Path(os.path.expanduser(asked or environ["JO_CONTEXT"]))  # an unknown ~user stays as it is
         return Location(_absolute(place, start), _session(environ), "setting" if asked else "JO_CONTEXT")
     for path, known_by in (
         (str(namespace.get("__vsc_ipynb_file__", "")), "VS Code"),
@@ -37,7 +37,7 @@ def find_location(
         (str(namespace.get("PAPERMILL_INPUT_PATH", "")), "papermill"),
     ):
         notebook = _absolute(Path(path), start) if path else None
-        if notebook is not None and notebook.suffix == ".ipynb" and notebook.is_file():
+        if notebook is not None and notebook.suffix == ".ipynb" and os.path.isfile(notebook):
             return Location(notebook.with_suffix(".jo"), str(notebook), known_by)
     return Location(start / "notebook.jo", "", "working directory")
 

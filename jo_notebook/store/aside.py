@@ -13,6 +13,7 @@ from jo_notebook.store.checking import injuries
 from jo_notebook.store.disk import Disk
 from jo_notebook.store.numbering import mark_of, read_hint
 from jo_notebook.store.publish import make_folder, publish, sync_folder
+from jo_notebook.store.refusals import refusal
 
 DAMAGED = "damaged"
 
@@ -42,7 +43,7 @@ def quarantine(disk: Disk) -> dict[str, str]:
             sync_folder(folder)
             moved[label] = target
     except OSError as error:
-        raise StoreError(f"Cannot move damaged files of {disk.name}: {error.strerror or error}.") from error
+        raise StoreError(f"Cannot move damaged files of {disk.name}: {refusal(error, disk.place)}.") from error
     return moved
 
 

@@ -11,6 +11,7 @@ from jo_notebook.errors import ResultDamaged, StoreError
 from jo_notebook.store.disk import Disk
 from jo_notebook.store.known import Known
 from jo_notebook.store.reading import Found
+from jo_notebook.store.refusals import refusal
 from jo_notebook.store.sections import copy_sections
 from jo_notebook.store.shelf import Shelf
 
@@ -39,7 +40,7 @@ def injuries(disk: Disk) -> Iterator[tuple[str, Found[Any]]]:
                 for found in _hurt(disk, shelf, stem):
                     yield (f"{found.step}, {word} {found.seq}" if found.seq else found.step), found
         except OSError as error:
-            raise StoreError(f"Cannot check {disk.name}: {error.strerror or error}.") from error
+            raise StoreError(f"Cannot check {disk.name}: {refusal(error, disk.place)}.") from error
 
 
 def _hurt(disk: Disk, shelf: Shelf[Any], stem: str) -> Iterator[Found[Any]]:

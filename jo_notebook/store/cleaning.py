@@ -20,6 +20,7 @@ from jo_notebook.store.known import Known
 from jo_notebook.store.names import stem_of
 from jo_notebook.store.numbering import mark_of, newest_number
 from jo_notebook.store.reading import Found
+from jo_notebook.store.refusals import refusal
 from jo_notebook.store.shelf import Shelf
 
 
@@ -45,7 +46,7 @@ def clean(disk: Disk, known: Known, keeps: Mapping[str, int], keep: int, orphans
         for name in orphans:
             _close(disk, name)
     except OSError as error:
-        raise StoreError(f"Cannot clean up {disk.name}: {error.strerror or error}.") from error
+        raise StoreError(f"Cannot clean up {disk.name}: {refusal(error, disk.place)}.") from error
     return gone
 
 
@@ -73,7 +74,7 @@ def removable(
         for stem in disk.failures.stems():
             rows += _failures(disk, [disk.checked(found) for found in disk.failures.all_of(stem)], orphans)
     except OSError as error:
-        raise StoreError(f"Cannot look through {disk.name}: {error.strerror or error}.") from error
+        raise StoreError(f"Cannot look through {disk.name}: {refusal(error, disk.place)}.") from error
     rows += [Removable("", "leftover", size, "its writer is gone", path) for path, size in disk.scratch.leftovers()]
     return rows
 

@@ -26,6 +26,7 @@ from jo_notebook.store.older import Older
 from jo_notebook.store.owners import Owner
 from jo_notebook.store.quota import Sizes, keep_from, quota_from
 from jo_notebook.store.reading import Found
+from jo_notebook.store.refusals import advised, refusal
 from jo_notebook.store.renaming import rename
 from jo_notebook.store.saving import drafted, save_failure, save_results
 from jo_notebook.store.snapshots import Stored, store
@@ -187,6 +188,12 @@ class Context(Mapping[str, Any], Upkeep):
                 self._disk.failures.forget(found.step)
         return found.record
 
+    def bring(self, other: Context) -> None:
+        """Keep what another context has in memory and nowhere on disk, of steps that have no result here."""
+        rows = [(name, record) for name, record in other.records.items() if record.unsaved and name not in self.records]
+        held = [(name, record) for name, record in rows if other.held(name) == "memory"]
+        self.put_all((record, other[name], other.log(name)) for name, record in held)
+
     def fail(self, failure: Failure, log: Log = ()) -> None:
         """Keep the story of a run that raised, on disk where it takes it. Raises StepNameError."""
         name = check_stored_name(failure.step)
@@ -276,12 +283,15 @@ class Context(Mapping[str, Any], Upkeep):
             try:
                 fresh = self._disk.scan(self._known.index)
             except OSError as error:
-                self._trouble = f"Cannot read {self._disk.name}: {error.strerror or error}."
+                self._trouble = f"Cannot read {self._disk.name}: {refusal(error, self._disk.place)}."
                 return
             used = self._older.reread()
-            gone = "" if os.path.isdir(self._disk.place) else f"{self._disk.name} is gone"
-            other = self._disk.newer or self._disk.older
+            other, found = self._disk.newer or self._disk.older, self._disk.obstacle()
             self._trouble = f"{self._disk.name}: {other}." if other else ""
+            gone = "" if os.path.isdir(self._disk.place) else f"{self._disk.name} is gone"
+            if found:
+                gone = f"cannot use {self._disk.name}: {advised(found)}"
+                self._trouble = f"C{gone[1:]}."
             self._known.reread(fresh, used, gone=gone)
 
     def claim(self, name: str, digest: str, *, waiting: Callable[[Owner], None]) -> AbstractContextManager[bool]:

@@ -16,6 +16,7 @@ from jo_notebook.store.generation import canonical
 from jo_notebook.store.names import check_stored_name, stem_of
 from jo_notebook.store.numbering import mark_of
 from jo_notebook.store.publish import is_folder, make_folder, open_plain, sync_folder
+from jo_notebook.store.refusals import refusal
 from jo_notebook.store.trust import Key
 
 SUFFIX = ".json"
@@ -74,7 +75,7 @@ class Definitions:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise StoreError(f"Cannot remove the definition of {name}: {error.strerror or error}.") from error
+            raise StoreError(f"Cannot remove the definition of {name}: {refusal(error, self._disk.place)}.") from error
 
     def read(self) -> dict[str, Row]:
         """Every whole definition with whether it is ours; the others go to `problems`."""

@@ -41,6 +41,7 @@ from jo_notebook.store.names import stem_of
 from jo_notebook.store.numbering import mark_at
 from jo_notebook.store.publish import make_folder, sync_folder
 from jo_notebook.store.reading import Found
+from jo_notebook.store.refusals import VANISHED, obstacle, obstacle_inside, refusal, shown
 from jo_notebook.store.scratch import Scratch
 from jo_notebook.store.seals import Seals
 from jo_notebook.store.sections import (
@@ -76,7 +77,7 @@ class Disk:
 
     def __init__(self, place: str, key: Key, keep: int) -> None:
         self.place = place
-        self.name = os.path.basename(place)
+        self.name = shown(os.path.basename(place))
         self.scratch = Scratch(os.path.join(place, "tmp"))
         self.key = key
         self.store_id = ""
@@ -84,6 +85,7 @@ class Disk:
         self.frozen = ""
         self.format = VERSION
         self._is_tidy = False
+        self.device: int | None = None
         self.seals = Seals()
         self.recalled = NOTHING
         self._shelves = {number: self._shelves_of(number, max(keep, 1)) for number in LAYOUTS}
@@ -110,6 +112,12 @@ class Disk:
         """The shelves of an older format, or of today's."""
         return self._shelves[number]
 
+    def obstacle(self) -> str:
+        """What is in the way of the directory or of its results; empty where nothing is. Never raises."""
+        if self._has_vanished():
+            return VANISHED
+        return obstacle(self.place) or ("" if self.frozen else obstacle_inside(self.results.root, self.place))
+
     def scan(self, known: Index) -> Index:
         """What is on disk now; files that `known` tells of are not read again."""
         identity = read_identity(self.place)
@@ -130,6 +138,7 @@ class Disk:
         if identity is None or self.store_id == identity.store_id:
             return known
         self.store_id = identity.store_id
+        self.device = os.stat(self.place).st_dev
         self.recalled = read_index(self.place, self.key)
         self.seals.recall(recall_seals(self.place, self.recalled.seals))
         shelves = self.recalled.shelves
@@ -225,6 +234,8 @@ class Disk:
         if self.frozen:
             raise ResultNotSaved(f"cannot write to {self.name}: {self.frozen}")
         try:
+            if self._has_vanished():
+                raise OSError(errno.ENODEV, VANISHED)
             if not os.path.isdir(self.place) and make_folder(self.place):
                 sync_folder(os.path.dirname(self.place))
             identity = ensure_identity(self.place, self.scratch, self.store_id, lambda: self._format(None))
@@ -233,6 +244,7 @@ class Disk:
             if identity.older:
                 raise ResultNotSaved(f"cannot write to {self.name}: {_older(identity.format)}")
             self.store_id, self.format = identity.store_id, identity.format
+            self.device = os.stat(self.place).st_dev
             if not self._is_tidy:
                 self.drop_older()
                 self._is_tidy = True
@@ -240,8 +252,18 @@ class Disk:
         except OSError as error:
             raise self._refusal(error) from error
 
+    def _has_vanished(self) -> bool:
+        """Whether this store was on a disk that is not there now: anew, it would be made where that was mounted."""
+        if self.device is None or read_identity(self.place) is not None:
+            return False
+        there = self.place if os.path.isdir(self.place) else os.path.dirname(self.place)
+        try:
+            return os.stat(there).st_dev != self.device
+        except OSError:
+            return False
+
     def _refusal(self, error: OSError) -> ResultNotSaved:
-        return ResultNotSaved(f"cannot write to {self.name}: {error.strerror or error}")
+        return ResultNotSaved(f"cannot write to {self.name}: {refusal(error, self.place)}")
 
     def drop_older(self) -> None:
         """Remove what a migration that was killed after its switch has left behind."""
@@ -314,7 +336,7 @@ class Disk:
             self.results.forget(step)
             self.failures.forget(step)
         except OSError as error:
-            raise StoreError(f"Cannot remove {step} from {self.name}: {error.strerror or error}.") from error
+            raise StoreError(f"Cannot remove {step} from {self.name}: {refusal(error, self.place)}.") from error
 
     def resign(self, names: Collection[str] = ()) -> list[str]:
         """Sign with our key every whole file made elsewhere, of these steps or of all; the steps concerned.

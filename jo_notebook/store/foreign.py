@@ -11,6 +11,7 @@ from jo_notebook.store.definitions import Definitions
 from jo_notebook.store.disk import Disk
 from jo_notebook.store.formats import runs_code
 from jo_notebook.store.reading import Found
+from jo_notebook.store.refusals import refusal
 from jo_notebook.store.shelf import Shelf
 
 
@@ -40,7 +41,7 @@ def foreign(disk: Disk, definitions: Definitions) -> list[Foreign]:
     try:
         rows = [*_files(disk.results), *_files(disk.failures)]
     except OSError as error:
-        raise StoreError(f"Cannot read {disk.name}: {error.strerror or error}.") from error
+        raise StoreError(f"Cannot read {disk.name}: {refusal(error, disk.place)}.") from error
     rows += [
         Foreign(seen.name, 0, "definition", "source", seen.size, key=seen.key, runs_code=True)
         for seen in definitions.seen()

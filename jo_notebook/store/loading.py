@@ -17,6 +17,7 @@ from jo_notebook.store.disk import Disk, Index
 from jo_notebook.store.known import Known
 from jo_notebook.store.names import stem_of
 from jo_notebook.store.reading import Found
+from jo_notebook.store.refusals import refusal
 from jo_notebook.store.snapshots import GONE, copy_result
 from jo_notebook.store.trust import Key
 from jo_notebook.store.zipped import Unpacked
@@ -112,7 +113,7 @@ def _why_not(known: Known, disk: Disk, found: Found[Record]) -> str:
     try:
         ids = {each.id for each in disk.results.all_of(stem_of(found.step))}
     except OSError as error:
-        raise StoreError(f"Cannot read {disk.name}: {error.strerror or error}.") from error
+        raise StoreError(f"Cannot read {disk.name}: {refusal(error, disk.place)}.") from error
     if found.id in ids:
         return "it is here already"
     return "ours is the same" if not found.ours and _is_same(mine, found) else ""

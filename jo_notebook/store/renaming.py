@@ -16,6 +16,7 @@ from jo_notebook.store.disk import Disk, copied
 from jo_notebook.store.known import Known
 from jo_notebook.store.names import stem_of
 from jo_notebook.store.reading import Found
+from jo_notebook.store.refusals import refusal
 from jo_notebook.store.shelf import Shelf
 
 ATTEMPTS = 5
@@ -69,11 +70,12 @@ def rename_files(disk: Disk, old: str, new: str, *, copy: bool) -> frozenset[str
                 if ids and not copy:
                     _leave(disk, sources, ids, old)
                 return ids
-            except ResultNotSaved as refusal:
-                if not isinstance(refusal.__cause__, FileNotFoundError):  # pruned meanwhile: once more
+            except ResultNotSaved as refused:
+                if not isinstance(refused.__cause__, FileNotFoundError):  # pruned meanwhile: once more
                     raise
     except (OSError, ResultNotSaved) as error:
-        raise StoreError(f"Cannot rename {old} to {new}: {getattr(error, 'strerror', '') or error}.") from error
+        why = refusal(error, disk.place) if isinstance(error, OSError) else str(error)
+        raise StoreError(f"Cannot rename {old} to {new}: {why}.") from error
     raise StoreError(f"Cannot rename {old} to {new}: its files change faster than they can be copied.")
 
 

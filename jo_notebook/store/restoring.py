@@ -10,6 +10,7 @@ from jo_notebook.store.disk import Disk
 from jo_notebook.store.known import Known
 from jo_notebook.store.names import stem_of
 from jo_notebook.store.reading import Found
+from jo_notebook.store.refusals import refusal
 from jo_notebook.store.saving import save_again
 
 ATTEMPTS = 5
@@ -45,10 +46,10 @@ def restore(disk: Disk | None, known: Known, name: str, number: int, keep: int) 
             except ResultDamaged:  # from now on it is known to be: the one before it
                 if number:
                     raise
-    except ResultNotSaved as refusal:
-        raise ResultNotSaved(f"{name}'s result stays as it was: {refusal}.") from None
+    except ResultNotSaved as refused:
+        raise ResultNotSaved(f"{name}'s result stays as it was: {refused}.") from None
     except OSError as error:
-        raise StoreError(f"Cannot restore {name}: {error.strerror or error}.") from error
+        raise StoreError(f"Cannot restore {name}: {refusal(error, disk.place)}.") from error
     raise ResultMissing(f"{name} changes faster than it can be read: try again.")
 
 

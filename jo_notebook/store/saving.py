@@ -13,6 +13,7 @@ from jo_notebook.store.formats import encode, python_minor
 from jo_notebook.store.generation import Footer, canonical
 from jo_notebook.store.logs import log_to_bytes
 from jo_notebook.store.reading import Found
+from jo_notebook.store.refusals import refusal
 from jo_notebook.store.sections import Block, places
 
 
@@ -72,7 +73,7 @@ def save_failure(disk: Disk, failure: Failure, log: tuple[LogEntry, ...], *, aft
     try:
         after = max(after, disk.results.newest(failure.step))
     except OSError as error:
-        raise ResultNotSaved(f"cannot read {disk.name}: {error.strerror or error}") from error
+        raise ResultNotSaved(f"cannot read {disk.name}: {refusal(error, disk.place)}") from error
     identity = secrets.token_hex(8)
     footer = Footer("failure", failure.step, 0, identity, failure.to_json(), after=after, python=python_minor())
     return disk.save(disk.failures, footer, {"log": [log_to_bytes(log)]})

@@ -18,7 +18,7 @@ LOG = (LogEntry("stdout", "hello\n"),)
 TODAY = replace(record(version="v1"), fingerprint=Fingerprint.of([Part("code", "Load", "d9")]), when=9.0)
 
 
-def refuse(*args: object) -> None:
+def refuse(*args: object, **rest: object) -> None:
     raise OSError(28, "No space left on device")
 
 

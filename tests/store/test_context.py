@@ -307,7 +307,7 @@ def test_an_interrupt_while_saving_keeps_the_value(place: Path, monkeypatch: pyt
     assert Context(place)["Load"] == "old"
 
 
-def _interrupt(*args: object) -> None:
+def _interrupt(*args: object, **rest: object) -> None:
     raise KeyboardInterrupt
 
 

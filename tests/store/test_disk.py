@@ -94,7 +94,8 @@ def test_a_place_that_cannot_be_made(tmp_path: Path):
     for place in (tmp_path / "file" / "analysis.jo", tmp_path / "no" / "analysis.jo", tmp_path / "file"):
         context = Context(place)
         done = context.put(record(), 1)
-        assert done.unsaved.startswith(f"cannot write to {place.name}: N")
+        assert done.unsaved.startswith(f"cannot write to {place.name}: ")
+        assert done.unsaved.endswith(", or let results live elsewhere: %context at PATH")
         assert context["Load"] == 1
         assert context.records["Load"] == done
         context.fail(failure("Other"))
@@ -121,7 +122,7 @@ def test_each_fsync_that_fails_is_reported(place: Path, monkeypatch: pytest.Monk
         done = context.put(record(version="v2"), "new")
     assert next(calls) in (call + 1, 2)
     if call < 2:  # the file's, then the directory's
-        assert done.unsaved == "cannot write to analysis.jo: Input/output error"
+        assert done.unsaved.startswith("cannot write to analysis.jo: Input/output error; ")
         assert Context(place)["Load"] == "old"
     assert context["Load"] == "new"
     assert leftovers(place) == []
@@ -159,7 +160,9 @@ def test_a_full_disk(small_disk: Path):
     context.put(record(), b"a" * 1_500_000)
     for n in range(5):
         done = context.put(record(version=f"v{n}"), bytes([n]) * 3_000_000)
-        assert done.unsaved == "cannot write to analysis.jo: 3 MB are needed and 2.7 MB are free on this disk"
+        assert done.unsaved.startswith(
+            "cannot write to analysis.jo: 3 MB are needed and 2.7 MB are free on this disk; make room on it, or "
+        )
         assert context["Load"] == bytes([n]) * 3_000_000
         assert leftovers(place) == []
         assert Context(place)["Load"] == b"a" * 1_500_000
@@ -173,7 +176,8 @@ def test_a_read_only_disk(small_disk: Path):
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     context = Context(place)
     assert context["Load"] == 1
-    assert context.put(record(version="v2"), 2).unsaved == "cannot write to analysis.jo: Read-only file system"
+    told = context.put(record(version="v2"), 2).unsaved
+    assert told.startswith("cannot write to analysis.jo: Read-only file system; make it writable, or ")
     assert context["Load"] == 2
     with pytest.raises(StoreError, match="Read-only"):
         context.forget("Load")
