@@ -280,6 +280,7 @@ class Context(Mapping[str, Any], Upkeep):
         if self._disk is None:
             return
         with self._lock:
+            self._values.drop_torn()
             try:
                 fresh = self._disk.scan(self._known.index)
             except OSError as error:

@@ -38,19 +38,22 @@ from jo_notebook.store.index import (
 )
 from jo_notebook.store.logs import log_from_bytes
 from jo_notebook.store.names import stem_of
-from jo_notebook.store.numbering import mark_at
+from jo_notebook.store.numbering import mark_at, mark_of
 from jo_notebook.store.publish import make_folder, sync_folder
 from jo_notebook.store.reading import Found
 from jo_notebook.store.refusals import VANISHED, obstacle, obstacle_inside, refusal, shown
 from jo_notebook.store.scratch import Scratch
-from jo_notebook.store.seals import Seals
+from jo_notebook.store.seals import Mark, Seals
 from jo_notebook.store.sections import (
     MAPPED_FROM,
+    PASSING,
     Block,
     check_view,
     copy_sections,
     map_section,
+    most_descriptors,
     read_section,
+    unreadable,
     write_sections,
 )
 from jo_notebook.store.shelf import Shelf
@@ -87,10 +90,11 @@ class Disk:
         self._is_tidy = False
         self.device: int | None = None
         self.seals = Seals()
+        self.mapped: dict[str, Mark] = {}
         self.recalled = NOTHING
         self._shelves = {number: self._shelves_of(number, max(keep, 1)) for number in LAYOUTS}
         identity = read_identity(place)
-        if identity is None or not (identity.newer or identity.older):  # there nothing may change
+        if identity is not None and not (identity.newer or identity.older):  # elsewhere nothing may change
             self.scratch.sweep()
 
     @property
@@ -302,32 +306,55 @@ class Disk:
             try:
                 stream = bytes(_section(handle, footer, "value"))
                 buffers = self._buffers(handle, footer, found)
-            except OSError as error:
-                raise ResultDamaged(f"it cannot be read: {error.strerror}") from error
+            except (OSError, MemoryError) as error:
+                raise unreadable(error) from error
         return decode(footer.codec, stream, buffers, python=footer.python, step=found.step)
 
     def _buffers(self, handle: BinaryIO, footer: Footer, found: Found[Record]) -> list[memoryview]:
         section = footer.sections.get("buffers")
         if section is None:
             return []
-        rows = json.loads(bytes(_section(handle, footer, "places")))
-        if section.size < MAPPED_FROM:
+        rows = _places(bytes(_section(handle, footer, "places")), section.size)
+        view = self._mapped(handle, footer, found) if section.size >= MAPPED_FROM else None
+        if view is None:
             view = memoryview(_section(handle, footer, "buffers"))
-        else:
-            view = map_section(handle, section)
-            mark = mark_at(found.seq, os.fstat(handle.fileno()))
-            if not self.seals.holds(found.path, mark):
-                check_view(view, section, footer.hash, "value")
-                self.seals.add(found.path, mark)
         return [view[start : start + size] for start, size in rows]
+
+    def _mapped(self, handle: BinaryIO, footer: Footer, found: Found[Record]) -> memoryview | None:
+        """The buffers as they lie in the file, checked unless a seal holds; None where they are better read."""
+        section, mark = footer.sections["buffers"], mark_at(found.seq, os.fstat(handle.fileno()))
+        if handle.fileno() > most_descriptors():
+            return None
+        try:
+            view = map_section(handle, section)
+        except OSError as error:
+            if error.errno in PASSING:
+                return None
+            raise
+        if not self.seals.holds(found.path, mark):
+            check_view(view, section, footer.hash, "value")
+            self.seals.add(found.path, mark)
+        self.mapped[found.path] = mark
+        return view
+
+    def is_torn(self, found: Found[Record]) -> bool:
+        """Whether somebody has written into a file that a value in memory is mapped from."""
+        mark = self.mapped.get(found.path)
+        if mark is None:
+            return False
+        try:
+            now = mark_of(found.seq, found.path)
+        except OSError:
+            return False  # it has left, and the mapping holds what it was
+        return now[1] == mark[1] and now != mark  # another file in its place harms nobody
 
     def log(self, shelf: Shelf[T], found: Found[T]) -> tuple[LogEntry, ...]:
         """What the run printed; plain data, also from a stranger. Raises as `load` does."""
         with self.opened(shelf, found) as (handle, footer, _):
             try:
                 return log_from_bytes(bytes(_section(handle, footer, "log")))
-            except OSError as error:
-                raise ResultDamaged(f"it cannot be read: {error.strerror}") from error
+            except (OSError, MemoryError) as error:
+                raise unreadable(error) from error
 
     def forget(self, step: str) -> None:
         """Remove a step's results and failures. Raises StoreError where the disk or the format refuses."""
@@ -403,6 +430,17 @@ class Disk:
 def copied(handle: BinaryIO, footer: Footer) -> Fill:
     """Begins a file with another one's sections, checked on the way."""
     return partial(copy_sections, handle, footer.sections, footer.hash)
+
+
+def _places(text: bytes, end: int) -> list[tuple[int, int]]:
+    """Where each buffer lies in its section. Raises ResultDamaged for what nobody has written so."""
+    try:
+        rows = [(start, size) for start, size in json.loads(text)]
+        if not all(type(n) is int and n >= 0 for row in rows for n in row) or any(sum(row) > end for row in rows):
+            raise ValueError(rows)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ResultDamaged("its buffers are not where they were") from error
+    return rows
 
 
 def _section(handle: BinaryIO, footer: Footer, name: str) -> bytes | bytearray:

@@ -15,6 +15,7 @@ from jo_notebook.store.names import stem_of
 from jo_notebook.store.numbering import mark_of, numbers, read_hint
 from jo_notebook.store.plain import within_reason
 from jo_notebook.store.publish import is_folder, open_plain
+from jo_notebook.store.sections import CannotRead, unreadable
 from jo_notebook.store.trust import Key
 
 ATTEMPTS = 100
@@ -70,7 +71,7 @@ class Reader(Generic[T]):
         """As `look`; where neither directory nor newest file has changed, without listing."""
         if known is not None and known.mark and stem in self.folders:
             with contextlib.suppress(OSError):
-                same = os.lstat(os.path.dirname(known.path)).st_mtime_ns == self.folders[stem]
+                same = os.lstat(os.path.dirname(known.path)).st_ctime_ns == self.folders[stem]
                 if same and mark_of(known.seq, known.path) == known.mark:
                     return known
         return self.look(stem, known)
@@ -135,7 +136,7 @@ class Reader(Generic[T]):
                 raise ResultDamaged(f"it was written as generation {footer.seq} of {footer.step}")
         except OSError as error:
             handle.close()
-            raise ResultDamaged(f"it cannot be read: {error.strerror}") from error
+            raise unreadable(error) from error
         except BaseException:
             handle.close()
             raise
@@ -164,7 +165,7 @@ class Reader(Generic[T]):
         """Before a listing: remember when the directory was changed, unless more may happen in that very moment."""
         self.folders.pop(stem, None)
         with contextlib.suppress(OSError):
-            changed = os.lstat(folder).st_mtime_ns
+            changed = os.lstat(folder).st_ctime_ns
             if 0 < changed < time.time_ns() - TICK:
                 self.folders[stem] = changed
 
@@ -174,6 +175,7 @@ class Reader(Generic[T]):
             handle.close()
             record = self.story(footer, ours=ours)
         except ResultDamaged as damage:
+            mark = () if isinstance(damage, CannotRead) else mark  # without one it is looked at again
             return Found(self._name(stem, hint), seq, path, mark, damage=f"generation {seq}: {damage}")
         return Found(footer.step, seq, path, mark, footer, record, ours)
 
@@ -211,4 +213,4 @@ def _open(path: str) -> BinaryIO:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise ResultDamaged(f"it cannot be read: {error.strerror}") from error
+        raise unreadable(error) from error

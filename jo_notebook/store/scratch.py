@@ -82,7 +82,8 @@ class Scratch:
         if not is_folder(self.folder):
             return
         with contextlib.suppress(OSError):
-            unsure = [name for name in os.listdir(self.folder) if not self._removed(name)]
+            drafts = filter(_NAME.fullmatch, os.listdir(self.folder))  # any other file is not of this store
+            unsure = [name for name in drafts if not self._removed(name)]
             unsure = [name for name in unsure if not name.startswith(me())]
             if unsure:
                 self._sweep_old(unsure)

@@ -8,9 +8,12 @@ array can be mapped where it lies. What lies between is zeros: no byte of a file
 
 from __future__ import annotations
 
+import errno
 import mmap
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import BinaryIO
 
 from jo_notebook.errors import ResultDamaged
@@ -22,7 +25,32 @@ MAPPED_FROM = 8 << 20  # smaller ones are read: a mapping holds a file descripto
 _BLOCK = 1 << 20
 _PIECE = 16 << 20  # Ctrl-C is heard between two pieces
 
+PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES, errno.EPERM, errno.EINTR, errno.EAGAIN})
+"""Errors that say nothing of the file: it may be whole."""
+
 Block = bytes | bytearray | memoryview
+
+
+class CannotRead(ResultDamaged):
+    """A file that may well be whole cannot be read just now: that is not remembered as damage."""
+
+
+def unreadable(error: OSError | MemoryError) -> ResultDamaged:
+    """What to raise where a file could not be read."""
+    if isinstance(error, MemoryError):
+        return CannotRead("there is not memory enough to read it")
+    return (CannotRead if error.errno in PASSING else ResultDamaged)(f"it cannot be read: {error.strerror}")
+
+
+@cache
+def most_descriptors() -> int:
+    """How many files may be open before a mapping, which holds one, would take from others."""
+    try:
+        import resource
+    except ImportError:
+        return 256
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return soft // 2 if soft > 0 else sys.maxsize
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,4 +188,4 @@ def _blocks(handle: BinaryIO, section: Section) -> Iterator[bytes]:
             left -= len(block)
             yield block
     except OSError as error:
-        raise ResultDamaged(f"it cannot be read: {error.strerror}") from error
+        raise unreadable(error) from error

@@ -15,6 +15,7 @@ from jo_notebook.store.formats import NotDefined
 from jo_notebook.store.known import Known
 from jo_notebook.store.numbering import mark_of
 from jo_notebook.store.reading import Found
+from jo_notebook.store.sections import CannotRead
 
 ATTEMPTS = 5
 Define = Callable[[str, str], bool]
@@ -32,13 +33,28 @@ class Values:
         for _ in range(ATTEMPTS):
             with self._known.lock:
                 held = self._known.held.get(name)
-                if held is not None and held.has_value:
+                if held is not None and held.has_value and not self._is_torn(name):
                     return held.value
                 found = self._known.readable(name)
             with contextlib.suppress(FileNotFoundError):  # pruned by a newer result: look again
                 return self._load(found, define)
             self.look_again(found)
         raise ResultMissing(f"{name} changes faster than it can be read: try again.")
+
+    def _is_torn(self, name: str) -> bool:
+        """Whether a value in memory is mapped from a file that somebody has changed; then it is let go."""
+        known, disk = self._known, self._disk
+        found = known.current(name) if disk is not None and disk.mapped else None
+        if disk is None or found is None or known.held[name].record is not None or not disk.is_torn(found):
+            return False
+        known.let_go(name)
+        return True
+
+    def drop_torn(self) -> None:
+        """Let go of all values whose files somebody has written into. The caller holds the lock."""
+        if self._disk is not None and self._disk.mapped:
+            for name in list(self._known.held):
+                self._is_torn(name)
 
     def log(self, name: str) -> Log:
         """What a step printed, its failed run or what made its result. Raises ResultDamaged."""
@@ -82,6 +98,8 @@ class Values:
         """Read a value into memory. Raises as reading does, and FileNotFoundError for a file that left."""
         try:
             value = self._decoded(found, define)
+        except CannotRead as trouble:
+            raise StoreError(f"{found.step}'s result cannot be read now ({trouble}): try again.") from None
         except ResultDamaged as damage:
             raise self.injured(found, damage) from None
         with self._known.lock:

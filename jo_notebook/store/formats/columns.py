@@ -131,7 +131,8 @@ def _read_intervals(content: Any, source: Source) -> Any:
     import pandas
 
     left, right, closed = as_list(content, 3)
-    if not isinstance(left, pandas.Index) or not isinstance(right, pandas.Index):
+    bounds = (left, right)
+    if not all(isinstance(bound, pandas.Index) and not isinstance(bound, pandas.RangeIndex) for bound in bounds):
         raise Unreadable("bounds were expected")
     return pandas.arrays.IntervalArray.from_arrays(left, right, closed=as_text(closed), copy=False)
 

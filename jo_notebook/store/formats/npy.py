@@ -109,6 +109,8 @@ def check_dtype(dtype: Any) -> None:
 
     if dtype.isbuiltin == 1 and dtype.isnative and dtype.kind in "biufc" and dtype.metadata is None:
         return
+    if dtype.kind == "V" and dtype.type is not numpy.void:  # numpy.record, whose elements have attributes
+        raise Refused(f"an array of {dtype.type.__name__}")
     if dtype.kind == "T" or not dtype.itemsize or dtype.isbuiltin == 2 or _is_odd(dtype):
         raise Refused(f"an array of {dtype}")
     described: Any = numpy.lib.format.dtype_to_descr(dtype)

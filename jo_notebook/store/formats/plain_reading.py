@@ -10,6 +10,8 @@ from typing import Any, NoReturn
 
 from jo_notebook.store.formats.contract import Unreadable
 
+MOST_HASHED = 20_000
+MOST_TEXT = 64 << 20
 PATHS = ("PurePosixPath", "PureWindowsPath", "PosixPath", "WindowsPath")
 """pathlib's classes, as they are written by name."""
 
@@ -32,6 +34,9 @@ Reader = Callable[[Any, Source], Any]
 
 def read(stream: bytes, source: Source, readers: Mapping[str, Reader]) -> object:
     """The value that a tree stands for. Raises Unreadable for any other stream, and ImportError."""
+
+    if len(stream) > MOST_TEXT:
+        raise Unreadable("a text longer than any that is written")
 
     def hook(found: dict[str, Any]) -> Any:
         if len(found) == 1:
@@ -90,7 +95,7 @@ def _read_float(content: Any, source: Source) -> float:
 
 
 def _read_dict(content: Any, source: Source) -> dict[Any, Any]:
-    return dict(map(tuple, (as_list(pair, 2) for pair in as_list(content))))
+    return dict(map(tuple, (as_list(pair, 2) for pair in _few(content))))
 
 
 def _read_ordered(content: Any, source: Source) -> Any:
@@ -193,7 +198,15 @@ def _read_path(kind: str) -> Reader:
 
 
 def _made(make: Callable[[Iterable[Any]], Any]) -> Reader:
-    return lambda content, source: make(as_list(content))
+    return lambda content, source: make(_few(content) if make in (set, frozenset) else as_list(content))
+
+
+def _few(content: object) -> list[Any]:
+    """No more than are ever written: their hashes may have been chosen to collide. Raises Unreadable."""
+    found = as_list(content)
+    if len(found) > MOST_HASHED:
+        raise Unreadable("too many elements")
+    return found
 
 
 READERS: dict[str, Reader] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from jo_notebook.core.version import version_of
 from jo_notebook.errors import ResultNotSaved, StoreError, UsageError, did_you_mean
@@ -54,7 +55,8 @@ def decode(name: str, stream: bytes, buffers: Sequence[memoryview] = (), *, pyth
         ) from missing
     except ModuleNotFoundError as missing:
         raise StoreError(f"{step}'s value needs the module {missing.name}, which is not installed here.") from missing
-    except (Exception, SystemExit) as error:  # a value's own code runs here and may raise anything
+    except BaseException as error:  # a value's own code runs here and may raise anything
+        _pass_on(error)
         text = f"{type(error).__name__}: {error}"
         raise StoreError(f"{step}'s value is whole but cannot be made again ({text}): run {step} again.") from error
 
@@ -119,20 +121,31 @@ def _written(form: Format | None, value: object) -> Encoded:
         encoded = Encoded(form.name, *form.encode(value))
     except Refused:
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        _pass_on(error)
         raise Refused(f"{type(error).__name__}: {error}") from error
     if encoded.size < PROBE_BELOW:
         _probe(form, encoded, value)
+    elif form.runs_code and len(encoded.stream) < PROBE_BELOW:
+        _probe(form, replace(encoded, buffers=tuple(buffer.toreadonly() for buffer in encoded.buffers)), value)
     return encoded
 
 
 def _probe(form: Format, encoded: Encoded, value: object) -> None:
     """Raises Refused where what was written cannot be read back or, where no code runs, is another value."""
     try:
-        copies = [memoryview(bytearray(buffer)) for buffer in encoded.buffers]
+        small = encoded.size < PROBE_BELOW
+        copies = [memoryview(bytearray(buffer)) if small else buffer for buffer in encoded.buffers]
         found = form.decode(encoded.stream, copies)
         same = form.runs_code or version_of(found).digest == version_of(value).digest
-    except (Exception, SystemExit) as error:  # a value's own code runs here and may raise anything
+    except BaseException as error:  # a value's own code runs here and may raise anything
+        _pass_on(error)
         raise Refused(f"result: cannot be read back ({type(error).__name__}: {error})") from error
     if not same:
         raise Refused("it would not come back the same")
+
+
+def _pass_on(error: BaseException) -> None:
+    """What is meant for others is theirs; the rest, SystemExit and panics of extensions too, is the value's."""
+    if isinstance(error, (KeyboardInterrupt, GeneratorExit)):
+        raise error

@@ -7,7 +7,7 @@ compared before it counts: the whole value where it is small, its first rows whe
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from jo_notebook.core.kinds import module_of, name_of
@@ -45,11 +45,14 @@ def encode_table(value: Any, write: Write, read: Read, *, trusted: tuple[str, ..
     return json.dumps({"class": kind}).encode(), (data,), {"pyarrow": pyarrow.__version__}
 
 
-def decode_table(stream: bytes, buffers: Sequence[memoryview], read: Read) -> object:
+def decode_table(stream: bytes, buffers: Sequence[memoryview], read: Read, kinds: Collection[str] = ()) -> object:
     """The reverse of `encode_table`. Raises Unreadable, and ImportError."""
     try:
         (data,) = buffers
-        return FROM_ARROW[json.loads(stream)["class"]](read(data))
+        kind = json.loads(stream)["class"]
+        if kinds and kind not in kinds:
+            raise Unreadable("a table of another kind was expected")
+        return FROM_ARROW[kind](read(data))
     except (Unreadable, ImportError):
         raise
     except Exception as error:

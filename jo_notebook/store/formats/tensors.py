@@ -28,6 +28,8 @@ def write_tensor(writer: Writer, value: Any) -> Any:
         raise Refused("a tensor of another kind")
     if value.grad_fn is not None or not value.is_leaf or value.grad is not None or vars(value):
         raise Refused("a tensor that takes part in a computation")
+    if any(stride == 0 and count > 1 for stride, count in zip(value.stride(), value.shape, strict=True)):
+        raise Refused("a tensor that repeats its memory")
     flat = value.detach().resolve_conj().resolve_neg().contiguous().reshape(-1)
     data = memoryview(flat.view(torch.uint8).numpy()) if flat.numel() else memoryview(b"")
     writer.spend(6 + value.ndim)
