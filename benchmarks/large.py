@@ -63,7 +63,7 @@ def _sum(place: Path) -> Work:
 
 
 def _frame(fresh: Iterator[Path], *, quick: bool) -> Iterator[Figure]:
-    frame = mixed_frame(500_000 if quick else 5_000_000)
+    frame = mixed_frame(500_000 if quick else 7_700_000)
     what = f"a mixed DataFrame of {int(frame.memory_usage(deep=True).sum()) >> 20} MB"
     rounds = 2 if quick else 3
     for name, (save, load) in _others().items():
