@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, BinaryIO, Generic, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, BinaryIO, Generic, TypeVar
 
 from jo_notebook.store.generation import VERSION, Footer, write_footer
 from jo_notebook.store.names import stem_of
@@ -30,7 +30,7 @@ AT_ONCE = 8  # threads that wait for the disk
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A file to be added.
+    """A file to be added, with what its footer is to say beside; the rest the shelf says.
 
     `keep` generations stay, 0 for the shelf's own number, among them the one numbered `spare`.
     """
@@ -39,6 +39,7 @@ class Order:
     fill: Fill
     keep: int = 0
     spare: int = 0
+    also: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -48,6 +49,7 @@ class _Draft(Generic[T]):
     order: Order
     out: BinaryIO
     path: str
+    sections: Mapping[str, Section]
     footer: Footer
     end: int = 0
     names: Sequence[str] = ()
@@ -91,8 +93,7 @@ def _begun(shelf: Shelf[T], order: Order, stack: contextlib.ExitStack) -> _Draft
     try:
         out, path = stack.enter_context(shelf.scratch.draft())
         sections = order.fill(out)
-        footer = replace(order.footer, kind=shelf.kind, key=shelf.key.id, seq=0, sections=sections, v=VERSION)
-        return _Draft(order, out, path, footer, end=out.tell())
+        return _Draft(order, out, path, sections, order.footer, end=out.tell())
     except OSError as error:
         return error
 
@@ -124,10 +125,11 @@ def _number(shelf: Shelf[T], draft: _Draft[T]) -> None:
     draft.folder = shelf.made(draft.footer.step)
     draft.names = listing(draft.folder)
     seq = newest_number(draft.folder, stem_of(draft.footer.step), list(draft.names)) + 1
-    if draft.footer.seq:  # not the first attempt
+    if draft.footer is not draft.order.footer:  # not the first attempt
         draft.out.seek(draft.end)
         draft.out.truncate()
-    draft.footer = replace(draft.footer, seq=seq)
+    said: dict[str, Any] = {**draft.order.also, "seq": seq, "sections": draft.sections, "v": VERSION}
+    draft.footer = replace(draft.order.footer, kind=shelf.kind, key=shelf.key.id, **said)
     write_footer(draft.out, draft.footer, shelf.key)
     draft.out.flush()
 

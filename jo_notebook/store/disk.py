@@ -197,10 +197,11 @@ class Disk:
                 self.check_room(sum(sizes))
                 orders = [
                     Order(
-                        replace(footer, hash=name, store_id=self.store_id),
+                        footer,
                         partial(write_sections, payloads=payloads, algorithm=name),
                         keep,
                         spare,
+                        {"hash": name, "store_id": self.store_id},
                     )
                     for (footer, payloads), spare in zip(rows, spared or [0] * len(rows), strict=True)
                 ]

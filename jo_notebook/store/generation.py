@@ -27,6 +27,7 @@ VERSION = 2
 _TAIL = struct.Struct("<32s32sQ8s")
 _ALIGNMENTS = {1: 1, 2: ALIGNMENT}
 WORD_LIMIT = 200
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _GUESS = 1 << 14  # most footers fit: one read
 
 
@@ -104,7 +105,7 @@ def _check_types(footer: Footer) -> None:
 
 def canonical(data: object) -> bytes:
     """The one spelling of plain data as JSON."""
-    return json.dumps(data, sort_keys=True, separators=(",", ":")).encode("ascii")
+    return _CANONICAL.encode(data).encode("ascii")
 
 
 def write_footer(out: BinaryIO, footer: Footer, key: Key | None) -> None:

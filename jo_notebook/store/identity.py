@@ -9,6 +9,7 @@ import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from jo_notebook.store.generation import VERSION, canonical
 from jo_notebook.store.publish import publish, read_small, sync_folder
@@ -43,12 +44,18 @@ class Identity:
 def read_identity(place: str) -> Identity | None:
     """What a store says it is; None where neither copy is whole."""
     with contextlib.suppress(OSError):
-        for row in read_small(os.path.join(place, FORMAT)).split(b"\n"):
-            line, _, digest = row.rpartition(b" ")
-            if digest and hashlib.sha256(line).hexdigest().encode() == digest:
-                with contextlib.suppress(ValueError, KeyError, TypeError):
-                    data = json.loads(line)
-                    return Identity(str(data["store_id"]), int(data["format"]))
+        return _said(read_small(os.path.join(place, FORMAT)))
+    return None
+
+
+@lru_cache(maxsize=32)
+def _said(text: bytes) -> Identity | None:
+    for row in text.split(b"\n"):
+        line, _, digest = row.rpartition(b" ")
+        if digest and hashlib.sha256(line).hexdigest().encode() == digest:
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                data = json.loads(line)
+                return Identity(str(data["store_id"]), int(data["format"]))
     return None
 
 

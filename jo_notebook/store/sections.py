@@ -65,32 +65,42 @@ class Section:
 def write_sections(out: BinaryIO, payloads: Mapping[str, Sequence[Block]], algorithm: str) -> dict[str, Section]:
     """Begin a file. Raises OSError."""
     out.write(MAGIC)
-    return {name: _write(out, blocks, algorithm) for name, blocks in payloads.items()}
+    sections, end = {}, len(MAGIC)
+    for name, blocks in payloads.items():
+        sections[name] = section = _write(out, blocks, algorithm, end)
+        end = section.offset + section.size
+    return sections
 
 
-def _write(out: BinaryIO, blocks: Sequence[Block], algorithm: str) -> Section:
-    _align(out)
-    start, state = out.tell(), Hash(algorithm)
+def _write(out: BinaryIO, blocks: Sequence[Block], algorithm: str, end: int) -> Section:
+    """One section, where the file is `end` bytes long by now."""
+    start = end + _zeros(out, end)
+    end, state = start, Hash(algorithm)
     for block in blocks:
-        if zeros := -out.tell() % ALIGNMENT if out.tell() > start else 0:
+        if end > start and (zeros := _zeros(out, end)):
             state.update(bytes(zeros))
-            out.write(bytes(zeros))
-        if len(block) < BESIDE:
-            state.update(memoryview(block))
-            out.write(block)
+            end += zeros
+        view = memoryview(block)
+        if len(view) < BESIDE:
+            state.update(view)
+            out.write(view)
         else:
-            view = memoryview(block)
             state.beside(view, lambda view=view: _write_pieces(out, view))  # type: ignore[misc]
-    return Section(start, out.tell() - start, state.hexdigest())
+        end += len(view)
+    return Section(start, end - start, state.hexdigest())
+
+
+def _zeros(out: BinaryIO, end: int) -> int:
+    """Fill up to the next multiple; how many bytes that took."""
+    zeros = -end % ALIGNMENT
+    if zeros:
+        out.write(bytes(zeros))
+    return zeros
 
 
 def _write_pieces(out: BinaryIO, view: memoryview) -> None:
     for start in range(0, len(view), _PIECE):
         out.write(view[start : start + _PIECE])
-
-
-def _align(out: BinaryIO) -> None:
-    out.write(bytes(-out.tell() % ALIGNMENT))
 
 
 def places(blocks: Iterable[Block]) -> list[tuple[int, int]]:
@@ -137,11 +147,10 @@ def copy_sections(
     """
     if out is not None:
         out.write(MAGIC)
-    copies = {}
+    copies, end = {}, len(MAGIC)
     for name, section in in_order(sections):
-        if out is not None:
-            _align(out)
-        start, state, fresh = out.tell() if out else 0, Hash(algorithm), Hash(anew or algorithm)
+        start = end + _zeros(out, end) if out is not None else 0
+        end, state, fresh = start + section.size, Hash(algorithm), Hash(anew or algorithm)
         for block in _blocks(handle, section):
             state.update(block)
             if anew and anew != algorithm:

@@ -161,7 +161,7 @@ def test_a_disk_that_refuses_leaves_nothing(filled: Context, path: Path, monkeyp
             if call == "full":
                 from jo_notebook.store import sections
 
-                change.setattr(sections, "_align", refuse(sections._align, wanted))
+                change.setattr(sections, "_zeros", refuse(sections._zeros, wanted))
             else:
                 change.setattr(os, call, refuse(getattr(os, call), wanted))
             try:
