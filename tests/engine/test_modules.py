@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -108,9 +109,7 @@ def test_an_installation_under_a_living_process(write: Write, monkeypatch: pytes
 
     def install(version: str) -> None:
         for old in site.glob("thing*"):
-            for file in old.glob("*"):
-                file.unlink()
-            old.rmdir()
+            shutil.rmtree(old)
         (site / "thing").mkdir(parents=True)
         (site / "thing" / "__init__.py").write_text(f"__version__ = '{version}'\n")
         info = site / f"thing-{version}.dist-info"

@@ -270,7 +270,7 @@ def encode(value: Any) -> Written:
 
 def decode(stream: bytes, buffers: Sequence[memoryview]) -> object:
     """The reverse of `encode`."""
-    return decode_table(stream, buffers, table_in, TABLES)
+    return decode_table(stream, buffers, table_in)
 
 
 READERS: dict[str, Reader] = {"$arrow": _read_column, "$table": _read_table}
