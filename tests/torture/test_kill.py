@@ -64,4 +64,4 @@ def test_05_interrupt(place: Path, tally: Counter[str], trials: Callable[[int, i
             tally.update([word, *filter(None, (lost, stuck))])
     assert tally["trials"] == 4 * each
     assert (tally["lost"], tally["stuck"], tally["swallowed"], tally["orphans"]) == (0, 0, 0, 0)
-    assert tally["hit"] >= 0.2 * tally["trials"]  # the rest came just before a save or after it
+    assert tally["hit"] >= 0.5 * tally["trials"]

@@ -6,10 +6,12 @@ import platform
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from jo_notebook.core.version import version_of
 from jo_notebook.errors import ResultNotSaved, StoreError, UsageError, did_you_mean
 from jo_notebook.store.formats import others
+from jo_notebook.store.formats.blame import path_to_unreadable
 from jo_notebook.store.formats.contract import PROBE_BELOW, Encoded, Format, NotDefined, Refused
 from jo_notebook.store.formats.ours import FORMATS, LAST, SAFE
 
@@ -140,9 +142,25 @@ def _probe(form: Format, encoded: Encoded, value: object) -> None:
         same = form.runs_code or version_of(found).digest == version_of(value).digest
     except BaseException as error:  # a value's own code runs here and may raise anything
         _pass_on(error)
-        raise Refused(f"result: cannot be read back ({type(error).__name__}: {error})") from error
+        way = path_to_unreadable(value, partial(_reads_back, form))
+        raise Refused(f"{way}: cannot be read back ({type(error).__name__}: {error})") from error
     if not same:
         raise Refused("it would not come back the same")
+
+
+def _reads_back(form: Format, value: object) -> bool:
+    """Whether a part of a value, written alone, can be read; one that cannot even be written is not looked for."""
+    try:
+        stream, buffers, _ = form.encode(value)
+    except BaseException as error:  # noqa: BLE001 - a value's own code runs here
+        _pass_on(error)
+        return True
+    try:
+        form.decode(stream, tuple(buffer.toreadonly() for buffer in buffers))
+    except BaseException as error:  # noqa: BLE001 - a value's own code runs here
+        _pass_on(error)
+        return False
+    return True
 
 
 def _pass_on(error: BaseException) -> None:
