@@ -11,7 +11,6 @@ from functools import partial
 from jo_notebook.core.version import version_of
 from jo_notebook.errors import ResultNotSaved, StoreError, UsageError, did_you_mean
 from jo_notebook.store.formats import others
-from jo_notebook.store.formats.blame import path_to_unreadable
 from jo_notebook.store.formats.contract import PROBE_BELOW, Encoded, Format, NotDefined, Refused
 from jo_notebook.store.formats.ours import FORMATS, LAST, SAFE
 
@@ -142,6 +141,8 @@ def _probe(form: Format, encoded: Encoded, value: object) -> None:
         same = form.runs_code or version_of(found).digest == version_of(value).digest
     except BaseException as error:  # a value's own code runs here and may raise anything
         _pass_on(error)
+        from jo_notebook.store.formats.blame import path_to_unreadable  # seldom wanted
+
         way = path_to_unreadable(value, partial(_reads_back, form))
         raise Refused(f"{way}: cannot be read back ({type(error).__name__}: {error})") from error
     if not same:
