@@ -114,7 +114,7 @@ class Definitions:
         return {file: [mark, seen.name, seen.data, seen.size] for file, (mark, seen) in rows.items()}
 
     def _recalled(self, disk: Disk) -> dict[str, tuple[tuple[int, ...], Seen]]:
-        rows = disk.recalled.definitions.items()
+        rows = disk.index.remembered.definitions.items()
         return {
             file: (tuple(mark), Seen(str(name), data, True, disk.key.id, size))
             for file, (mark, name, data, size) in rows

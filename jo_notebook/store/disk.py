@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -20,42 +19,21 @@ from typing import Any, BinaryIO, TypeVar
 from jo_notebook.core.files import size_text
 from jo_notebook.core.record import Failure, LogEntry, Record
 from jo_notebook.errors import ResultDamaged, ResultNotSaved, StoreError, UntrustedError
+from jo_notebook.store.buffers import Buffers
 from jo_notebook.store.committing import Fill, Order, commit_all
 from jo_notebook.store.dropping import drop_shelf, is_shelf
 from jo_notebook.store.formats import decode, runs_code
-from jo_notebook.store.generation import VERSION, Footer
+from jo_notebook.store.generation import VERSION, Footer, section_of
 from jo_notebook.store.hashes import algorithm
 from jo_notebook.store.identity import Identity, ensure_identity, read_identity
-from jo_notebook.store.index import (
-    NOTHING,
-    Remembered,
-    read_index,
-    recall_seals,
-    recall_shelf,
-    seal_rows,
-    shelf_rows,
-    write_index,
-)
+from jo_notebook.store.index import IndexFile, shelf_rows
 from jo_notebook.store.logs import log_from_bytes
 from jo_notebook.store.names import stem_of
-from jo_notebook.store.numbering import mark_at, mark_of
 from jo_notebook.store.publish import make_folder, sync_folder
 from jo_notebook.store.reading import Found
 from jo_notebook.store.refusals import VANISHED, obstacle, obstacle_inside, refusal, shown
 from jo_notebook.store.scratch import Scratch
-from jo_notebook.store.seals import Mark, Seals
-from jo_notebook.store.sections import (
-    MAPPED_FROM,
-    PASSING,
-    Block,
-    check_view,
-    copy_sections,
-    map_section,
-    most_descriptors,
-    read_section,
-    unreadable,
-    write_sections,
-)
+from jo_notebook.store.sections import MAPPED_FROM, Block, copy_sections, unreadable, write_sections
 from jo_notebook.store.shelf import Shelf
 from jo_notebook.store.trust import Key
 
@@ -89,9 +67,8 @@ class Disk:
         self.format = VERSION
         self._is_tidy = False
         self.device: int | None = None
-        self.seals = Seals()
-        self.mapped: dict[str, Mark] = {}
-        self.recalled = NOTHING
+        self.buffers = Buffers()
+        self.index = IndexFile(place, key, self.scratch, self.buffers.seals)
         self._shelves = {number: self._shelves_of(number, max(keep, 1)) for number in LAYOUTS}
         identity = read_identity(place)
         if identity is not None and not (identity.newer or identity.older):  # elsewhere nothing may change
@@ -143,26 +120,20 @@ class Disk:
             return known
         self.store_id = identity.store_id
         self.device = os.stat(self.place).st_dev
-        self.recalled = read_index(self.place, self.key)
-        self.seals.recall(recall_seals(self.place, self.recalled.seals))
-        shelves = self.recalled.shelves
-        return Index(
-            {**recall_shelf(self.results, shelves.get("result", {}), self.checked), **known.results},
-            {**recall_shelf(self.failures, shelves.get("failure", {}), self.checked), **known.failures},
-        )
+        results, failures = self.index.recall(self.results, self.failures, self.checked)
+        return Index({**results, **known.results}, {**failures, **known.failures})
 
     def settle(self, known: Index, definitions: Mapping[str, Any]) -> None:
         """Write the index, if enough has changed since; a disk that refuses costs only time. Never raises."""
         if self.newer or self.format < VERSION or not os.path.isdir(self.place):
             return
-        results, failures = shelf_rows(self.results, known.results), shelf_rows(self.failures, known.failures)
-        now = Remembered(
-            {"result": results, "failure": failures}, definitions, seal_rows(self.place, self.seals.rows())
+        self.index.settle(
+            {
+                "result": shelf_rows(self.results, known.results),
+                "failure": shelf_rows(self.failures, known.failures),
+            },
+            definitions,
         )
-        if now.differs_much(self.recalled):
-            with contextlib.suppress(OSError):
-                write_index(self.place, self.key, self.scratch, now)
-                self.recalled = now
 
     def look(self, step: str) -> Found[Record] | None:
         """The newest result of one step now."""
@@ -216,7 +187,7 @@ class Disk:
             refusal.__cause__ = answer
             return refusal
         if size >= MAPPED_FROM:
-            self.seals.add(answer.path, answer.mark)
+            self.buffers.seals.add(answer.path, answer.mark)
         return answer
 
     def commit(
@@ -305,55 +276,17 @@ class Disk:
                     "Run the step again, or say %context trust if you trust where it comes from."
                 )
             try:
-                stream = bytes(_section(handle, footer, "value"))
-                buffers = self._buffers(handle, footer, found)
+                stream = bytes(section_of(handle, footer, "value"))
+                buffers = self.buffers.read(handle, footer, found)
             except (OSError, MemoryError) as error:
                 raise unreadable(error) from error
         return decode(footer.codec, stream, buffers, python=footer.python, step=found.step)
-
-    def _buffers(self, handle: BinaryIO, footer: Footer, found: Found[Record]) -> list[memoryview]:
-        section = footer.sections.get("buffers")
-        if section is None:
-            return []
-        rows = _places(bytes(_section(handle, footer, "places")), section.size)
-        view = self._mapped(handle, footer, found) if section.size >= MAPPED_FROM else None
-        if view is None:
-            view = memoryview(_section(handle, footer, "buffers"))
-        return [view[start : start + size] for start, size in rows]
-
-    def _mapped(self, handle: BinaryIO, footer: Footer, found: Found[Record]) -> memoryview | None:
-        """The buffers as they lie in the file, checked unless a seal holds; None where they are better read."""
-        section, mark = footer.sections["buffers"], mark_at(found.seq, os.fstat(handle.fileno()))
-        if handle.fileno() > most_descriptors():
-            return None
-        try:
-            view = map_section(handle, section)
-        except OSError as error:
-            if error.errno in PASSING:
-                return None
-            raise
-        if not self.seals.holds(found.path, mark):
-            check_view(view, section, footer.hash, "value")
-            self.seals.add(found.path, mark)
-        self.mapped[found.path] = mark
-        return view
-
-    def is_torn(self, found: Found[Record]) -> bool:
-        """Whether somebody has written into a file that a value in memory is mapped from."""
-        mark = self.mapped.get(found.path)
-        if mark is None:
-            return False
-        try:
-            now = mark_of(found.seq, found.path)
-        except OSError:
-            return False  # it has left, and the mapping holds what it was
-        return now[1] == mark[1] and now != mark  # another file in its place harms nobody
 
     def log(self, shelf: Shelf[T], found: Found[T]) -> tuple[LogEntry, ...]:
         """What the run printed; plain data, also from a stranger. Raises as `load` does."""
         with self.opened(shelf, found) as (handle, footer, _):
             try:
-                return log_from_bytes(bytes(_section(handle, footer, "log")))
+                return log_from_bytes(bytes(section_of(handle, footer, "log")))
             except (OSError, MemoryError) as error:
                 raise unreadable(error) from error
 
@@ -431,22 +364,6 @@ class Disk:
 def copied(handle: BinaryIO, footer: Footer) -> Fill:
     """Begins a file with another one's sections, checked on the way."""
     return partial(copy_sections, handle, footer.sections, footer.hash)
-
-
-def _places(text: bytes, end: int) -> list[tuple[int, int]]:
-    """Where each buffer lies in its section. Raises ResultDamaged for what nobody has written so."""
-    try:
-        rows = [(start, size) for start, size in json.loads(text)]
-        if not all(type(n) is int and n >= 0 for row in rows for n in row) or any(sum(row) > end for row in rows):
-            raise ValueError(rows)
-    except (ValueError, TypeError, RecursionError) as error:
-        raise ResultDamaged("its buffers are not where they were") from error
-    return rows
-
-
-def _section(handle: BinaryIO, footer: Footer, name: str) -> bytes | bytearray:
-    section = footer.sections.get(name)
-    return b"" if section is None else read_section(handle, section, footer.hash, name)
 
 
 def _older(version: int) -> str:

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 
 from jo_notebook.errors import ResultDamaged, StepNameError
 from jo_notebook.store.names import check_stored_name
-from jo_notebook.store.sections import ALIGNMENT, MAGIC, Section, check_layout
+from jo_notebook.store.sections import ALIGNMENT, MAGIC, Section, check_layout, read_section
 from jo_notebook.store.trust import Key
 
 VERSION = 2
@@ -136,6 +136,12 @@ def read_footer(handle: BinaryIO, key: Key) -> tuple[Footer, bool]:
     if footer.key in key.ids and not ours:
         raise ResultDamaged("its signature does not fit")
     return footer, ours
+
+
+def section_of(handle: BinaryIO, footer: Footer, name: str) -> bytes | bytearray:
+    """A section's bytes, empty where there is none. Raises ResultDamaged where the hash differs, and OSError."""
+    section = footer.sections.get(name)
+    return b"" if section is None else read_section(handle, section, footer.hash, name)
 
 
 def _read_end(handle: BinaryIO, size: int, count: int) -> bytes:

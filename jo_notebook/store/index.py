@@ -14,11 +14,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from jo_notebook.core.record import Failure, Record
 from jo_notebook.store.generation import Footer
 from jo_notebook.store.publish import open_plain
 from jo_notebook.store.reading import Found, Reader
 from jo_notebook.store.scratch import Scratch
-from jo_notebook.store.seals import Mark
+from jo_notebook.store.seals import Seals
 from jo_notebook.store.trust import Key
 
 NAME = "index"
@@ -51,23 +52,35 @@ def _number(row: Any) -> Any:
 NOTHING = Remembered()
 
 
-def read_index(place: str, key: Key) -> Remembered:
-    """What was gathered; nothing where the file is missing, damaged, another version's or somebody else's."""
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        with open_plain(os.path.join(place, NAME)) as handle:
-            mac, _, body = handle.read().partition(b"\n")
-        if hmac.compare_digest(key.sign(body), bytes.fromhex(mac.decode("ascii"))):
-            data = json.loads(body)
-            if data["v"] == VERSION:
-                return Remembered(data["shelves"], data["definitions"], data["seals"])
-    return NOTHING
+class IndexFile:
+    """The file of one store, and what it told when it was last read or written."""
 
+    def __init__(self, place: str, key: Key, scratch: Scratch, seals: Seals) -> None:
+        self.remembered = NOTHING
+        self._place, self._key, self._scratch, self._seals = place, key, scratch, seals
 
-def write_index(place: str, key: Key, scratch: Scratch, remembered: Remembered) -> None:
-    """Put it in the place of the former one. Raises OSError."""
-    rows = {"shelves": remembered.shelves, "definitions": remembered.definitions, "seals": remembered.seals}
-    body = json.dumps({"v": VERSION, **rows}, separators=(",", ":")).encode("ascii")
-    scratch.replace(os.path.join(place, NAME), key.sign(body).hex().encode() + b"\n" + body, durable=False)
+    def recall(
+        self, results: Reader[Record], failures: Reader[Failure], checked: Callable[[Found[Any]], Found[Any]]
+    ) -> tuple[dict[str, Found[Record]], dict[str, Found[Failure]]]:
+        """Read it: results and failures as they were then, each to be used only where its mark is still the same."""
+        self.remembered = _read(self._place, self._key)
+        rows = {os.path.join(self._place, path): row for path, row in self.remembered.seals.items()}
+        self._seals.recall({path: (tuple(mark), float(when)) for path, (mark, when) in rows.items()})
+        shelves = self.remembered.shelves
+        return (
+            _recalled(results, shelves.get("result", {}), checked),
+            _recalled(failures, shelves.get("failure", {}), checked),
+        )
+
+    def settle(self, shelves: Mapping[str, Mapping[str, Any]], definitions: Mapping[str, Any]) -> None:
+        """Write it, if enough has changed since; a disk that refuses costs only time. Never raises."""
+        sealed = self._seals.rows().items()
+        seals = {os.path.relpath(path, self._place): row for path, row in sealed if os.path.lexists(path)}
+        now = Remembered(shelves, definitions, seals)
+        if now.differs_much(self.remembered):
+            with contextlib.suppress(OSError):
+                _write(self._place, self._key, self._scratch, now)
+                self.remembered = now
 
 
 def shelf_rows(shelf: Reader[T], found: Mapping[str, Found[T]]) -> dict[str, Any]:
@@ -80,7 +93,26 @@ def shelf_rows(shelf: Reader[T], found: Mapping[str, Found[T]]) -> dict[str, Any
     return rows
 
 
-def recall_shelf(
+def _read(place: str, key: Key) -> Remembered:
+    """What was gathered; nothing where the file is missing, damaged, another version's or somebody else's."""
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        with open_plain(os.path.join(place, NAME)) as handle:
+            mac, _, body = handle.read().partition(b"\n")
+        if hmac.compare_digest(key.sign(body), bytes.fromhex(mac.decode("ascii"))):
+            data = json.loads(body)
+            if data["v"] == VERSION:
+                return Remembered(data["shelves"], data["definitions"], data["seals"])
+    return NOTHING
+
+
+def _write(place: str, key: Key, scratch: Scratch, remembered: Remembered) -> None:
+    """Put it in the place of the former one. Raises OSError."""
+    rows = {"shelves": remembered.shelves, "definitions": remembered.definitions, "seals": remembered.seals}
+    body = json.dumps({"v": VERSION, **rows}, separators=(",", ":")).encode("ascii")
+    scratch.replace(os.path.join(place, NAME), key.sign(body).hex().encode() + b"\n" + body, durable=False)
+
+
+def _recalled(
     shelf: Reader[T], rows: Mapping[str, Any], checked: Callable[[Found[T]], Found[T]]
 ) -> dict[str, Found[T]]:
     """The reverse: files as they were then, by step; each is used only where its mark is still the same."""
@@ -94,13 +126,3 @@ def recall_shelf(
             if folder:
                 shelf.folders[stem] = folder
     return found
-
-
-def seal_rows(place: str, rows: Mapping[str, tuple[Mark, float]]) -> dict[str, Any]:
-    """Seals by path below the store."""
-    return {os.path.relpath(path, place): row for path, row in rows.items() if os.path.lexists(path)}
-
-
-def recall_seals(place: str, rows: Mapping[str, Any]) -> dict[str, tuple[Mark, float]]:
-    """The reverse."""
-    return {os.path.join(place, path): (tuple(mark), float(when)) for path, (mark, when) in rows.items()}

@@ -44,15 +44,15 @@ class Values:
     def _is_torn(self, name: str) -> bool:
         """Whether a value in memory is mapped from a file that somebody has changed; then it is let go."""
         known, disk = self._known, self._disk
-        found = known.current(name) if disk is not None and disk.mapped else None
-        if disk is None or found is None or known.held[name].record is not None or not disk.is_torn(found):
+        found = known.current(name) if disk is not None and disk.buffers.mapped else None
+        if disk is None or found is None or known.held[name].record is not None or not disk.buffers.is_torn(found):
             return False
         known.let_go(name)
         return True
 
     def drop_torn(self) -> None:
         """Let go of all values whose files somebody has written into. The caller holds the lock."""
-        if self._disk is not None and self._disk.mapped:
+        if self._disk is not None and self._disk.buffers.mapped:
             for name in list(self._known.held):
                 self._is_torn(name)
 

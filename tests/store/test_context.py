@@ -331,7 +331,7 @@ def test_opening_a_thousand_steps_reads_no_value(place: Path, monkeypatch: pytes
         context = Context(place)
         for n in range(1000):
             context.put(record(f"S{n}"), n)
-    monkeypatch.setattr("jo_notebook.store.disk.read_section", None)
+    monkeypatch.setattr("jo_notebook.store.generation.read_section", None)
     began = time.perf_counter()
     assert len(Context(place)) == 1000
     assert time.perf_counter() - began < 1.0  # 0.15 s where nothing else runs
