@@ -5,8 +5,8 @@ from __future__ import annotations
 import keyword
 import sys
 import unicodedata
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jo_notebook.core.fingerprint import SCHEMA
@@ -63,7 +63,7 @@ class Definition:
     declared environment variables, `ignore` names whose changes do not count. `always` runs the step every time,
     `pinned` keeps its result in force whatever changes. `keep` is how many generations of its result stay, 0 for as
     many as of any other step; `format` is the one its value is written in, empty for the best. Neither is part of what
-    makes a result this one.
+    makes a result this one. `call` is the function itself, for a step that is no cell and lives in this process.
     """
 
     name: str
@@ -83,6 +83,7 @@ class Definition:
     pinned: bool = False
     keep: int = 0
     format: str = ""
+    call: Callable[..., Any] | None = field(default=None, compare=False, repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, for a file; enough to show, load and run the step in a fresh kernel."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from jo_notebook.core.fingerprint import RANK, Fingerprint, Part, digest_of
+from jo_notebook.core.homes import GIVEN
 from jo_notebook.core.source import canonical_text
 
 SHOWN = 48
@@ -140,6 +141,8 @@ def _reason(was: Part | None, now: Part | None) -> Reason:
 def _sentence(part: Part, was: Part | None, now: Part | None) -> str:
     """One change in words. Each kind has its own; both sides are there unless something came or went."""
     name = part.name
+    if name.startswith(GIVEN):
+        return "its code, or what its object holds, changed"
     if part.kind == "code":
         return "code changed"
     if part.kind == "input":

@@ -27,12 +27,13 @@ Row = tuple[str, ...]
 
 @dataclass
 class Attention:
-    """What was noticed: rows for the record, and sentences for the user."""
+    """What was noticed: rows for the record, sentences for the user, and which names it read were changed by it."""
 
     files: tuple[Row, ...] = ()
     writes: tuple[tuple[str, str], ...] = ()
     hidden: tuple[tuple[str, str, str], ...] = ()
     notes: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
 
 
 @contextmanager
@@ -75,6 +76,7 @@ def attending(
     _suggest(definition, seen, files, attention, frozenset(told))
     for changed, digest in state().items():
         if changed in globals_before and globals_before[changed] != digest and changed not in seen.bound:
+            attention.changed.append(changed)
             how = "make it in the step" if changed in moving else "work on a copy, or return it instead"
             attention.notes.append(f"{name} changed {changed}, which it reads from the notebook: {how}")
 

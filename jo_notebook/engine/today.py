@@ -8,7 +8,7 @@ import linecache
 import os
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -47,7 +47,9 @@ class Today:
     """Looks names up in a namespace, and remembers what it saw as long as it is certainly unchanged.
 
     A front end sets `statement` (the text of the notebook's statement that bound a name) and `filename` (what
-    tracebacks call a step; None for a step that no cell of this kernel holds). `touch` says that names, modules,
+    tracebacks call a step; None for a step that no cell of this kernel holds). Where it `follows_edits`, local modules
+    count as they are on disk, and edited ones are loaded again before a step that reaches them runs; else they count
+    as they are loaded, and stay. Names that a step binds are noticed in `watched`. `touch` says that names, modules,
     files or the environment may have changed: then all of it is compared, and looked at anew where it has.
     """
 
@@ -57,6 +59,8 @@ class Today:
         self.filename: Callable[[Definition], str | None] = lambda definition: None
         self.modules = Modules()
         self.files = Files()
+        self.follows_edits = True
+        self.watched = namespace
         self._stamp = 0
         self._doubt = NONE
         self._slow: set[int] = set()
@@ -92,7 +96,7 @@ class Today:
         made, of = self._made.get(name), (definition, graph.dependencies[name])
         if made is None or made.of[0] is not definition or made.of[1] != of[1]:
             self._look_at_modules()
-            parts = tuple(self._found(graph, name, self.modules.find))
+            parts = tuple(self._found(graph, name, self._find))
             self._look_at_modules()
             made = self._made[name] = _Made(of, self._state_of_files(definition), parts)
         return made.parts
@@ -118,22 +122,39 @@ class Today:
         definition = graph[name]
         if not definition.trusted:
             raise UntrustedError(f"{name} was defined elsewhere: running it would run somebody else's code.")
-        needs = self.needs(graph, name, self.modules.find)
+        needs = self.needs(graph, name, self._find)
         self._bring_back(name, needs)
-        self._load_again(name, needs)
+        if self.follows_edits:
+            self._load_again(name, needs)
         params = copy.deepcopy(dict(definition.params))
+        if definition.call is not None:
+            return definition.call, params
         inputs = [d.parameter for d in graph.dependencies[name]]
         filename = self.filename(definition) or _remembered_file(definition)
         function = compile_step(definition.source, name, [*inputs, *params], self.namespace, filename)
         return function, params
 
+    @property
+    def _find(self) -> Find:
+        """How local modules are looked up."""
+        return self.modules.find if self.follows_edits else self.modules.loaded
+
     @contextmanager
     def attend(
-        self, graph: Graph, name: str, told: Collection[tuple[str, str]] = (), *, ignored: tuple[str, ...] = ()
+        self,
+        graph: Graph,
+        name: str,
+        told: Collection[tuple[str, str]] = (),
+        *,
+        ignored: tuple[str, ...] = (),
+        parts: Sequence[Part] = (),
     ) -> Iterator[Attention]:
-        """Around one call of a step: its files, its seed, and what it reads or changes without saying so."""
+        """Around one call of a step: its files, its seed, and what it reads or changes without saying so.
+
+        `parts` are what it is made of, where that is known.
+        """
         definition = graph[name]
-        parts = self._now[1] if self._now[0] == name else self.parts_now(graph, name)
+        parts = parts or (self._now[1] if self._now[0] == name else self.parts_now(graph, name))
         data = [part.name for part in parts if part.kind in ("constant", "global")]
         moving = frozenset(part.name for part in parts if part.kind == "untracked")
         modules = frozenset(part.name for part in parts if part.kind == "package")
@@ -151,7 +172,7 @@ class Today:
             self.modules.settling(pieces),
             attending(
                 definition,
-                self.namespace,
+                self.watched,
                 self.files,
                 own=self._is_own,
                 ignored=ignored,

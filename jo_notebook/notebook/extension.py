@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -23,6 +24,7 @@ from jo_notebook.notebook.magics import perform_and_show, register_magics
 from jo_notebook.notebook.mainloop import MainLoop
 from jo_notebook.notebook.messages import Messages
 from jo_notebook.notebook.names import Names
+from jo_notebook.notebook.objects import StepObjects
 from jo_notebook.notebook.saved import SavedCells
 from jo_notebook.notebook.settings import JoNotebook
 from jo_notebook.notebook.stepline import StepLine
@@ -71,6 +73,7 @@ class Extension:
         self.answers = StepAnswers(self.pipeline)
         self.pipeline.send = Messages(self.pipeline, self.loop, lambda heads: self.names.bind_results()).handle
         self.names = Names(shell, self.pipeline)
+        self.objects = StepObjects(self.pipeline, self.cells, self.defining.notebook, self._show_step)
         self._pictures: dict[str, Any] = {}
         self.pipeline.today.modules.packages = self.settings.packages
         self.settings.observe(lambda change: self._count_packages(change["new"]), "packages")
@@ -142,6 +145,7 @@ class Extension:
         for picture in self._pictures.values():
             picture.close()
         self._turn_away()
+        self.objects.close()
         self.answers.close()
         self.loop.close()
 
@@ -166,6 +170,8 @@ class Extension:
         if cell is None:
             return
         self.pipeline.touch()
+        for problem in self.objects.follow():
+            print(problem)  # noqa: T201 - below the cell that made it so
         self.names.explain_missing(result.error_in_exec)
         if cell.id and cell.text and result.success:
             self._drop_left_over(cell.id, cell.defined)
@@ -183,10 +189,14 @@ class Extension:
 
     def define(self, line: StepLine, body: str) -> Any:
         """Registers the running cell as a step, shows its line, and materializes it where that is asked."""
+        self.objects.refuse(line.name)
+        line = replace(line, depends_on=self.objects.joined(line.depends_on))
         return self._add(self.defining.of_cell(line, body), run=line.run, replacing=self._of_this_cell())
 
     def define_like(self, line: StepLine) -> Any:
         """Registers a step with the code of another one."""
+        self.objects.refuse(line.name)
+        line = replace(line, depends_on=self.objects.joined(line.depends_on))
         return self._add(self.defining.like(line, self.pipeline), run=line.run, replacing=())
 
     def _add(self, definition: Definition, *, run: bool, replacing: tuple[str, ...]) -> Any:
@@ -194,14 +204,17 @@ class Extension:
         self.pipeline.add(definition, replacing=replacing)
         self.cells.current.defined.add(name)
         self.defining.keep_text(definition)
-        plan = self.pipeline.plan(name)
-        notes = mismatches(self.pipeline, name, plan) + self.names.shadowed(name)
         materialize = run or self.settings.on_step == "materialize"
-        button = self.settings.button and not materialize and self.cells.has_front_end()
-        self.answers.show(name, notes, button=button)
+        self._show_step(name, button=not materialize)
         if not materialize:
             return None
         return perform_and_show(self, find("materialize"), [name], "%materialize")
+
+    def _show_step(self, name: str, *, button: bool = True) -> None:
+        """The line, and the button, below the cell that defined a step."""
+        plan = self.pipeline.plan(name)
+        notes = mismatches(self.pipeline, name, plan) + self.names.shadowed(name)
+        self.answers.show(name, notes, button=button and self.settings.button and self.cells.has_front_end())
 
     def _of_this_cell(self) -> tuple[str, ...]:
         """Steps that this very cell defined when it ran before."""

@@ -8,6 +8,7 @@ from typing import Any
 from jo_notebook.core.plan import Availability
 from jo_notebook.core.source import is_builtin, parse_source
 from jo_notebook.errors import JoError
+from jo_notebook.notebook.objects import is_step
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.verbs import VERBS
 
@@ -34,7 +35,7 @@ class Names:
         if outcome is None:
             return
         for name in dict.fromkeys([*outcome.finished, *outcome.loaded]):
-            if context.held(name) == "memory":
+            if context.held(name) == "memory" and not is_step(self._namespace.get(name)):
                 self._bind(name, context[name])
 
     def look_at_what_is_read(self, text: str) -> None:
@@ -55,7 +56,7 @@ class Names:
     def shadowed(self, name: str) -> list[str]:
         """A note where a name is in use already, for something that is no step's value."""
         taken = name in self._namespace and self._namespace[name] is not self._bound.get(name, ABSENT)
-        if taken or is_builtin(name):
+        if (taken and not is_step(self._namespace[name])) or is_builtin(name):
             return [f"Note: {name} is already a name in this notebook; materializing binds it to the step's result."]
         return []
 
