@@ -12,7 +12,7 @@ from jo_notebook.core.source import canonical_text
 
 SHOWN = 48
 CODE = ("code", "helper", "module")
-APART = ("code", "param", "seed", "module", "file", "env", "package", "input")
+APART = ("given", "code", "param", "seed", "module", "file", "env", "package", "input")
 DECLARED = ("file", "env")
 Key = tuple[str, str]
 
@@ -142,6 +142,8 @@ def _sentence(part: Part, was: Part | None, now: Part | None) -> str:
     name = part.name
     if part.kind == "code":
         return "code changed"
+    if part.kind == "given":
+        return "put in by hand" if now else "what was put in by hand is not in use"
     if part.kind == "input":
         return _came_or_went(f"input {name}", was, now) or f"input {name} has a new value"
     if part.kind == "module":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from jo_notebook.core.fingerprint import Fingerprint, digest_of
+from jo_notebook.core.fingerprint import GIVEN, Fingerprint, digest_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,11 @@ class Record:
         if not self.writes:
             return self.version
         return digest_of(self.version, *(word for row in self.writes for word in row))
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the value was put in by hand, and not made by a run."""
+        return any(part.kind == GIVEN for part in self.fingerprint.parts)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, for a file."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
+from jo_notebook.core.given import given_record
 from jo_notebook.core.record import Failure, Record
-from jo_notebook.errors import ResultNotSaved, StoreError
+from jo_notebook.errors import ResultMissing, ResultNotSaved, StepNameError, StoreError, UsageError
 from jo_notebook.store.claims import Claim, Claims
 from jo_notebook.store.definitions import Definitions
 from jo_notebook.store.disk import Disk
@@ -20,7 +22,8 @@ from jo_notebook.store.foreign import Foreign, foreign
 from jo_notebook.store.formats import format_problems, python_version
 from jo_notebook.store.held import SAVING
 from jo_notebook.store.known import Known
-from jo_notebook.store.loading import FROZEN, Load, Snapshot, Taken, take
+from jo_notebook.store.loading import FROZEN, Snapshot, Taken, take
+from jo_notebook.store.mapping import META, Writable, items_of, meta_of
 from jo_notebook.store.names import check_stored_name, stem_of
 from jo_notebook.store.older import Older
 from jo_notebook.store.owners import Owner
@@ -35,8 +38,11 @@ from jo_notebook.store.upkeep import Upkeep
 from jo_notebook.store.values import Values
 
 
-class Context(Mapping[str, Any], Upkeep):
+class Context(Writable, Upkeep):
     """A mapping of step name to result, lazy: a value is read when it is asked for.
+
+    `Context()`, `Context("analysis.jo")`, and with values put in by hand `Context({"a": 1})`, `Context([("a", 1)])`,
+    `Context(a=1)`. The names place, keep and quota are never values there; `Context({"keep": 1})` makes them so.
 
     `place` is the directory `<notebook>.jo`, made at the first write; without one nothing outlives the
     kernel. `keep` generations of each result stay on disk: what is said here, or JO_KEEP, or two; from `quota` bytes
@@ -46,7 +52,27 @@ class Context(Mapping[str, Any], Upkeep):
     what a value needs from the notebook and does not find there; it says whether the name is defined now.
     """
 
-    def __init__(self, place: str | os.PathLike[str] | None = None, *, keep: int = 0, quota: int = 0) -> None:
+    OWN: ClassVar[frozenset[str]] = frozenset(
+        {
+            *("define", "keep", "quota"),
+            *("_known", "_lock", "_disk", "_snapshot", "_trouble", "_key_trouble", "_sizes", "_claims"),
+            *("_definitions", "_values", "_older", "_orchestra"),
+        }
+    )
+
+    def __init__(
+        self,
+        place: str | os.PathLike[str] | Mapping[str, Any] | Iterable[tuple[str, Any]] | None = None,
+        *,
+        keep: int = 0,
+        quota: int = 0,
+        **values: Any,
+    ) -> None:
+        """Raises UsageError for a number that is none, and as `update` does for values."""
+        if type(keep) is not int or type(quota) is not int:
+            raise UsageError("keep and quota are numbers of a context: write Context({'keep': …}) for values.")
+        where = place if isinstance(place, (str, os.PathLike)) else None
+        given = items_of(*([] if place is where else [place]), **values)
         self.define: Callable[[str, str], bool] = lambda step, name: False
         self._known = Known()
         self._lock = self._known.lock
@@ -57,24 +83,27 @@ class Context(Mapping[str, Any], Upkeep):
         self.keep = keep or keep_from(os.environ)
         self.quota = quota or quota_from(os.environ)
         self._sizes = Sizes()
-        if place is not None:
+        if where is not None:
             key = open_key()
             self._key_trouble = key.problem
-            self._disk = Disk(os.path.abspath(place), key, self.keep)
+            self._disk = Disk(os.path.abspath(where), key, self.keep)
         self._claims = Claims(self._disk.place, self._disk.scratch) if self._disk else None
         self._definitions = Definitions(self._disk)
         self._values = Values(self._known, self._disk)
         self._older = Older(self._known, self._disk, self._values)
         self.refresh()
-
-    __eq__ = object.__eq__  # comparing contents would read every value
-    __hash__ = object.__hash__
+        if given:
+            self.give(given)
 
     def __repr__(self) -> str:
         return f"<Context of {len(self)} results in {self._disk.name if self._disk else 'memory'}>"
 
     def __getitem__(self, name: str) -> Any:
         """The value. Raises ResultMissing, ResultDamaged, UntrustedError or StoreError."""
+        if not isinstance(name, str):
+            raise ResultMissing(f"Nothing is kept under {name!r}: names are text.")
+        if name == META and self.record(META) is None:
+            return meta_of(self.records.values())
         return self._values.read(name, self.define)
 
     def __contains__(self, name: object) -> bool:
@@ -187,6 +216,56 @@ class Context(Mapping[str, Any], Upkeep):
             with contextlib.suppress(OSError):  # its number says already that it is overtaken
                 self._disk.failures.forget(found.step)
         return found.record
+
+    def give(self, values: Mapping[str, Any]) -> list[Record]:
+        """Keep values as put in by hand: each counts as the result of its step until it is forced to run or forgotten.
+
+        A name that begins with a dot, or that no file can have, is kept in memory only; so is a value that cannot be
+        stored. The records come back, in this order. Raises NotAName for a name that is no text.
+        """
+        now = time.time()
+        rows = [
+            (given_record(name, value, when=now, before=self.record(name)), value)
+            for name, value in items_of(values).items()
+        ]
+        told = {record.step: why for record, _ in rows if (why := self._why_in_memory(record.step))}
+        stored = iter(self.put_all((record, value, ()) for record, value in rows if record.step not in told))
+        return [
+            self._hold(replace(record, python=python_version(), unsaved=told[record.step]), value, ())
+            if record.step in told
+            else next(stored)
+            for record, value in rows
+        ]
+
+    def _why_in_memory(self, name: str) -> str:
+        """Why a value put in under this name is not to be written to disk; empty where it is."""
+        if self._disk is None:
+            return ""
+        if name.startswith("."):
+            return "its name begins with a dot"
+        try:
+            check_stored_name(name)
+        except StepNameError as error:
+            return str(error).rstrip(".")
+        return ""
+
+    def keep_copy(self, record: Record, value: object) -> None:
+        """Keep a value in memory alone, with this record as it is."""
+        self._hold(record, value, ())
+
+    def duplicate(self) -> Self:
+        """A context in memory with the same values and records; each value is read. Raises as reading does."""
+        other = type(self)()
+        for name in self:
+            if (record := self.record(name)) is not None:
+                other._hold(replace(record, unsaved=""), self[name], self.log(name))
+        return other
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A context with a place is opened again there; what only memory has goes along."""
+        place = self._disk.place if self._disk and not self._disk.frozen else None
+        rows = [(r, self[n], self.log(n)) for n, r in self.records.items() if n in self and (not place or r.unsaved)]
+        return _again, (type(self), place, self.keep, self.quota, rows)
 
     def bring(self, other: Context) -> None:
         """Keep what another context has in memory and nowhere on disk, of steps that have no result here."""
@@ -345,24 +424,30 @@ class Context(Mapping[str, Any], Upkeep):
             self._known.touch()
         return sorted(signed)
 
-    def store(self, path: str | os.PathLike[str], *names: str) -> Stored:
-        """Write a snapshot: a new, complete store at `path`, or one file where that ends in `.zip`.
+    def store(self, dir_path: str | os.PathLike[str] = "", *names: str | bool, fullcopy: bool = False) -> Stored:
+        """Write a snapshot: a new, complete store at `dir_path`, or one file where that ends in `.zip`.
 
         It has the result that stands for each step (of these, or of all whose names do not begin with a dot), with
         logs and definitions; what is in memory only is written, too, and what cannot be is told. It appears whole
-        or not at all. Raises StoreError, also where something is at `path`, and ResultMissing for an unknown name.
+        or not at all; directories above it are made. Inside of dicts, too, keys that begin with a dot are left out.
+        Raises StoreError (PlaceTaken where something is there), and ResultMissing for an unknown name. `fullcopy` is
+        job_orchestra's, and changes nothing.
         """
-        return store(self._known, self._disk, self._definitions, os.fspath(path), names)
-
-    load = Load()
+        if not os.fspath(dir_path):
+            raise UsageError("Say where to store, for instance: ctx.store('results')")
+        chosen = [name for name in names if not isinstance(name, bool)]  # job_orchestra's second argument
+        return store(self._known, self._disk, self._definitions, os.fspath(dir_path), chosen)
 
     @classmethod
-    def open_snapshot(cls, path: str | os.PathLike[str]) -> Self:
-        """A context on a snapshot, a directory or a zip file, that stays as it is: what is put goes to memory alone.
+    def load(cls, dir_path: str | os.PathLike[str] = "") -> Self:
+        """A new context on a snapshot, a directory or a zip file; `ctx.load(path)` gives a new one, too.
 
-        No value is read before it is asked for. Raises StoreError where there is no snapshot.
+        The snapshot stays as it is: what is put goes to memory alone. No value is read before it is asked for. Raises
+        StoreError where there is no snapshot (SnapshotMissing where there is nothing).
         """
-        snapshot = Snapshot(os.path.abspath(path), open_key())
+        if not os.fspath(dir_path):
+            raise UsageError("Say which snapshot to load, for instance: Context.load('results')")
+        snapshot = Snapshot(os.path.abspath(dir_path), open_key())
         context = cls(snapshot.place)
         context._snapshot = snapshot
         if context._disk is not None:
@@ -413,3 +498,11 @@ class Context(Mapping[str, Any], Upkeep):
         with self._lock:
             self._known.hold(record.step, value, record, log)
         return record
+
+
+def _again(kind: type[Context], place: str | None, keep: int, quota: int, rows: Iterable[Any]) -> Context:
+    """A context out of a pickle."""
+    context = kind(place, keep=keep, quota=quota)
+    for record, value, log in rows:
+        context._hold(record, value, log)
+    return context

@@ -6,12 +6,11 @@ Nothing is decoded: files are copied as they are, so that a plan judges them by 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, overload
 
 from jo_notebook.core.record import Record
-from jo_notebook.errors import ResultDamaged, ResultMissing, StoreError, did_you_mean
+from jo_notebook.errors import ResultDamaged, ResultMissing, SnapshotMissing, StoreError, did_you_mean
 from jo_notebook.store.definitions import Definitions
 from jo_notebook.store.disk import Disk, Index
 from jo_notebook.store.known import Known
@@ -21,9 +20,6 @@ from jo_notebook.store.refusals import refusal
 from jo_notebook.store.snapshots import GONE, copy_result
 from jo_notebook.store.trust import Key
 from jo_notebook.store.zipped import Unpacked
-
-if TYPE_CHECKING:
-    from jo_notebook.store.context import Context
 
 FROZEN = "it is a snapshot and stays as it was stored"
 
@@ -38,19 +34,6 @@ class Taken:
     definitions: tuple[str, ...] = ()
 
 
-class Load:
-    """`Context.load(path)` is `Context.open_snapshot`, `context.load(path)` is `context.take`."""
-
-    @overload
-    def __get__(self, context: None, owner: type[Context]) -> Callable[[str | os.PathLike[str]], Context]: ...
-
-    @overload
-    def __get__(self, context: Context, owner: type[Context]) -> Callable[..., Taken]: ...
-
-    def __get__(self, context: Context | None, owner: type[Context]) -> Callable[..., Any]:
-        return owner.open_snapshot if context is None else context.take
-
-
 class Snapshot:
     """A snapshot on disk, looked at; a zip file is unpacked into a directory that goes with this object.
 
@@ -61,7 +44,7 @@ class Snapshot:
         self._unpacked = Unpacked(path) if os.path.isfile(path) else None
         self.place = self._unpacked.path if self._unpacked else path
         if not os.path.isdir(self.place):
-            raise StoreError(f"There is no snapshot at {path}.")
+            raise SnapshotMissing(f"There is no snapshot at {path}.")
         self.disk = Disk(self.place, key, 1)
         try:
             self.index = self.disk.scan(Index({}, {}))
