@@ -14,7 +14,7 @@ def given_record(step: str, value: object, *, when: float = 0.0, before: Record 
     version = version_of(value)
     return Record(
         step=step,
-        fingerprint=given_fingerprint(version.digest),
+        fingerprint=by_hand(version.digest),
         version=version.digest,
         exact=version.exact,
         witness="" if version.exact else witness_of(value),
@@ -23,6 +23,6 @@ def given_record(step: str, value: object, *, when: float = 0.0, before: Record 
     )
 
 
-def given_fingerprint(version: str) -> Fingerprint:
+def by_hand(version: str) -> Fingerprint:
     """The whole fingerprint of a value given by hand: that it was, and which one."""
     return Fingerprint.of([Part(GIVEN, "value", version, SAID)])

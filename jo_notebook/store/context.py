@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from jo_notebook.core.attributes import AttrDict
 from jo_notebook.core.given import given_record
 from jo_notebook.core.record import Failure, Record
 from jo_notebook.errors import ResultMissing, ResultNotSaved, StepNameError, StoreError, UsageError
@@ -22,7 +23,7 @@ from jo_notebook.store.foreign import Foreign, foreign
 from jo_notebook.store.formats import format_problems, python_version
 from jo_notebook.store.held import SAVING
 from jo_notebook.store.known import Known
-from jo_notebook.store.loading import FROZEN, Snapshot, Taken, take
+from jo_notebook.store.loading import FROZEN, Snapshot, Taken, is_orchestras, take
 from jo_notebook.store.mapping import META, Writable, items_of, meta_of
 from jo_notebook.store.names import check_stored_name, stem_of
 from jo_notebook.store.older import Older
@@ -36,6 +37,9 @@ from jo_notebook.store.snapshots import Stored, store
 from jo_notebook.store.trust import open_key
 from jo_notebook.store.upkeep import Upkeep
 from jo_notebook.store.values import Values
+
+if TYPE_CHECKING:
+    from jo_notebook.store.orchestra import OrchestraStore
 
 
 class Context(Writable, Upkeep):
@@ -83,6 +87,7 @@ class Context(Writable, Upkeep):
         self.keep = keep or keep_from(os.environ)
         self.quota = quota or quota_from(os.environ)
         self._sizes = Sizes()
+        self._orchestra: OrchestraStore | None = None
         if where is not None:
             key = open_key()
             self._key_trouble = key.problem
@@ -102,8 +107,11 @@ class Context(Writable, Upkeep):
         """The value. Raises ResultMissing, ResultDamaged, UntrustedError or StoreError."""
         if not isinstance(name, str):
             raise ResultMissing(f"Nothing is kept under {name!r}: names are text.")
+        if self._orchestra is not None and name != META and self.record(name) is None:
+            self._orchestra.check([name])
         if name == META and self.record(META) is None:
-            return meta_of(self.records.values())
+            told = self._orchestra.meta if self._orchestra else None
+            return AttrDict(told) if told is not None else meta_of(self.records.values())
         return self._values.read(name, self.define)
 
     def __contains__(self, name: object) -> bool:
@@ -154,12 +162,15 @@ class Context(Writable, Upkeep):
     def untrusted(self) -> frozenset[str]:
         """The steps whose result, the newest or the one in use, was made elsewhere."""
         with self._lock:
-            return frozenset(n for n, found in self._known.behind_none().items() if found.footer and not found.ours)
+            waiting = (n for n, held in self._known.held.items() if held.pending and held.pending.runs_code)
+            theirs = (n for n, found in self._known.behind_none().items() if found.footer and not found.ours)
+            return frozenset((*waiting, *theirs))
 
     @property
     def problems(self) -> list[str]:
         """What is wrong with the store as a whole, with definitions when they were last read, with others' formats."""
-        told = (self._key_trouble, self._trouble, *self._definitions.problems, *format_problems())
+        theirs = self._orchestra.problems if self._orchestra else ()
+        told = (self._key_trouble, self._trouble, *theirs, *self._definitions.problems, *format_problems())
         return [text for text in told if text]
 
     def held(self, name: str) -> str:
@@ -401,7 +412,8 @@ class Context(Writable, Upkeep):
 
     def foreign(self) -> list[Foreign]:
         """All that is whole and was made elsewhere, as it tells of itself; no value is read. Raises StoreError."""
-        return foreign(self._disk, self._definitions) if self._disk else []
+        theirs = self._orchestra.foreign() if self._orchestra else []
+        return [*theirs, *(foreign(self._disk, self._definitions) if self._disk else [])]
 
     def elsewhere(self, name: str, number: int) -> str:
         """Whether a generation of a step (0: the newest) was made elsewhere: "data" loads as it is, "code" waits for
@@ -414,8 +426,12 @@ class Context(Writable, Upkeep):
         """Take what was made elsewhere as one's own, so that loading it may run its code; see `foreign` before.
 
         Everything that is whole is read through, checked and signed, of these steps or of all; the names concerned
-        come back. Raises StoreError.
+        come back. What lies in a store of job_orchestra is not signed: this context may read it. Raises StoreError.
         """
+        if self._orchestra is not None:
+            with self._lock:
+                self._known.touch()
+                return self._orchestra.trust(names)
         if self._disk is None:
             return []
         signed = {*self._disk.resign(names), *self._definitions.resign(names)}
@@ -444,9 +460,13 @@ class Context(Writable, Upkeep):
 
         The snapshot stays as it is: what is put goes to memory alone. No value is read before it is asked for. Raises
         StoreError where there is no snapshot (SnapshotMissing where there is nothing).
+
+        A directory that job_orchestra stored is opened, too: what it holds counts as put in by hand.
         """
         if not os.fspath(dir_path):
             raise UsageError("Say which snapshot to load, for instance: Context.load('results')")
+        if is_orchestras(os.path.abspath(dir_path)):
+            return cls._on_orchestras(os.path.abspath(dir_path))
         snapshot = Snapshot(os.path.abspath(dir_path), open_key())
         context = cls(snapshot.place)
         context._snapshot = snapshot
@@ -454,16 +474,31 @@ class Context(Writable, Upkeep):
             context._disk.frozen = FROZEN
         return context
 
+    @classmethod
+    def _on_orchestras(cls, path: str) -> Self:
+        from jo_notebook.store.orchestra import OrchestraStore  # seldom wanted
+
+        context, store = cls(), OrchestraStore(path)
+        context._orchestra = store
+        context._known.held.update((name, store.held(name)) for name in store.names())
+        context._known.touch()
+        return context
+
     def take(self, path: str | os.PathLike[str], *names: str) -> Taken:
         """Copy the results of a snapshot (of these steps, or all) into this context, as the newest of their steps.
 
         Nothing is decoded; what a stranger made stays a stranger's. A run that is here already is left out. Definitions
-        of steps that are not here come along. Raises StoreError, also where this context has no place.
+        of steps that are not here come along. The results of a store of job_orchestra are read and put in by hand, but
+        for pickles, which wait for trust. Raises StoreError, also where this context has no place.
         """
         if self._disk is None:
             raise StoreError("This context lives in memory: give it a place, or open the snapshot with Context.load.")
         self._disk.check_writable()
         try:
+            if is_orchestras(os.path.abspath(path)):
+                from jo_notebook.store.adopting import adopt  # seldom wanted
+
+                return adopt(self._known, self._disk, os.path.abspath(path), names, self.put_all)
             return take(
                 self._known, self._disk, self._definitions, Snapshot(os.path.abspath(path), self._disk.key), names
             )

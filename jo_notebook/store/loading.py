@@ -21,6 +21,9 @@ from jo_notebook.store.snapshots import GONE, copy_result
 from jo_notebook.store.trust import Key
 from jo_notebook.store.zipped import Unpacked
 
+RECORD = "master_record.json"
+"""By which a store of job_orchestra is known."""
+
 FROZEN = "it is a snapshot and stays as it was stored"
 
 
@@ -32,6 +35,11 @@ class Taken:
     left: dict[str, str] = field(default_factory=dict)
     damaged: dict[str, str] = field(default_factory=dict)
     definitions: tuple[str, ...] = ()
+
+
+def is_orchestras(path: str) -> bool:
+    """Whether a directory is a store that job_orchestra wrote; see `orchestra`."""
+    return os.path.isfile(os.path.join(path, RECORD)) and not os.path.lexists(os.path.join(path, "FORMAT"))
 
 
 class Snapshot:
@@ -53,7 +61,14 @@ class Snapshot:
         if self.disk.newer:
             raise StoreError(f"Cannot read {path}: {self.disk.newer}.")
         if not (self.disk.store_id or self.index.results):
-            raise StoreError(f"{path} is no snapshot: no results are in it.")
+            raise StoreError(f"{path} is no snapshot: {_what_it_is(self.place)}.")
+
+
+def _what_it_is(path: str) -> str:
+    """What is there in the place of results."""
+    if any("_-_" in name for name in os.listdir(path)):
+        return f"job_orchestra did not finish it, for it has no {RECORD}"
+    return "no results are in it"
 
 
 def take(known: Known, disk: Disk, definitions: Definitions, source: Snapshot, names: Collection[str]) -> Taken:

@@ -24,8 +24,10 @@ from jo_notebook.errors import (
     StoreError,
     did_you_mean,
 )
+from jo_notebook.store.committing import Fill
 from jo_notebook.store.definitions import Definitions
 from jo_notebook.store.disk import Disk, copied
+from jo_notebook.store.generation import Footer
 from jo_notebook.store.hiding import hidden_rest, without_hidden
 from jo_notebook.store.known import Known
 from jo_notebook.store.names import check_stored_name
@@ -134,6 +136,12 @@ def _keep(known: Known, disk: Disk | None, target: Disk, name: str) -> str:
         with known.lock:
             held, found, record = known.held.get(name), known.current(name), known.record(name)
             is_memorys = held is not None and held.has_value and known.is_nowhere_else(name)
+        if held is not None and held.pending and not held.has_value and record is not None:
+            try:
+                value = held.pending()
+            except StoreError as error:
+                return str(error).rstrip(".")
+            return _save(target, *without_hidden(replace(record, unsaved=""), value), held.log)
         if is_memorys and held is not None and record is not None:
             log = held.log if held.record is not None else _log(disk, found)
             return _save(target, *without_hidden(replace(record, unsaved=""), held.value), log)
@@ -180,20 +188,25 @@ def copy_result(source: Disk, found: Found[Record], target: Disk) -> None:
 
     Raises ResultDamaged, FileNotFoundError where the file has left, and ResultNotSaved of the target.
     """
-    shelf = target.results
     with source.opened(source.results, found) as (handle, footer, ours):
         if ours:
-            target.commit(shelf, replace(footer, seq=0), copied(handle, footer))
-            return
-        with target.writing(), target.scratch.file() as draft:
-            for _ in range(ATTEMPTS):
-                fresh = replace(footer, seq=shelf.newest(found.step) + 1, store_id=target.store_id)
-                shelf.draft(draft, fresh, copied(handle, footer), ours=False)
-                with contextlib.suppress(FileExistsError):  # another kernel has just taken the number
-                    shelf.place(draft, found.step, fresh.seq)
-                    shelf.hint(found.step, fresh.seq)
-                    return
-    raise ResultNotSaved(f"no free number for {found.step} after {ATTEMPTS} attempts")
+            target.commit(target.results, replace(footer, seq=0), copied(handle, footer))
+        else:
+            add_unsigned(target, footer, copied(handle, footer))
+
+
+def add_unsigned(target: Disk, footer: Footer, fill: Fill) -> None:
+    """Add a stranger's result as the newest of its step, and as a stranger's. Raises ResultNotSaved, and as `fill`."""
+    shelf, step = target.results, footer.step
+    with target.writing(), target.scratch.file() as draft:
+        for _ in range(ATTEMPTS):
+            fresh = replace(footer, seq=shelf.newest(step) + 1, store_id=target.store_id)
+            shelf.draft(draft, fresh, fill, ours=False)
+            with contextlib.suppress(FileExistsError):  # another kernel has just taken the number
+                shelf.place(draft, step, fresh.seq)
+                shelf.hint(step, fresh.seq)
+                return
+    raise ResultNotSaved(f"no free number for {step} after {ATTEMPTS} attempts")
 
 
 def _keep_definitions(definitions: Definitions, target: Disk, wanted: set[str] | None) -> None:
