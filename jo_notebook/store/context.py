@@ -239,17 +239,17 @@ class Context(Writable, Upkeep):
             (given_record(name, value, when=now, before=self.record(name)), value)
             for name, value in items_of(values).items()
         ]
-        told = {record.step: why for record, _ in rows if (why := self._why_in_memory(record.step))}
-        stored = iter(self.put_all((record, value, ()) for record, value in rows if record.step not in told))
+        aside = {record.step: self._why_in_memory(record.step) for record, _ in rows}
+        stored = iter(self.put_all((record, value, ()) for record, value in rows if aside[record.step] is None))
         return [
-            self._hold(replace(record, python=python_version(), unsaved=told[record.step]), value, ())
-            if record.step in told
-            else next(stored)
+            next(stored)
+            if (why := aside[record.step]) is None
+            else self._hold(replace(record, python=python_version(), unsaved=why), value, ())
             for record, value in rows
         ]
 
-    def _why_in_memory(self, name: str) -> str:
-        """Why a value put in under this name is not to be written to disk; empty where it is."""
+    def _why_in_memory(self, name: str) -> str | None:
+        """Why a value put in under this name stays in memory, empty where all do; None where it goes to disk."""
         if self._disk is None:
             return ""
         if name.startswith("."):
@@ -258,7 +258,7 @@ class Context(Writable, Upkeep):
             check_stored_name(name)
         except StepNameError as error:
             return str(error).rstrip(".")
-        return ""
+        return None
 
     def keep_copy(self, record: Record, value: object) -> None:
         """Keep a value in memory alone, with this record as it is."""
