@@ -41,31 +41,30 @@ def adopt(known: Known, disk: Disk, path: str, names: Collection[str], put: Put)
     taken: list[str] = []
     left: dict[str, str] = {}
     for name in sorted(set(names) or store.names()):
-        if why := _why_not(known, name):
-            left[name] = why
-            continue
         try:
-            if store.waits(name):
-                if _add_pickle(known, disk, store, name):
-                    taken.append(name)
-                else:
-                    left[name] = HERE
-                continue
-            value = store.meta if name not in store.names() else store.value(name)
-            record = given_record(name, value, when=store.when)
-            if _is_here(known, record):
-                left[name] = HERE
-                continue
-            (record,) = put([(record, value, ())])
-            if record.unsaved:
-                left[name] = f"{record.unsaved}; it is in memory only"
-            else:
-                taken.append(name)
+            why = _why_not(known, name) or _adopted(known, disk, store, name, put)
         except ResultNotSaved as error:
             raise StoreError(f"{name} cannot be taken in: {error}.") from error
         except (StoreError, Unusable) as error:
-            store.failed.setdefault(name, str(error).rstrip("."))
+            why = store.failed.setdefault(name, str(error).rstrip("."))
+        if why:
+            left[name] = why
+        else:
+            taken.append(name)
     return Taken(tuple(taken), {**left, **_about(store.failed, names)})
+
+
+def _adopted(known: Known, disk: Disk, store: OrchestraStore, name: str, put: Put) -> str:
+    """Take in one result; why it was not, or nothing. Raises StoreError, Unusable, and ResultNotSaved of the disk."""
+    is_meta = name not in store.names()
+    if not is_meta and store.waits(name):
+        return "" if _add_pickle(known, disk, store, name) else HERE
+    value = store.meta if is_meta else store.value(name)
+    record = given_record(name, value, when=store.when)
+    if _is_here(known, record):
+        return HERE
+    (record,) = put([(record, value, ())])
+    return f"{record.unsaved}; it is in memory only" if record.unsaved else ""
 
 
 def _about(failed: dict[str, str], names: Collection[str]) -> dict[str, str]:

@@ -6,6 +6,7 @@ own directory is read: a store that was moved has them beside its record, and on
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import stat
@@ -66,29 +67,26 @@ def find(kind: str, folder: str, recorded: str) -> Side:
     """The side file that a record means: at the path it names if that is in the store's directory, else beside it."""
     home = os.path.realpath(folder)
     names = dict.fromkeys((recorded.rpartition("/")[2], re.split(r"[\\/]", recorded)[-1]))
-    for path in (recorded, *(os.path.join(home, name) for name in names if name)):
-        if "\0" in path:
-            continue
-        found = os.path.realpath(path)
-        if os.path.dirname(found) != home:  # job_orchestra makes no directories in a store
-            continue
-        try:
-            info = os.lstat(found)
-        except OSError:
-            continue
-        if stat.S_ISREG(info.st_mode):
+    beside = [os.path.join(home, name) for name in names if name]
+    for path in (recorded, *beside):
+        found, info = _file_at(path)
+        if info is not None and os.path.dirname(found) == home:  # job_orchestra makes no directories in a store
             return Side(kind, found, size=info.st_size, mark=f"{info.st_size} {info.st_mtime_ns}")
-    if os.path.lexists(recorded.replace("\0", "")) and _leads_out(recorded, home):
-        why = "its file is outside of the store, where nothing is read: move it beside the record"
-    elif any(os.path.islink(os.path.join(home, name)) for name in names if name):
-        why = "its file is a link that leads out of the store, which is not followed"
-    else:
-        why = "its file is not there"
-    return Side(kind, "", why)
+    if any(_file_at(path)[1] for path in beside):
+        return Side(kind, "", "its file is a link that leads out of the store, which is not followed")
+    if _file_at(recorded)[1]:
+        return Side(kind, "", "its file is outside of the store, where nothing is read: move it beside the record")
+    return Side(kind, "", "its file is not there")
 
 
-def _leads_out(path: str, home: str) -> bool:
-    return os.path.dirname(os.path.realpath(path.replace("\0", ""))) != home
+def _file_at(path: str) -> tuple[str, os.stat_result | None]:
+    """Where a path leads to, and what is known of the file there; nothing where there is none."""
+    try:
+        found = os.path.realpath(path)
+        info = os.lstat(found)
+    except (OSError, ValueError):  # no such file, or a name that none can have
+        return "", None
+    return found, info if stat.S_ISREG(info.st_mode) else None
 
 
 def _frame(handle: BinaryIO) -> Any:
@@ -110,10 +108,16 @@ def _series(handle: BinaryIO) -> Any:
 def _array(handle: BinaryIO) -> Any:
     import numpy
 
-    found = numpy.lib.format.read_array(handle, allow_pickle=False)
-    if handle.read(1):
-        raise Unusable("its file is longer than its array")
-    return found
+    form = numpy.lib.format
+    headers = {(1, 0): form.read_array_header_1_0, (2, 0): form.read_array_header_2_0}
+    if (version := form.read_magic(handle)) not in headers:
+        raise Unusable(f"its file is of version {version[0]} of npy, which is not read here")
+    shape, _, dtype = headers[version](handle)
+    size = os.fstat(handle.fileno()).st_size - handle.tell()
+    if math.prod(shape) * dtype.itemsize != size and not dtype.hasobject:
+        raise Unusable("its file has another size than its array")  # found before room is made for the array
+    handle.seek(0)
+    return form.read_array(handle, allow_pickle=False)
 
 
 def _pickled(handle: BinaryIO) -> Any:
