@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from jo_notebook.core.attributes import AttrDict
-from jo_notebook.core.given import given_record
 from jo_notebook.core.record import Failure, Record
-from jo_notebook.errors import ResultMissing, ResultNotSaved, StepNameError, StoreError, UsageError
+from jo_notebook.errors import ResultMissing, ResultNotSaved, UsageError
 from jo_notebook.store.claims import Claim, Claims
 from jo_notebook.store.definitions import Definitions
 from jo_notebook.store.disk import Disk
@@ -23,17 +21,17 @@ from jo_notebook.store.foreign import Foreign, foreign
 from jo_notebook.store.formats import format_problems, python_version
 from jo_notebook.store.held import SAVING
 from jo_notebook.store.known import Known
-from jo_notebook.store.loading import FROZEN, Snapshot, Taken, is_orchestras, take
+from jo_notebook.store.loading import Snapshot
 from jo_notebook.store.mapping import META, Writable, items_of, meta_of
 from jo_notebook.store.names import check_stored_name, stem_of
 from jo_notebook.store.older import Older
 from jo_notebook.store.owners import Owner
+from jo_notebook.store.portable import Portable
 from jo_notebook.store.quota import Sizes, keep_from, quota_from
 from jo_notebook.store.reading import Found
 from jo_notebook.store.refusals import advised, refusal
 from jo_notebook.store.renaming import rename
 from jo_notebook.store.saving import drafted, save_failure, save_results
-from jo_notebook.store.snapshots import Stored, store
 from jo_notebook.store.trust import open_key
 from jo_notebook.store.upkeep import Upkeep
 from jo_notebook.store.values import Values
@@ -42,7 +40,7 @@ if TYPE_CHECKING:
     from jo_notebook.store.orchestra import OrchestraStore
 
 
-class Context(Writable, Upkeep):
+class Context(Writable, Portable, Upkeep):
     """A mapping of step name to result, lazy: a value is read when it is asked for.
 
     `Context()`, `Context("analysis.jo")`, and with values put in by hand `Context({"a": 1})`, `Context([("a", 1)])`,
@@ -228,56 +226,6 @@ class Context(Writable, Upkeep):
                 self._disk.failures.forget(found.step)
         return found.record
 
-    def give(self, values: Mapping[str, Any]) -> list[Record]:
-        """Keep values as put in by hand: each counts as the result of its step until it is forced to run or forgotten.
-
-        A name that begins with a dot, or that no file can have, is kept in memory only; so is a value that cannot be
-        stored. The records come back, in this order. Raises NotAName for a name that is no text.
-        """
-        now = time.time()
-        rows = [
-            (given_record(name, value, when=now, before=self.record(name)), value)
-            for name, value in items_of(values).items()
-        ]
-        aside = {record.step: self._why_in_memory(record.step) for record, _ in rows}
-        stored = iter(self.put_all((record, value, ()) for record, value in rows if aside[record.step] is None))
-        return [
-            next(stored)
-            if (why := aside[record.step]) is None
-            else self._hold(replace(record, python=python_version(), unsaved=why), value, ())
-            for record, value in rows
-        ]
-
-    def _why_in_memory(self, name: str) -> str | None:
-        """Why a value put in under this name stays in memory, empty where all do; None where it goes to disk."""
-        if self._disk is None:
-            return ""
-        if name.startswith("."):
-            return "its name begins with a dot"
-        try:
-            check_stored_name(name)
-        except StepNameError as error:
-            return str(error).rstrip(".")
-        return None
-
-    def keep_copy(self, record: Record, value: object) -> None:
-        """Keep a value in memory alone, with this record as it is."""
-        self._hold(record, value, ())
-
-    def duplicate(self) -> Self:
-        """A context in memory with the same values and records; each value is read. Raises as reading does."""
-        other = type(self)()
-        for name in self:
-            if (record := self.record(name)) is not None:
-                other._hold(replace(record, unsaved=""), self[name], self.log(name))
-        return other
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """A context with a place is opened again there; what only memory has goes along."""
-        place = self._disk.place if self._disk and not self._disk.frozen else None
-        rows = [(r, self[n], self.log(n)) for n, r in self.records.items() if n in self and (not place or r.unsaved)]
-        return _again, (type(self), place, self.keep, self.quota, rows)
-
     def bring(self, other: Context) -> None:
         """Keep what another context has in memory and nowhere on disk, of steps that have no result here."""
         rows = [(name, record) for name, record in other.records.items() if record.unsaved and name not in self.records]
@@ -440,71 +388,6 @@ class Context(Writable, Upkeep):
             self._known.touch()
         return sorted(signed)
 
-    def store(self, dir_path: str | os.PathLike[str] = "", *names: str | bool, fullcopy: bool = False) -> Stored:
-        """Write a snapshot: a new, complete store at `dir_path`, or one file where that ends in `.zip`.
-
-        It has the result that stands for each step (of these, or of all whose names do not begin with a dot), with
-        logs and definitions; what is in memory only is written, too, and what cannot be is told. It appears whole
-        or not at all; directories above it are made. Inside of dicts, too, keys that begin with a dot are left out.
-        Raises StoreError (PlaceTaken where something is there), and ResultMissing for an unknown name. `fullcopy` is
-        job_orchestra's, and changes nothing.
-        """
-        if not os.fspath(dir_path):
-            raise UsageError("Say where to store, for instance: ctx.store('results')")
-        chosen = [name for name in names if not isinstance(name, bool)]  # job_orchestra's second argument
-        return store(self._known, self._disk, self._definitions, os.fspath(dir_path), chosen)
-
-    @classmethod
-    def load(cls, dir_path: str | os.PathLike[str] = "") -> Self:
-        """A new context on a snapshot, a directory or a zip file; `ctx.load(path)` gives a new one, too.
-
-        The snapshot stays as it is: what is put goes to memory alone. No value is read before it is asked for. Raises
-        StoreError where there is no snapshot (SnapshotMissing where there is nothing).
-
-        A directory that job_orchestra stored is opened, too: what it holds counts as put in by hand.
-        """
-        if not os.fspath(dir_path):
-            raise UsageError("Say which snapshot to load, for instance: Context.load('results')")
-        if is_orchestras(os.path.abspath(dir_path)):
-            return cls._on_orchestras(os.path.abspath(dir_path))
-        snapshot = Snapshot(os.path.abspath(dir_path), open_key())
-        context = cls(snapshot.place)
-        context._snapshot = snapshot
-        if context._disk is not None:
-            context._disk.frozen = FROZEN
-        return context
-
-    @classmethod
-    def _on_orchestras(cls, path: str) -> Self:
-        from jo_notebook.store.orchestra import OrchestraStore  # seldom wanted
-
-        context, store = cls(), OrchestraStore(path)
-        context._orchestra = store
-        context._known.held.update((name, store.held(name)) for name in store.names())
-        context._known.touch()
-        return context
-
-    def take(self, path: str | os.PathLike[str], *names: str) -> Taken:
-        """Copy the results of a snapshot (of these steps, or all) into this context, as the newest of their steps.
-
-        Nothing is decoded; what a stranger made stays a stranger's. A run that is here already is left out. Definitions
-        of steps that are not here come along. The results of a store of job_orchestra are read and put in by hand, but
-        for pickles, which wait for trust. Raises StoreError, also where this context has no place.
-        """
-        if self._disk is None:
-            raise StoreError("This context lives in memory: give it a place, or open the snapshot with Context.load.")
-        self._disk.check_writable()
-        try:
-            if is_orchestras(os.path.abspath(path)):
-                from jo_notebook.store.adopting import adopt  # seldom wanted
-
-                return adopt(self._known, self._disk, os.path.abspath(path), names, self.put_all)
-            return take(
-                self._known, self._disk, self._definitions, Snapshot(os.path.abspath(path), self._disk.key), names
-            )
-        finally:
-            self.refresh()
-
     def save_definition(self, name: str, data: dict[str, Any]) -> None:
         """Remember a step's definition, plain data; nothing is written if it is there. Raises StoreError."""
         self._definitions.save(check_stored_name(name), data)
@@ -533,11 +416,3 @@ class Context(Writable, Upkeep):
         with self._lock:
             self._known.hold(record.step, value, record, log)
         return record
-
-
-def _again(kind: type[Context], place: str | None, keep: int, quota: int, rows: Iterable[Any]) -> Context:
-    """A context out of a pickle."""
-    context = kind(place, keep=keep, quota=quota)
-    for record, value, log in rows:
-        context._hold(record, value, log)
-    return context

@@ -8,14 +8,28 @@ from __future__ import annotations
 
 import copy
 import platform
+import time
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, MutableMapping
+from dataclasses import replace
 from datetime import date, datetime
-from typing import Any, ClassVar, Never, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Never, Self
 
 from jo_notebook.core.attributes import AttrDict, attributes_of, key_of
+from jo_notebook.core.given import given_record
 from jo_notebook.core.record import Record
-from jo_notebook.errors import AttributeMissing, NotAName, NotOffered, ResultMissing, UsageError, did_you_mean
+from jo_notebook.errors import (
+    AttributeMissing,
+    NotAName,
+    NotOffered,
+    ResultMissing,
+    StepNameError,
+    UsageError,
+    did_you_mean,
+)
+from jo_notebook.store.disk import Disk
+from jo_notebook.store.facts import Log
+from jo_notebook.store.names import check_stored_name
 
 META = "context_meta"
 """A name under which job_orchestra keeps when and with what a context was made: told where nobody has written it."""
@@ -27,22 +41,72 @@ class Writable(MutableMapping[str, Any]):
     OWN: ClassVar[Collection[str]] = frozenset()
     """The attributes of a context itself, which are no results."""
 
+    keep: int
+    quota: int
+    _disk: Disk | None
+
+    if TYPE_CHECKING:
+
+        def __init__(self, place: Any = None, *, keep: int = 0, quota: int = 0, **values: Any) -> None: ...
+
     @property
     @abstractmethod
     def records(self) -> Mapping[str, Record]:
         """What is remembered of each result."""
 
     @abstractmethod
-    def give(self, values: Mapping[str, Any]) -> list[Record]:
-        """Keep values as put in by hand."""
+    def record(self, name: str) -> Record | None:
+        """One of `records`."""
+
+    @abstractmethod
+    def log(self, name: str) -> Log:
+        """What a step printed."""
+
+    @abstractmethod
+    def put_all(self, rows: Iterable[tuple[Record, object, Log]]) -> list[Record]:
+        """Keep results, on disk where that is."""
+
+    @abstractmethod
+    def _hold(self, record: Record, value: object, log: Log) -> Record:
+        """Keep a result in memory."""
 
     @abstractmethod
     def forget(self, *names: str) -> None:
         """Drop results."""
 
-    @abstractmethod
-    def duplicate(self) -> Self:
-        """Another context, in memory, with the same results."""
+    # -- what is put in by hand ----------------------------------------------------------------------
+
+    def give(self, values: Mapping[str, Any]) -> list[Record]:
+        """Keep values as put in by hand: each counts as the result of its step until it is forced to run or forgotten.
+
+        A name that begins with a dot, or that no file can have, is kept in memory only; so is a value that cannot be
+        stored. The records come back, in this order. Raises NotAName for a name that is no text.
+        """
+        now = time.time()
+        rows = [
+            (given_record(name, value, when=now, before=self.record(name)), value)
+            for name, value in items_of(values).items()
+        ]
+        aside = {record.step: self._why_in_memory(record.step) for record, _ in rows}
+        stored = iter(self.put_all((record, value, ()) for record, value in rows if aside[record.step] is None))
+        return [
+            next(stored)
+            if (why := aside[record.step]) is None
+            else self._hold(replace(record, python=self.python_version(), unsaved=why), value, ())
+            for record, value in rows
+        ]
+
+    def _why_in_memory(self, name: str) -> str | None:
+        """Why a value put in under this name stays in memory, empty where all do; None where it goes to disk."""
+        if self._disk is None:
+            return ""
+        if name.startswith("."):
+            return "its name begins with a dot"
+        try:
+            check_stored_name(name)
+        except StepNameError as error:
+            return str(error).rstrip(".")
+        return None
 
     # -- items ---------------------------------------------------------------------------------------
 
@@ -101,21 +165,27 @@ class Writable(MutableMapping[str, Any]):
     __hash__ = object.__hash__
 
     def copy(self) -> Self:
-        """A context in memory with the same values and records; each value is read."""
-        return self.duplicate()
-
-    def __copy__(self) -> Self:
-        return self.duplicate()
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        other = self.duplicate()
-        for name, record in other.records.items():
-            other.keep_copy(record, copy.deepcopy(other[name], memo))
+        """A context in memory with the same values and records; each value is read. Raises as reading does."""
+        other = type(self)()
+        for name in self:
+            if (record := self.record(name)) is not None:
+                other._hold(replace(record, unsaved=""), self[name], self.log(name))
         return other
 
-    @abstractmethod
-    def keep_copy(self, record: Record, value: object) -> None:
-        """Keep a value in memory, with this record."""
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A context with a place is opened again there; what only memory has goes along."""
+        place = self._disk.place if self._disk and not self._disk.frozen else None
+        rows = [(r, self[n], self.log(n)) for n, r in self.records.items() if n in self and (not place or r.unsaved)]
+        return _again, (type(self), place, self.keep, self.quota, rows)
+
+    def __copy__(self) -> Self:
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        other = self.copy()
+        for name, record in other.records.items():
+            other._hold(record, copy.deepcopy(other[name], memo), other.log(name))
+        return other
 
     # -- attributes ----------------------------------------------------------------------------------
 
@@ -214,3 +284,11 @@ def _are_equal(one: Any, other: Any) -> bool:
         from jo_notebook.core.version import version_of
 
         return version_of(one).digest == version_of(other).digest
+
+
+def _again(kind: type[Writable], place: str | None, keep: int, quota: int, rows: Iterable[Any]) -> Writable:
+    """A context out of a pickle."""
+    context = kind(place, keep=keep, quota=quota)
+    for record, value, log in rows:
+        context._hold(record, value, log)
+    return context
