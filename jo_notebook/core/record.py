@@ -54,7 +54,8 @@ class Record:
     @property
     def is_given(self) -> bool:
         """Whether the value was put in by hand, and not made by a run."""
-        return any(part.kind == GIVEN for part in self.fingerprint.parts)
+        parts = self.fingerprint.parts
+        return len(parts) == 1 and parts[0].kind == GIVEN
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, for a file."""

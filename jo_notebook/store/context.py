@@ -230,7 +230,10 @@ class Context(Writable, Portable, Upkeep):
         """Keep what another context has in memory and nowhere on disk, of steps that have no result here."""
         rows = [(name, record) for name, record in other.records.items() if record.unsaved and name not in self.records]
         held = [(name, record) for name, record in rows if other.held(name) == "memory"]
-        self.put_all((record, other[name], other.log(name)) for name, record in held)
+        aside = {name for name, record in held if record.is_given and self._why_in_memory(name)}
+        self.put_all((record, other[name], other.log(name)) for name, record in held if name not in aside)
+        for name in aside:
+            self._hold(other.records[name], other[name], other.log(name))
 
     def fail(self, failure: Failure, log: Log = ()) -> None:
         """Keep the story of a run that raised, on disk where it takes it. Raises StepNameError."""

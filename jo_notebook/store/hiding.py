@@ -18,8 +18,9 @@ from jo_notebook.store.reading import Found
 
 DICTS = (dict, AttrDict)
 MARK = "."
-_LOOKS_SO = re.compile(rb'"\.|\x8c[\x01-\xff]\.|[XU]....\.', re.DOTALL)
-"""How a text that begins with a dot begins in JSON, and in a pickle of any protocol."""
+_A_DICT = re.compile(rb"\{|\x80.(\x95.{8})?(\}|\x8c\x1bjo_notebook\.core\.attributes)", re.DOTALL)
+_A_DOT = re.compile(rb'"\.|\x8c[\x01-\xff]\.|X....\.', re.DOTALL)
+"""How a dict begins in JSON and in a pickle, and a text that begins with a dot."""
 
 
 def without_hidden(record: Record, value: Any) -> tuple[Record, Any]:
@@ -48,7 +49,8 @@ def _may_have_hidden(disk: Disk, found: Found[Record]) -> bool:
     with disk.opened(disk.results, found) as (handle, footer, _):
         if "value" not in footer.sections:
             return False
-        return _LOOKS_SO.search(bytes(section_of(handle, footer, "value"))) is not None
+        stream = bytes(section_of(handle, footer, "value"))
+    return bool(_A_DICT.match(stream) and _A_DOT.search(stream))
 
 
 def _is_hidden(key: object) -> bool:

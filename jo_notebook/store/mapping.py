@@ -212,6 +212,9 @@ class Writable(MutableMapping[str, Any]):
             raise AttributeMissing(f"{name} is an attribute of contexts: write del ctx[{name!r}] to forget a result.")
         del self[key_of(name, self, "the context")]
 
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self)
+
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *attributes_of(self)]
 

@@ -160,6 +160,7 @@ def test_two_names_of_one_attribute_stay_two(place: Path):
 def test_dir_and_tab():
     context = Context({"PanFry": 1, "a b": 2, "keys": 3})
     assert {"PanFry", "a_b", "keys", "store", "materialize"} & set(dir(context)) == {"PanFry", "a_b", "keys", "store"}
+    assert context._ipython_key_completions_() == ["PanFry", "a b", "keys"]
     assert hasattr(context, "PanFry")
     assert not hasattr(context, "Other")
     assert getattr(context, "Other", 7) == 7
@@ -362,6 +363,31 @@ def test_hidden_keys_inside_of_values(value: Any, left: Any, more: Any, where: s
     assert loaded.records["settings"].version == context.records["settings"].version
     assert context == {"settings": value}
     assert len(value) == len(context["settings"])
+
+
+def test_values_that_are_no_dicts_are_not_made_again_to_be_stored(place: Path, tmp_path: Path):
+    context = Context(place)
+    context["spy"] = Spy()
+    context = Context(place)
+    Spy.made = 0
+    context.store(tmp_path / "one")
+    assert Spy.made == 0
+    context["hidden"] = {".a": 1, "spy": Spy()}
+    Context(place).store(tmp_path / "two")
+    assert Spy.made >= 1
+    assert list(Context.load(tmp_path / "two")["hidden"]) == ["spy"]
+
+
+class Spy:
+    """Counts how often it is made out of a pickle."""
+
+    made = 0
+
+    def __setstate__(self, state: object) -> None:
+        Spy.made += 1
+
+    def __getstate__(self) -> str:
+        return ".looks so"
 
 
 def test_a_dict_that_holds_itself_is_stored(tmp_path: Path):
