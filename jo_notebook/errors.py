@@ -11,7 +11,12 @@
     ├── FileMissing             a file that a step declares is not there, or cannot be read
     ├── NotTheSame              a check on the command line found results that are not what they were
     ├── RunInProgress           a run was asked for from inside a run
+    ├── AttributeMissing        no key answers to an attribute (also an AttributeError)
+    ├── NotOffered              a method of job_orchestra that another one replaces (also a NotImplementedError)
+    ├── NotAName                a result is to be kept under what is no text (also a TypeError)
     └── StoreError              the place where results live cannot do what was asked
+        ├── PlaceTaken          a snapshot is to be written where something is (also a FileExistsError)
+        ├── SnapshotMissing     a snapshot is to be read where nothing is (also a FileNotFoundError)
         ├── ResultMissing       nothing is kept under this name
         ├── ResultNotSaved      a value or a disk refuses; the value is still in memory
         ├── ResultDamaged       what is on disk is not what was written
@@ -105,8 +110,28 @@ class RunInProgress(JoError):
     """A run was asked for from inside a run."""
 
 
+class AttributeMissing(JoError, AttributeError):
+    """No key answers to this attribute, or several do."""
+
+
+class NotOffered(JoError, NotImplementedError):
+    """A method that job_orchestra has by inheritance and refuses, too; the message names what to say instead."""
+
+
+class NotAName(JoError, TypeError):
+    """A result is to be kept under something that is no text."""
+
+
 class StoreError(JoError):
     """The place where results live cannot do what was asked."""
+
+
+class PlaceTaken(StoreError, FileExistsError):
+    """Something is there already where a snapshot is to be written."""
+
+
+class SnapshotMissing(StoreError, FileNotFoundError):
+    """Nothing is there where a snapshot is to be read."""
 
 
 class ResultMissing(StoreError, KeyError):

@@ -14,7 +14,7 @@ from typing import Any
 from jo_notebook.core.definition import Definition
 from jo_notebook.core.events import Event, EventKind
 from jo_notebook.core.graph import Graph
-from jo_notebook.core.homes import GIVEN
+from jo_notebook.core.homes import OBJECT
 from jo_notebook.core.needs import Need
 from jo_notebook.core.overrides import accepted
 from jo_notebook.core.plan import Availability, Decision, Known, Plan, make_plan
@@ -587,7 +587,7 @@ def _lost(step: Definition | None, cause: BaseException) -> str:
     name = cause.name if isinstance(cause, NameError) else None
     if step is None or name not in {need.name for need in step.needs}:
         return ""
-    name = str(name).removeprefix(GIVEN)
+    name = str(name).removeprefix(OBJECT)
     return f" {name} could not be kept from the earlier session: run the cell that defines it."
 
 

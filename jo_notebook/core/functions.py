@@ -1,7 +1,7 @@
 """The code of a step that is no cell: a function of a script, or the `run` of a `Step` object.
 
 Where the text of a function tells all of it, its body is the step's source, the very one that a cell with the same
-lines would have. Otherwise the step's source is one call, of a name that stands for the object (`Given`).
+lines would have. Otherwise the step's source is one call, of a name that stands for the object (`Callee`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Signature:
     by_position: tuple[str, ...] = ()
 
 
-class Given:
+class Callee:
     """A callable object under a name of its own, so that a step's source can call it.
 
     What it is made of counts: what `parts` gives, each time it is asked (a function; a class and an instance's state).
@@ -54,7 +54,7 @@ class Given:
         return self._parts()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Given, (None, self._parts())
+        return Callee, (None, self._parts())
 
 
 def signature_of(function: Callable[..., Any], name: str) -> Signature:

@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 OURS = "jo_notebook"
-GIVEN = "_jo_given_"  # before the name of a step: the name of an object that is its code
+OBJECT = "_jo_object_"  # before the name of a step: the name of an object that is its code
 INSTALLED_PLACES = ("site-packages", "dist-packages")
 
 

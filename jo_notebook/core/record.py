@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from jo_notebook.core.fingerprint import Fingerprint, digest_of
+from jo_notebook.core.fingerprint import GIVEN, Fingerprint, digest_of
 from jo_notebook.core.version import version_of
 
 
@@ -56,6 +56,12 @@ class Record:
         if self.version == nothing() and self.run_id:
             words += ["done in run", self.run_id]
         return digest_of(self.version, *words) if words else self.version
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the value was put in by hand, and not made by a run."""
+        parts = self.fingerprint.parts
+        return len(parts) == 1 and parts[0].kind == GIVEN
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, for a file."""

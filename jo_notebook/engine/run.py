@@ -14,6 +14,7 @@ from typing import Any
 
 from jo_notebook.core.events import Event, EventKind
 from jo_notebook.core.fingerprint import Fingerprint, Part
+from jo_notebook.core.given import SAID
 from jo_notebook.core.graph import Graph
 from jo_notebook.core.history import remembered
 from jo_notebook.core.plan import Action, Decision, Known, Plan, choose, input_parts
@@ -324,8 +325,13 @@ class _Run:
             record = self.records.get(step)
             if type(given) in UNCHANGING or record is None or not _has_changed(given, record):
                 continue
-            self.outside.context.drop_memory(step)
-            kept = "its stored result is as it was" if self.outside.context.held(step) else f"{step} will run again"
+            kept = "its stored result is as it was"
+            if self._is_in_memory_by_hand(step):
+                self._give_again(step, given)
+                kept = f"what it is now counts as {SAID}"
+            else:
+                self.outside.context.drop_memory(step)
+                kept = kept if self.outside.context.held(step) else f"{step} will run again"
             self.emit(
                 EventKind.WARNING,
                 name,
@@ -342,6 +348,11 @@ class _Run:
     def _restored(self, name: str) -> Any:
         """After something changed a value in memory: the stored one, or a new run of its step."""
         context = self.outside.context
+        if self._is_in_memory_by_hand(name):
+            value = context[name]
+            self._give_again(name, value)
+            self.emit(EventKind.WARNING, name, f"{name} was changed after it was {SAID}; what it is now counts")
+            return value
         context.drop_memory(name)
         if context.held(name):
             what = "the stored result is used instead"
@@ -351,6 +362,14 @@ class _Run:
             self._note_record(name)
             return value
         return self._again(name, f"{name} was changed after its step returned it")
+
+    def _is_in_memory_by_hand(self, name: str) -> bool:
+        """Whether a value was put in by hand and is nowhere on disk: then no run can bring back what it was."""
+        context, record = self.outside.context, self.outside.context.record(name)
+        return record is not None and record.is_given and (context.place is None or record.unsaved != "")
+
+    def _give_again(self, name: str, value: object) -> None:
+        (self.records[name],) = self.outside.context.give({name: value})
 
     def _again(self, name: str, why: str, *, may_take: bool = True) -> Any:
         """The value of a step that has to run once more because its result cannot be had."""

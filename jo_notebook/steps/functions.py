@@ -9,8 +9,8 @@ from typing import Any, overload
 
 from jo_notebook.core.definition import Definition, Dependency, check_keep, check_name
 from jo_notebook.core.fingerprint import digest_of
-from jo_notebook.core.functions import Given, Signature, body_of, call_of, signature_of
-from jo_notebook.core.homes import GIVEN
+from jo_notebook.core.functions import Callee, Signature, body_of, call_of, signature_of
+from jo_notebook.core.homes import OBJECT
 from jo_notebook.core.source import Source
 from jo_notebook.errors import UsageError, did_you_mean
 from jo_notebook.pipeline import Pipeline
@@ -160,8 +160,8 @@ def _source(function: Callable[..., Any], name: str, asked: Signature, names: di
     module, words = str(getattr(function, "__module__", "")), [word for word, _ in asked.params]
     if _is_importable(function, module, names):
         return call_of(function.__name__, asked.inputs, module=module, by_name=words), False
-    alias = GIVEN + (name if name.isidentifier() else digest_of(name)[:12])
-    names[alias] = Given(function, lambda: function)
+    alias = OBJECT + (name if name.isidentifier() else digest_of(name)[:12])
+    names[alias] = Callee(function, lambda: function)
     return call_of(alias, asked.inputs, by_name=words), True
 
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from jo_notebook.core.attributes import AttrDict
 from jo_notebook.core.definition import Definition, Dependency, Origin
 from jo_notebook.core.fingerprint import digest_of
-from jo_notebook.core.functions import Given, body_of, call_of, place_of
+from jo_notebook.core.functions import Callee, body_of, call_of, place_of
 from jo_notebook.core.graph import Graph
-from jo_notebook.core.homes import GIVEN
+from jo_notebook.core.homes import OBJECT
 from jo_notebook.errors import CycleError, DuplicateStepError, UsageError
 
 if TYPE_CHECKING:
@@ -117,8 +117,8 @@ def definition_of(step: Step, names: dict[str, Any], origin: Origin | None = Non
         made = f"{kind.__name__}({f'name_alias={step.name_alias!r}' if step.name_alias else ''}).run"
         source = call_of(made, parameters, module=kind.__module__)
     if source is None:
-        alias = GIVEN + (name if name.isidentifier() else digest_of(name)[:12])
-        names[alias] = Given(step.run, lambda: (type(step), state_of(step)))
+        alias = OBJECT + (name if name.isidentifier() else digest_of(name)[:12])
+        names[alias] = Callee(step.run, lambda: (type(step), state_of(step)))
         source = call_of(alias, parameters)
     pairs = (Dependency(str(other), parameter) for other, parameter in zip(depends_on, parameters, strict=True))
     return Definition(name, source, tuple(pairs), origin=origin or _origin(run), call=calling(step, parameters))

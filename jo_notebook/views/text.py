@@ -11,7 +11,19 @@ from jo_notebook.core.files import as_option
 from jo_notebook.core.plan import Action, Availability, Decision, Plan
 from jo_notebook.core.reasons import CODE, Reason
 from jo_notebook.core.record import Record
-from jo_notebook.views.words import ELSEWHERE, about, columns, count, day, duration, file_size, one_line, pad, table
+from jo_notebook.views.words import (
+    ELSEWHERE,
+    OVERRIDES,
+    about,
+    columns,
+    count,
+    day,
+    duration,
+    file_size,
+    one_line,
+    pad,
+    table,
+)
 
 __all__ = [
     *("accept_text", "duration", "explain_text", "plan_text", "run_line", "step_line", "steps_text"),
@@ -87,7 +99,9 @@ def explain_text(decision: Decision, causes: Sequence[tuple[str, Reason]] = ()) 
     state = "failed" if (word := _state(decision)) == "failed" else f"is {word}"
     lines = [f"{one_line(decision.step)} {state}.{_held_sentence(decision)}"]
     lines += [f"It is {ELSEWHERE[decision.elsewhere]}."] if decision.elsewhere else []
-    if decision.override:
+    if decision.override == "given":
+        lines.append(f"It was {OVERRIDES['given']}: it counts until it is forced to run, forgotten or put in again.")
+    elif decision.override:
         lines.append(f"It is {decision.override}{', although:' if decision.overridden else '.'}")
         lines += [f"  - {one_line(text)}" for text in decision.overridden]
     for step, reason in causes:
@@ -141,7 +155,7 @@ def step_line(decision: Decision, dependencies: Sequence[str], *, inferred: bool
     why = _reasons(decision).removeprefix("last run failed: ").removeprefix("its stored result is damaged: ")
     is_plain = decision.availability is Availability.MISSING and all(r.kind in PLAIN for r in decision.reasons)
     state = f"{_state(decision)}: {why}" if why and not is_plain else _state(decision)
-    said = decision.override, _held(decision), ELSEWHERE.get(decision.elsewhere)
+    said = OVERRIDES.get(decision.override), _held(decision), ELSEWHERE.get(decision.elsewhere)
     return " · ".join(filter(None, (head, state, *said, _expected(decision))))
 
 
@@ -194,7 +208,8 @@ def _schedule(decision: Decision) -> str:
 
 def _note(decision: Decision) -> str:
     orphan = "cell deleted" if decision.is_orphan else ""
-    return "; ".join(filter(None, (_why(decision), decision.override, ELSEWHERE.get(decision.elsewhere), orphan)))
+    said = _why(decision), OVERRIDES.get(decision.override), ELSEWHERE.get(decision.elsewhere), orphan
+    return "; ".join(filter(None, said))
 
 
 def _why(decision: Decision) -> str:
