@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import keyword
-import math
 import sys
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -198,7 +197,12 @@ def _retries_of(data: Mapping[str, Any]) -> int:
 def _seconds_of(data: Mapping[str, Any], key: str) -> float:
     """A number of seconds in plain data; 0 where there is none, or nonsense."""
     seconds = data.get(key)
-    return float(seconds) if type(seconds) in (int, float) and 0 <= seconds <= LONGEST else 0.0
+    return float(seconds) if isinstance(seconds, int | float) and is_time(seconds) else 0.0
+
+
+def is_time(seconds: float) -> bool:
+    """Whether it is a number of seconds within reason."""
+    return type(seconds) in (int, float) and 0 <= seconds <= LONGEST
 
 
 def check_retries(number: int) -> int:
@@ -210,7 +214,7 @@ def check_retries(number: int) -> int:
 
 def check_seconds(option: str, seconds: float) -> float:
     """A time that an option says. Raises UsageError for one that makes no sense."""
-    if type(seconds) not in (int, float) or not math.isfinite(seconds) or not 0 <= seconds <= LONGEST:
+    if not is_time(seconds):
         raise UsageError(f"{option} {seconds} makes no sense: say seconds, 0 or more, as in {option} 2.5.")
     return float(seconds)
 

@@ -20,10 +20,16 @@ _recorder: ContextVar[Recorder | None] = ContextVar("jo_notebook_recorder", defa
 
 
 class Recorder:
-    """The log of one step while it runs. With `echo`, text is also shown where it would have been."""
+    """The log of one step while it runs. With `echo`, text is also shown where it would have been.
 
-    def __init__(self, *, echo: bool = True, on_entry: Callable[[LogEntry], None] | None = None) -> None:
+    `is_beside` says that other steps may run at the same time.
+    """
+
+    def __init__(
+        self, *, echo: bool = True, on_entry: Callable[[LogEntry], None] | None = None, is_beside: bool = False
+    ) -> None:
         self.echo = echo
+        self.is_beside = is_beside
         self._entries: list[LogEntry] = []
         self._pieces: list[str] = []  # of the last entry, while it grows
         self._size = 0
@@ -66,6 +72,11 @@ class Recorder:
         if len(self._pieces) > 1:
             self._pieces = ["".join(self._pieces)]
             self._entries[-1] = LogEntry(self._entries[-1].kind, self._pieces[0])
+
+
+def is_in_a_step() -> bool:
+    """Whether this is a step's own code, also on a thread that carries its context."""
+    return _recorder.get() is not None
 
 
 @contextmanager
