@@ -23,7 +23,7 @@ from jo_notebook.engine.capture import is_in_a_step
 from jo_notebook.engine.outcome import Outcome, one_line
 from jo_notebook.engine.progress import Progress
 from jo_notebook.engine.run import execute
-from jo_notebook.engine.surroundings import Around, Surroundings, check_jobs, nothing_around
+from jo_notebook.engine.surroundings import Around, Surroundings, check_jobs, jobs_from, nothing_around
 from jo_notebook.engine.today import Today
 from jo_notebook.engine.verify import Verified, verify_step
 from jo_notebook.errors import (
@@ -54,8 +54,9 @@ class Pipeline:
     """Holds graph, context and listeners; every verb is a few lines over the layers below.
 
     `namespace` is what step bodies have as their globals. A front end sets `around` (entered around each call
-    of a step), `send` (where a request from a picture goes) and what `today` wants to know of the notebook. `grace`
-    is how many seconds a step on a thread has to stop when it is told to; then the run goes on without it.
+    of a step), `send` (where a request from a picture goes) and what `today` wants to know of the notebook. `jobs`
+    is how many steps run at once where a verb does not say (JO_JOBS, or one); `grace` is how many seconds a step on a
+    thread has to stop when it is told to; then the run goes on without it.
     """
 
     def __init__(self, context: Context | None = None, *, namespace: dict[str, Any] | None = None) -> None:
@@ -63,6 +64,7 @@ class Pipeline:
         self.context = Context() if context is None else context
         self.today = Today({"__name__": "__main__"} if namespace is None else namespace)
         self.around: Around = nothing_around
+        self.jobs = jobs_from(os.environ)
         self.grace = 5.0
         self.send: Callable[[dict[str, Any]], None] = self._answer
         self.gone_cells: frozenset[str] = frozenset()
@@ -594,7 +596,7 @@ class Pipeline:
         """Where no front end takes requests: the one that makes sense is done at once."""
         if message.get("verb") != "materialize":
             raise UsageError(f"Without the notebook extension a picture can only materialize, not {message!r}.")
-        self.materialize(*filter(None, [str(message.get("step", ""))]))
+        self.materialize(*filter(None, [str(message.get("step", ""))]), jobs=self.jobs)
 
 
 def _order(data: Mapping[str, Any]) -> int:

@@ -41,7 +41,7 @@ class Call:
         self._is_over = False
 
     def run(self, work: Work) -> Any:
-        """Calls on this thread; what is sent afterwards never arrives. Raises LeftBehind where nobody waits any more."""
+        """Calls on this thread; what is sent afterwards never arrives. Raises LeftBehind where nobody waits."""
         try:
             try:
                 with self._lock:
