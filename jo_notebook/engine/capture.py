@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, TextIO
 
@@ -22,7 +22,7 @@ _recorder: ContextVar[Recorder | None] = ContextVar("jo_notebook_recorder", defa
 class Recorder:
     """The log of one step while it runs. With `echo`, text is also shown where it would have been.
 
-    `is_beside` says that other steps may run at the same time.
+    `is_beside` says that other steps may run at the same time: then what is shown at once is whole lines.
     """
 
     def __init__(
@@ -30,6 +30,7 @@ class Recorder:
     ) -> None:
         self.echo = echo
         self.is_beside = is_beside
+        self._begun: dict[str, str] = {}  # lines that are not shown yet, because they have no end
         self._entries: list[LogEntry] = []
         self._pieces: list[str] = []  # of the last entry, while it grows
         self._size = 0
@@ -44,6 +45,18 @@ class Recorder:
     def write(self, kind: str, text: str) -> None:
         """Adds printed text."""
         self.add(LogEntry(kind, text))
+
+    def to_show(self, kind: str, text: str) -> str:
+        """What to show at once of printed text; an empty one ends the line that was begun."""
+        if not self.echo:
+            return ""
+        if not self.is_beside:
+            return text
+        whole, end, begun = (self._begun.pop(kind, "") + text).rpartition("\n")
+        if not text:
+            return begun
+        self._begun[kind] = begun
+        return whole + end
 
     def add(self, entry: LogEntry) -> None:
         """Adds an entry, until the log is full; then one line says so."""
@@ -86,6 +99,10 @@ def recording(recorder: Recorder) -> Iterator[None]:
     try:
         yield
     finally:
+        if recorder.is_beside:
+            for stream in (sys.stdout, sys.stderr):
+                with suppress(Exception):  # whatever the user has put there
+                    stream.flush()
         _recorder.reset(token)
 
 
@@ -114,7 +131,15 @@ class _Router:
         if recorder is None:
             return self.jo_stream.write(text)
         recorder.write(self.jo_kind, text)
-        return self.jo_stream.write(text) if recorder.echo else len(text)
+        if shown := recorder.to_show(self.jo_kind, text):
+            self.jo_stream.write(shown)
+        return len(text)
+
+    def flush(self) -> None:
+        recorder = _recorder.get()
+        if recorder is not None and recorder.is_beside and (begun := recorder.to_show(self.jo_kind, "")):
+            self.jo_stream.write(begun)
+        self.jo_stream.flush()
 
     def writelines(self, lines: Any) -> None:
         for line in lines:
