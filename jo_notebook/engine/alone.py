@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from jo_notebook.core.definition import Definition
-from jo_notebook.core.needs import Need
+from jo_notebook.core.needs import DRAWS, SOURCES_OF_CHANCE, Need
 from jo_notebook.core.record import Record
 
 DRAWING = frozenset({"matplotlib", "seaborn", "plotnine", "pylab"})
 """Packages with a figure that is the current one of the whole process."""
-DRAWS = frozenset({"plot", "hist", "boxplot"})
+PLOTS = frozenset({"plot", "hist", "boxplot"})
 """Methods of frames that draw into it, without an import in the step."""
 SHELL = frozenset({"get_ipython", "user_ns", "user_global_ns", "run_line_magic", "run_cell_magic"})
 ASKING = frozenset({"input", "getpass", "breakpoint", "set_trace", "post_mortem"})
@@ -24,7 +24,8 @@ OF_THE_PROCESS = frozenset(
     }
 )
 MAIN_THREAD_ONLY = frozenset({"signal", "tkinter", "turtle"})
-WORDS = SHELL | ASKING | OF_THE_PROCESS | DRAWS
+OURS = ("helper", "import", "module")
+WORDS = SHELL | ASKING | OF_THE_PROCESS | PLOTS
 
 
 def must_be_alone(definition: Definition, needs: Iterable[Need], record: Record | None) -> bool:
@@ -40,8 +41,7 @@ def must_be_alone(definition: Definition, needs: Iterable[Need], record: Record 
         return True
     if record is not None and any(kind == "global" for kind, *_ in record.hidden):
         return True
-    texts = [definition.source.canonical, *(need.code or need.shown for need in needs if need.kind == "helper")]
-    texts += [need.shown for need in needs if need.kind in ("module", "import")]
+    texts = [definition.source.canonical, *(need.code or need.shown for need in needs if need.kind in OURS)]
     return any(_touches_what_all_share(text) for text in texts)
 
 
@@ -60,14 +60,23 @@ def _is_shared(node: ast.AST) -> bool:
     if isinstance(node, ast.Name):
         return node.id in SHELL | ASKING | OF_THE_PROCESS
     if isinstance(node, ast.Attribute):
-        return node.attr in WORDS or (node.attr == "environ" and not isinstance(node.ctx, ast.Load))
+        return node.attr in WORDS or (node.attr in DRAWS and _is_called_random(node.value))
     if isinstance(node, ast.Import):
         return any(alias.name.partition(".")[0] in MAIN_THREAD_ONLY | DRAWING for alias in node.names)
     if isinstance(node, ast.ImportFrom):
+        if node.module in SOURCES_OF_CHANCE and any(alias.name in DRAWS for alias in node.names):
+            return True
         return (node.module or "").partition(".")[0] in MAIN_THREAD_ONLY | DRAWING
     if isinstance(node, ast.Assign | ast.AugAssign | ast.Delete):
         return any(_is_environ(target) for target in getattr(node, "targets", [getattr(node, "target", None)]))
     return False
+
+
+def _is_called_random(node: ast.expr) -> bool:
+    """`random` or `np.random`, imported by the step itself; what the notebook imports is known better."""
+    return (isinstance(node, ast.Name) and node.id == "random") or (
+        isinstance(node, ast.Attribute) and node.attr == "random"
+    )
 
 
 def _is_environ(target: ast.AST | None) -> bool:

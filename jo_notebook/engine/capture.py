@@ -47,16 +47,17 @@ class Recorder:
         self.add(LogEntry(kind, text))
 
     def to_show(self, kind: str, text: str) -> str:
-        """What to show at once of printed text; an empty one ends the line that was begun."""
+        """What to show at once of printed text."""
         if not self.echo:
             return ""
         if not self.is_beside:
             return text
-        whole, end, begun = (self._begun.pop(kind, "") + text).rpartition("\n")
-        if not text:
-            return begun
-        self._begun[kind] = begun
+        whole, end, self._begun[kind] = (self._begun.get(kind, "") + text).rpartition("\n")
         return whole + end
+
+    def begun(self, kind: str) -> str:
+        """The line that is not shown yet, because it has no end; it is to be shown now."""
+        return self._begun.pop(kind, "")
 
     def add(self, entry: LogEntry) -> None:
         """Adds an entry, until the log is full; then one line says so."""
@@ -137,7 +138,7 @@ class _Router:
 
     def flush(self) -> None:
         recorder = _recorder.get()
-        if recorder is not None and recorder.is_beside and (begun := recorder.to_show(self.jo_kind, "")):
+        if recorder is not None and (begun := recorder.begun(self.jo_kind)):
             self.jo_stream.write(begun)
         self.jo_stream.flush()
 
