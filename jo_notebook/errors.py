@@ -8,6 +8,7 @@
     ├── CycleError              steps that wait for each other; carries the path
     ├── SourceError             a cell's body that cannot become a function
     ├── StepFailed              a step's own code raised; the cause is the user's exception
+    ├── StepTimeout             a step took longer than its --timeout
     ├── FileMissing             a file that a step declares is not there, or cannot be read
     ├── NotTheSame              a check on the command line found results that are not what they were
     ├── RunInProgress           a run was asked for from inside a run
@@ -96,6 +97,10 @@ class StepFailed(JoError):
         if self.render is not None and self.__cause__ is not None:
             return self.render(self)
         return super()._render_traceback_()
+
+
+class StepTimeout(JoError):
+    """A step took longer than its --timeout; raised in the step's own code."""
 
 
 class FileMissing(JoError):

@@ -20,8 +20,11 @@ from jo_notebook.core.overrides import accepted
 from jo_notebook.core.plan import Availability, Decision, Known, Plan, make_plan
 from jo_notebook.core.record import LogEntry, Record
 from jo_notebook.engine.call import users_traceback
+from jo_notebook.engine.capture import is_in_a_step
+from jo_notebook.engine.outcome import Outcome, one_line
 from jo_notebook.engine.progress import Progress
-from jo_notebook.engine.run import Around, Outcome, Surroundings, execute, nothing_around, one_line
+from jo_notebook.engine.run import execute
+from jo_notebook.engine.surroundings import Around, Surroundings, check_jobs, jobs_from, nothing_around
 from jo_notebook.engine.today import Today
 from jo_notebook.engine.verify import Verified, verify_step
 from jo_notebook.errors import (
@@ -52,7 +55,9 @@ class Pipeline:
     """Holds graph, context and listeners; every verb is a few lines over the layers below.
 
     `namespace` is what step bodies have as their globals. A front end sets `around` (entered around each call
-    of a step), `send` (where a request from a picture goes) and what `today` wants to know of the notebook.
+    of a step), `send` (where a request from a picture goes) and what `today` wants to know of the notebook. `jobs`
+    is how many steps run at once where a verb does not say (JO_JOBS, or one); `grace` is how many seconds a step on a
+    thread has to stop when it is told to; then the run goes on without it.
     """
 
     def __init__(self, context: Context | None = None, *, namespace: dict[str, Any] | None = None) -> None:
@@ -60,6 +65,8 @@ class Pipeline:
         self.context = Context() if context is None else context
         self.today = Today({"__name__": "__main__"} if namespace is None else namespace)
         self.around: Around = nothing_around
+        self.jobs = jobs_from(os.environ)
+        self.grace = 5.0
         self.send: Callable[[dict[str, Any]], None] = self._answer
         self.gone_cells: frozenset[str] = frozenset()
         self.problems: list[str] = []
@@ -197,17 +204,26 @@ class Pipeline:
             return plan
 
     def materialize(
-        self, *heads: str, force: bool = False, only: bool = False, fail_fast: bool = False, echo: bool = True
+        self,
+        *heads: str,
+        force: bool = False,
+        only: bool = False,
+        fail_fast: bool = False,
+        echo: bool = True,
+        jobs: int = 1,
     ) -> Any:
         """Makes the heads' results exist, running only what is needed, and returns them.
 
         One head gives its value; several (or none: every step nobody depends on) give a mapping of values, each
         loaded when it is looked up.
-        With `force` the heads run whatever is known; with `only` what they depend on is taken as it is.
-        Raises UnknownStepError, StepFailed (its cause is the user's exception) or RunInProgress.
+        With `force` the heads run whatever is known; with `only` what they depend on is taken as it is. Up to `jobs`
+        steps run at once, on threads, each as soon as its dependencies are there; what must run alone does.
+        Raises UnknownStepError, UsageError, StepFailed (its cause is the user's exception) or RunInProgress.
         """
+        check_jobs(jobs)
         if not self._run_lock.acquire(blocking=False):
-            raise RunInProgress(IN_A_STEP if self._runner == threading.get_ident() else IN_PROGRESS)
+            is_inside = self._runner == threading.get_ident() or is_in_a_step()
+            raise RunInProgress(IN_A_STEP if is_inside else IN_PROGRESS)
         try:
             self._runner = threading.get_ident()
             self.notice = ""
@@ -221,7 +237,7 @@ class Pipeline:
             known = self._known(heads, force=force, only=only)
             outcome = self.outcome = Outcome()
             load = heads[0] if len(heads) == 1 else ""
-            execute(plan, self._surroundings(known, fail_fast=fail_fast, echo=echo, load=load), outcome)
+            execute(plan, self._surroundings(known, fail_fast=fail_fast, echo=echo, load=load, jobs=jobs), outcome)
             self.touch()
             self._remember(outcome.finished)
         finally:
@@ -407,7 +423,8 @@ class Pipeline:
         )
 
     def _define(self, step: str, name: str) -> bool:
-        return self.today.define(self.dag, step, name)
+        with self._lock:
+            return self.today.define(self.dag, step, name)
 
     def _use_what_is_right(self, plan: Plan) -> None:
         """Where an earlier result is the one of today, it is what the context gives from now on."""
@@ -470,7 +487,7 @@ class Pipeline:
             except JoError as error:
                 self.problems.append(str(error))
 
-    def _surroundings(self, known: Known, *, fail_fast: bool, echo: bool, load: str) -> Surroundings:
+    def _surroundings(self, known: Known, *, fail_fast: bool, echo: bool, load: str, jobs: int) -> Surroundings:
         return Surroundings(
             graph=self.dag,
             known=known,
@@ -483,7 +500,14 @@ class Pipeline:
             echo=echo,
             fail_fast=fail_fast,
             load=load,
+            jobs=jobs,
+            alone=self._must_be_alone,
+            lock=self._lock,
+            grace=self.grace,
         )
+
+    def _must_be_alone(self, name: str) -> bool:
+        return self.today.must_be_alone(self.dag, name, self.context.record(name))
 
     def _recall_files(self) -> None:
         """What our own records know of declared files spares reading those that have not changed since."""
@@ -573,7 +597,7 @@ class Pipeline:
         """Where no front end takes requests: the one that makes sense is done at once."""
         if message.get("verb") != "materialize":
             raise UsageError(f"Without the notebook extension a picture can only materialize, not {message!r}.")
-        self.materialize(*filter(None, [str(message.get("step", ""))]))
+        self.materialize(*filter(None, [str(message.get("step", ""))]), jobs=self.jobs)
 
 
 def _order(data: Mapping[str, Any]) -> int:

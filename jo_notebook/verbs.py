@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from jo_notebook.context_verb import CONTEXT_VERB, found_text
-from jo_notebook.core.definition import check_name
 from jo_notebook.core.plan import root_causes
 from jo_notebook.engine.verify import Verdict
 from jo_notebook.errors import NotTheSame, UsageError, did_you_mean
@@ -84,7 +84,7 @@ def split(line: str | Sequence[str]) -> list[str]:
 
 def _heads(words: Sequence[str]) -> list[str]:
     """Step names out of words; commas between them are welcome."""
-    return [check_name(name) for word in words for name in word.split(",") if name]
+    return [unicodedata.normalize("NFKC", name) for word in words for name in word.split(",") if name]
 
 
 def _plan(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
@@ -94,7 +94,8 @@ def _plan(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
 
 def _materialize(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     heads = _heads(args.heads)
-    value = pipeline.materialize(*heads, force=args.force, only=args.only, fail_fast=args.fail_fast)
+    jobs = pipeline.jobs if args.jobs is None else args.jobs
+    value = pipeline.materialize(*heads, force=args.force, only=args.only, fail_fast=args.fail_fast, jobs=jobs)
     return Answer(outcome_text(pipeline), value, has_value=len(heads) == 1)
 
 
@@ -115,9 +116,18 @@ def outcome_text(pipeline: Pipeline) -> str:
         )
     ]
     lines += [f"Note: {warning}." for warning in dict.fromkeys(outcome.warnings)]
+    lines += [f"Note: {name} took {tries + 1} tries." for name, tries in outcome.retried.items()]
     lines += _unsaved_lines(outcome.unsaved)
     if outcome.finished and (crowding := pipeline.context.crowding()):
         lines.append(crowding)
+    return "\n".join(lines)
+
+
+def interrupted_text(pipeline: Pipeline) -> str:
+    """What became of a run that was interrupted."""
+    left = pipeline.outcome.left_behind if pipeline.outcome is not None else []
+    lines = ["Interrupted. What was finished is kept."]
+    lines += [f"{name} does not stop: its thread was left behind, and what it makes is not kept." for name in left]
     return "\n".join(lines)
 
 
@@ -214,6 +224,7 @@ NAME = Argument(("name",), "a step", (("metavar", "NAME"),))
 FORCE = Argument(("--force",), "run the heads whatever is known", (("action", "store_true"),))
 ONLY = Argument(("--only",), "take what the heads depend on as it is", (("action", "store_true"),))
 FAIL_FAST = Argument(("--fail-fast",), "stop at the first failure", (("action", "store_true"),))
+JOBS = Argument(("--jobs",), "how many steps may run at once, on threads", (("type", int), ("metavar", "N")))
 
 VERBS: tuple[Verb, ...] = (
     Verb("plan", "What would run, and why. Runs nothing.", _plan, (HEADS, FORCE, ONLY)),
@@ -221,7 +232,7 @@ VERBS: tuple[Verb, ...] = (
         "materialize",
         "Make results exist, running only what is needed.",
         _materialize,
-        (HEADS, FORCE, ONLY, FAIL_FAST),
+        (HEADS, FORCE, ONLY, FAIL_FAST, JOBS),
         command="run",
     ),
     Verb(

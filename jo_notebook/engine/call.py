@@ -35,7 +35,7 @@ async def _drain(generator: Any) -> list[Any]:
 
 
 def _run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Runs on a helper thread; an interrupt of this thread cancels it."""
+    """Runs on a helper thread; an interrupt of this thread, or an end of its time, cancels it."""
     outcome: dict[str, Any] = {}
     ended = threading.Event()
     loop = asyncio.new_event_loop()
@@ -58,10 +58,11 @@ def _run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
         # thread for ended whose join was interrupted
         while not ended.wait(0.2):
             pass
-    except KeyboardInterrupt:
+    except BaseException:  # an interrupt, or its time is up
         with contextlib.suppress(RuntimeError):  # it has just ended
             loop.call_soon_threadsafe(task.cancel)
-        ended.wait()
+        while not ended.wait(0.2):
+            pass
         raise
     thread.join()
     if "error" in outcome:

@@ -20,9 +20,11 @@ from jo_notebook.core.homes import Find, Kind, kind_of_path
 from jo_notebook.core.needs import Need, imports_bound, look_at, reads_docs, resolve
 from jo_notebook.core.patches import attributes_read, state_of, value_at
 from jo_notebook.core.private import PRIVATE
+from jo_notebook.core.record import Record
 from jo_notebook.core.source import compile_step, shell_calls
 from jo_notebook.core.version import Version, version_of
 from jo_notebook.core.witness import Witness, still, witness
+from jo_notebook.engine.alone import must_be_alone
 from jo_notebook.engine.attend import Attention, attending
 from jo_notebook.engine.files import Files
 from jo_notebook.engine.modules import Modules
@@ -138,6 +140,12 @@ class Today:
     def _find(self) -> Find:
         """How local modules are looked up."""
         return self.modules.find if self.follows_edits else self.modules.loaded
+
+    def must_be_alone(self, graph: Graph, name: str, record: Record | None) -> bool:
+        """Whether nothing may run beside this step: by what it touches, or because modules are loaded again for it."""
+        needs = self.needs(graph, name, self._find)
+        reloads = self.follows_edits and bool(self.modules.edited(_reached(needs)))
+        return must_be_alone(graph[name], needs, record) or reloads
 
     @contextmanager
     def attend(
@@ -286,7 +294,7 @@ class Today:
 
     def _load_again(self, step: str, needs: tuple[Need, ...]) -> None:
         """Local modules that were edited since they were loaded, as far as a step reaches them."""
-        reached = {module_of_file(need.name.partition(":")[0]) for need in needs if need.kind == "module"}
+        reached = _reached(needs)
         if not reached:
             return
         reloaded = self.modules.reload(reached, self.namespace, imports_bound(needs))
@@ -390,6 +398,11 @@ class Today:
             if time.perf_counter() - began > SLOW:
                 self._slow.add(id(value))
         return known[1]
+
+
+def _reached(needs: Iterable[Need]) -> set[str]:
+    """The local modules that a step reaches."""
+    return {module_of_file(need.name.partition(":")[0]) for need in needs if need.kind == "module"}
 
 
 def _is_same(one: Inside, other: Inside) -> bool:

@@ -47,6 +47,9 @@ class Defining:
             always=line.always,
             keep=line.keep,
             format=line.format,
+            retries=line.retries or 0,
+            backoff=line.backoff or 0.0,
+            timeout=line.timeout or 0.0,
         )
 
     def like(self, line: StepLine, pipeline: Pipeline) -> Definition:
@@ -73,6 +76,9 @@ class Defining:
             pinned=False,
             keep=line.keep or model.keep,
             format=line.format or model.format,
+            retries=model.retries if line.retries is None else line.retries,
+            backoff=model.backoff if line.backoff is None else line.backoff,
+            timeout=model.timeout if line.timeout is None else line.timeout,
         )
 
     def keep_text(self, definition: Definition) -> None:

@@ -49,9 +49,9 @@ def unload(shell: Any) -> None:
         extension.close()
 
 
-def _say_who_runs_it(event: Event) -> None:
-    """A line at once, below the cell that waits for another kernel."""
-    if event.kind is EventKind.CLAIMED:
+def _say_what_it_waits_for(event: Event) -> None:
+    """A line at once, below the cell that waits for another kernel, or until a step is tried again."""
+    if event.kind in (EventKind.CLAIMED, EventKind.RETRY):
         print(event.text, flush=True)  # noqa: T201 - whoever waits must see for what
 
 
@@ -69,6 +69,7 @@ class Extension:
         self.pipeline.today.statement = self.cells.statement
         self.pipeline.today.filename = self.defining.file_of
         self.pipeline.around = self._around_steps
+        self.pipeline.jobs = self.settings.jobs
         self.loop = MainLoop()
         self.answers = StepAnswers(self.pipeline)
         self.pipeline.send = Messages(self.pipeline, self.loop, lambda heads: self.names.bind_results()).handle
@@ -79,7 +80,8 @@ class Extension:
         self.settings.observe(lambda change: self._count_packages(change["new"]), "packages")
         self.settings.observe(lambda change: self.pipeline.move_to(self._locate(change["new"]).place), "context")
         self.settings.observe(lambda change: self._limit(), ["keep", "quota"])
-        self._turn_away = self.pipeline.listen(_say_who_runs_it)
+        self.settings.observe(lambda change: setattr(self.pipeline, "jobs", change["new"]), "jobs")
+        self._turn_away = self.pipeline.listen(_say_what_it_waits_for)
         self._register()
         if os.environ.get("JO_RESUME", "on") != "off":
             self.pipeline.take_in()
@@ -226,7 +228,14 @@ class Extension:
 
     @contextmanager
     def _around_steps(self, recorder: Recorder) -> Iterator[None]:
-        """What the engine enters around each call of a step."""
+        """What the engine enters around each call of a step.
+
+        The shell's magics are one table for all threads: a step that uses them runs alone, on the main thread.
+        """
+        if recorder.is_beside:
+            with capture_displays(self.shell, recorder):
+                yield
+            return
         with capture_displays(self.shell, recorder), magics_see_the_step(self.shell):
             yield
 

@@ -11,7 +11,7 @@ from jo_notebook.notebook.stepline import Help, StepLine, parse_step_line, step_
 from jo_notebook.notebook.tracebacks import failure_lines, interrupt_lines
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.verb import Answer, Verb
-from jo_notebook.verbs import VERBS, find, listing, outcome_text, perform, split
+from jo_notebook.verbs import VERBS, find, interrupted_text, listing, outcome_text, perform, split
 
 Magic = tuple[str, str, Callable[..., Any]]
 
@@ -20,7 +20,7 @@ STEP_DOC = """Make this cell a step of the pipeline.
 
     %%step NAME [--depends-on A,B | x=A | none] [--params "p=1"] [--reads FILE …] [--writes FILE …]
                 [--seed N] [--env VAR …] [--ignore NAME …] [--always] [--keep N] [--format NAME]
-                [--name-alias N] [--run]
+                [--retries N] [--backoff S] [--timeout S] [--name-alias N] [--run]
 
 Registers and runs nothing, unless --run says so. The last expression is the result; without --depends-on the
 dependencies are the steps whose names the body reads. `%%step --help` says more.
@@ -125,7 +125,7 @@ def perform_and_show(extension: Front, verb: Verb, line: str | Sequence[str], pr
         error.render = lambda failure: failure_lines(extension.shell, failure)
         raise
     except KeyboardInterrupt as interrupt:
-        print("Interrupted. What was finished is kept.", flush=True)  # noqa: T201 - a magic's answer goes to its cell
+        print(interrupted_text(extension.pipeline), flush=True)  # noqa: T201 - a magic's answer goes to its cell
         extension.names.bind_results()
         lines = interrupt_lines(extension.shell, interrupt)
         vars(interrupt)["_render_traceback_"] = lambda: lines

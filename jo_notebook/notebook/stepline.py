@@ -7,20 +7,30 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from jo_notebook.core.definition import Dependency, check_keep, check_name, parse_dependencies
+from jo_notebook.core.definition import (
+    Dependency,
+    check_keep,
+    check_name,
+    check_retries,
+    check_seconds,
+    parse_dependencies,
+)
 from jo_notebook.errors import StepNameError, UsageError
 from jo_notebook.verbs import Help, Parser, split
 
 EXAMPLE = "%%step Clean --depends-on Load"
 STEP_OPTIONS = (
     *("--depends-on", "--name-alias", "--params", "--reads", "--writes", "--seed", "--env", "--ignore", "--always"),
-    *("--keep", "--format", "--run", "--like", "--help"),
+    *("--keep", "--format", "--retries", "--backoff", "--timeout", "--run", "--like", "--help"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class StepLine:
-    """A parsed line. `depends_on` is None where dependencies are to be inferred; `like` names another step."""
+    """A parsed line. `depends_on` is None where dependencies are to be inferred; `like` names another step.
+
+    `retries`, `backoff` and `timeout` are None where the line does not say them.
+    """
 
     name: str
     depends_on: tuple[Dependency, ...] | None
@@ -35,6 +45,9 @@ class StepLine:
     always: bool = False
     keep: int = 0
     format: str = ""
+    retries: int | None = None
+    backoff: float | None = None
+    timeout: float | None = None
 
 
 def parse_step_line(line: str) -> StepLine:
@@ -67,6 +80,9 @@ def parse_step_line(line: str) -> StepLine:
         always=args.always,
         keep=0 if args.keep is None else check_keep(args.keep),
         format=args.format,
+        retries=None if args.retries is None else check_retries(args.retries),
+        backoff=None if args.backoff is None else check_seconds("--backoff", args.backoff),
+        timeout=None if args.timeout is None else check_seconds("--timeout", args.timeout),
     )
 
 
@@ -115,6 +131,11 @@ def _parser() -> Parser:
         help="what its value is written as: json, npy, arrow, data, parquet, pickle, dill or another package's; "
         "without it the first that takes the value",
     )
+    parser.add_argument("--retries", type=int, metavar="N", help="how often it is tried again when it fails")
+    parser.add_argument(
+        "--backoff", type=float, metavar="S", help="seconds before it is tried again, doubled each time after that"
+    )
+    parser.add_argument("--timeout", type=float, metavar="S", help="seconds that one try may take; longer is a failure")
     parser.add_argument("--run", action="store_true", help="materialize at once")
     parser.add_argument("--like", metavar="STEP", help="%%step only as a line: reuse the code of another step")
     return parser

@@ -18,7 +18,9 @@ from jo_notebook.core.graph import Graph
 from jo_notebook.core.plan import Action, Availability, Known, Plan, input_parts, make_plan
 from jo_notebook.core.record import Record
 from jo_notebook.engine.attend import Attention
-from jo_notebook.engine.run import Outcome, Surroundings, execute
+from jo_notebook.engine.outcome import Outcome
+from jo_notebook.engine.run import execute
+from jo_notebook.engine.surroundings import Surroundings
 from jo_notebook.engine.today import Today
 from jo_notebook.registry import current, current_statement
 from jo_notebook.steps.registered import is_joined, join

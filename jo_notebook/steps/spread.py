@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
@@ -11,7 +11,6 @@ from jo_notebook.core.fingerprint import Fingerprint
 from jo_notebook.core.record import Failure, LogEntry, Record
 from jo_notebook.core.version import witness_of
 from jo_notebook.store.context import Context
-from jo_notebook.store.owners import Owner
 
 Log = Sequence[LogEntry]
 
@@ -44,6 +43,10 @@ class Spread:
     def is_passing(self, name: str) -> bool:
         """Whether the step has no context."""
         return name in self._without
+
+    def is_stored(self, name: str) -> bool:
+        """Whether it is on disk."""
+        return self._by_step[name].is_stored(name)
 
     @property
     def _contexts(self) -> list[Context]:
@@ -103,9 +106,13 @@ class Spread:
         """Keeps the story of a run that raised."""
         self._by_step[failure.step].fail(failure, tuple(log))
 
-    def claim(self, name: str, digest: str, *, waiting: Callable[[Owner], None]) -> AbstractContextManager[bool]:
-        """Nobody else runs the step meanwhile."""
-        return self._by_step[name].claim(name, digest, waiting=waiting)
+    def claim(self, name: str, digest: str, **options: Any) -> AbstractContextManager[bool]:
+        """Nobody else runs the step meanwhile; see `Context.claim`."""
+        return self._by_step[name].claim(name, digest, **options)
+
+    def give(self, values: Mapping[str, object]) -> list[Record]:
+        """Keeps values as put in by hand."""
+        return [record for name, value in values.items() for record in self._by_step[name].give({name: value})]
 
     def drop_memory(self, name: str) -> None:
         """Lets go of the copy in memory."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jo_notebook.core.attributes import AttrDict
-from jo_notebook.core.definition import Definition, Dependency, Origin
+from jo_notebook.core.definition import Definition, Dependency, Origin, check_shown_name
 from jo_notebook.core.fingerprint import digest_of
 from jo_notebook.core.functions import Callee, body_of, call_of, place_of
 from jo_notebook.core.graph import Graph
@@ -105,7 +105,7 @@ def graph_of(steps: Sequence[Step], names: dict[str, Any]) -> Graph:
 
 def definition_of(step: Step, names: dict[str, Any], origin: Origin | None = None) -> Definition:
     """A step as a definition: the body of its `run` where that tells all, else a call of the object itself."""
-    name, depends_on = str(step), dependencies_of(step)
+    name, depends_on = check_shown_name(str(step)), dependencies_of(step)
     run = _run_of(step)
     parameters = _parameters(run, len(depends_on)) if callable(run) else ()
     source = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -176,6 +177,11 @@ class Context(Writable, Portable, Upkeep):
         with self._lock:
             return self._known.where(name)
 
+    def is_stored(self, name: str) -> bool:
+        """Whether the result that stands for a step is on disk, so that memory may let go of it."""
+        record = self.record(name)
+        return self._disk is not None and record is not None and not record.unsaved
+
     def size(self) -> int:
         """Bytes on disk."""
         return self._disk.size() if self._disk else 0
@@ -336,16 +342,19 @@ class Context(Writable, Portable, Upkeep):
                 self._trouble = f"C{gone[1:]}."
             self._known.reread(fresh, used, gone=gone)
 
-    def claim(self, name: str, digest: str, *, waiting: Callable[[Owner], None]) -> AbstractContextManager[bool]:
+    def claim(
+        self, name: str, digest: str, *, waiting: Callable[[Owner], None], pause: Callable[[float], object] = time.sleep
+    ) -> AbstractContextManager[bool]:
         """Run a step in this block, and nobody else meanwhile; `digest` is of the fingerprint it runs for.
 
         Waits while another kernel runs it, and tells `waiting` once who that is; where the owner `is_unsure`, nobody
         waits. Entering gives whether a newer result than before is known then. Where nobody can lock, or there is
-        no disk, the block simply runs. KeyboardInterrupt ends the wait. Raises what `waiting` does.
+        no disk, the block simply runs. KeyboardInterrupt ends the wait. Raises what `waiting` does, and `pause`, which
+        waits so many seconds.
         """
         if self._claims is None or self._disk is None or self._disk.newer:
             return contextlib.nullcontext(False)
-        return Claim(self._claims, name, digest, waiting, lambda: self._look(name))
+        return Claim(self._claims, name, digest, waiting, lambda: self._look(name), pause)
 
     def running_elsewhere(self) -> list[Owner]:
         """Which steps other kernels are running now, and who they are; what killed ones left does not count."""
