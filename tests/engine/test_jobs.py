@@ -162,6 +162,19 @@ def test_hidden_inputs_belong_to_who_has_them(tmp_path: Path, monkeypatch: pytes
     ]
 
 
+def test_names_that_are_brought_back_for_one_step_are_not_anothers(tmp_path: Path) -> None:
+    """In a fresh kernel whose cells have not run: while A runs, what B needs is put in its place."""
+    code = GATE + "def helper(x):\n    return x + 1\n"
+    steps = {"A": "assert begun.wait(10)\n1", "B": "begun.set()\nhelper(2)"}
+    pipeline_of(steps, code, tmp_path / "a.jo").materialize("B", "A", jobs=2)
+    pipeline = notebook(GATE, tmp_path / "a.jo")
+    pipeline.take_in()
+    assert "helper" not in pipeline.today.namespace
+    assert dict(pipeline.materialize(jobs=2, force=True)) == {"A": 1, "B": 3}
+    assert "helper" in pipeline.today.namespace
+    assert [row for row in pipeline.context.records["A"].hidden if row[0] == "global"] == []
+
+
 def test_a_step_cannot_start_a_run() -> None:
     pipeline = pipeline_of({"A": "pipeline.materialize('B')", "B": "2"})
     pipeline.today.namespace["pipeline"] = pipeline
@@ -320,13 +333,12 @@ def interrupted(pipeline: Watched, **options: Any) -> Heard:
     return heard
 
 
-STOP = "import os, signal, time\ntime.sleep(0.1)\nos.kill(os.getpid(), signal.SIGINT)\n"
 SPIN = "begun.set()\nwhile True: time.sleep(0.01)\n"
 
 
 def test_an_interrupt_stops_what_runs_and_keeps_what_is_finished(tmp_path: Path) -> None:
     steps = {"A": "1", "Spin": SPIN, "Sit": f"A\nassert begun.wait(10)\nkill()\n{SPIN}", "Z": "Sit", "Y": "Spin"}
-    code = GATE + "import os, signal\ndef kill(): os.kill(os.getpid(), signal.SIGINT)\n"
+    code = GATE + "import os\ndef kill(): os.kill(os.getpid(), 2)\n"
     pipeline = pipeline_of(steps, code, tmp_path / "a.jo")
     heard = interrupted(pipeline)
     assert heard.words("finished") == ["finished A"]
@@ -339,7 +351,7 @@ def test_an_interrupt_stops_what_runs_and_keeps_what_is_finished(tmp_path: Path)
 
 def test_a_step_that_makes_something_of_its_interrupt_is_kept(tmp_path: Path) -> None:
     """As one that ends its training early and gives the model as it is."""
-    code = GATE + "import os, signal\ndef kill(): os.kill(os.getpid(), signal.SIGINT)\n"
+    code = GATE + "import os\ndef kill(): os.kill(os.getpid(), 2)\n"
     body = "try:\n    begun.set()\n    while True: time.sleep(0.01)\nexcept KeyboardInterrupt:\n    pass\n'as it is'"
     pipeline = pipeline_of({"Early": body, "Kill": "assert begun.wait(10)\nkill()\n1", "Next": "Early"}, code)
     heard = interrupted(pipeline)
@@ -349,7 +361,7 @@ def test_a_step_that_makes_something_of_its_interrupt_is_kept(tmp_path: Path) ->
 
 def test_a_step_that_does_not_stop_is_left_behind(tmp_path: Path) -> None:
     """Its result is not kept, not even when it is there, and nobody waits for its claim."""
-    code = GATE + "import os, signal\nover = threading.Event()\ndef kill(): os.kill(os.getpid(), signal.SIGINT)\n"
+    code = GATE + "import os\nover = threading.Event()\ndef kill(): os.kill(os.getpid(), 2)\n"
     body = "begun.set()\ntry:\n    gate.wait(20)\nfinally:\n    over.set()\n5"
     steps = {"Deaf": body, "Kill": "assert begun.wait(10)\nkill()\n1", "Next": "Deaf"}
     pipeline = pipeline_of(steps, code, tmp_path / "a.jo")
@@ -368,7 +380,7 @@ def test_a_step_that_does_not_stop_is_left_behind(tmp_path: Path) -> None:
 
 
 def test_a_step_that_runs_alone_is_interrupted() -> None:
-    code = GATE + "import os, signal\ndef kill(): os.kill(os.getpid(), signal.SIGINT)\n"
+    code = GATE + "import os\ndef kill(): os.kill(os.getpid(), 2)\n"
     pipeline = pipeline_of({"A": "1", "B": "2", "S": "threading.Timer(0.1, kill).start()\ntime.sleep(20)"}, code)
     pipeline.add(replace(pipeline.dag["S"], seed=1))
     heard = interrupted(pipeline)
