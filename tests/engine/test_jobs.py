@@ -440,14 +440,17 @@ def test_a_claim_that_waits_is_called_off_by_a_failure(tmp_path: Path) -> None:
 
 
 def graph_at_random(seed: int) -> dict[str, str]:
-    """Steps that add, fail, print, change what they are given, and come out the same as others."""
+    """Steps that add, fail, print, come out the same as others, and (odd seeds) change what they are given.
+
+    Where nothing is on disk, what was changed is gone; who then runs it again depends on the order.
+    """
     dice = random.Random(seed)
     steps: dict[str, str] = {}
     for number in range(dice.randint(2, 24)):
         above = dice.sample(sorted(steps), min(len(steps), dice.choice([0, 1, 1, 2, 3])))
         total = " + ".join([str(dice.randint(0, 3)), *(f"len({name})" for name in above)])
         body = f"print('S{number}')\n[0] * ({total})"
-        if above and dice.random() < 0.1:
+        if above and seed % 2 and dice.random() < 0.1:
             body = f"{above[0]}.append(1)\n[0] * len({above[0]})"
         if dice.random() < 0.08:
             body = f"1 / 0 if [{', '.join(above)}] is not None else 0"
