@@ -44,6 +44,7 @@ from jo_notebook.store.plain import check_definition
 Listener = Callable[[Event], None]
 
 NOT_UNDERSTOOD = (LookupError, TypeError, ValueError, AttributeError, SyntaxError, RecursionError, MemoryError)
+OVER = (EventKind.STARTED, EventKind.KEPT, EventKind.CANCELLED)  # then a step waits no longer for another kernel
 SHOWN = 200
 IN_PROGRESS = "A run is going on in this kernel: wait for it, or interrupt it first."
 IN_A_STEP = (
@@ -71,6 +72,7 @@ class Pipeline:
         self.gone_cells: frozenset[str] = frozenset()
         self.problems: list[str] = []
         self.notice = ""
+        self._waits_for = ""
         self.outcome: Outcome | None = None
         self._pins: frozenset[str] | None = None
         self._planned: tuple[Graph, tuple[Any, ...], Plan] | None = None
@@ -374,8 +376,8 @@ class Pipeline:
         with self._lock:
             self._progress.follow(event)
             if event.kind is EventKind.CLAIMED:
-                self.notice = event.text
-            elif event.kind in (EventKind.STARTED, EventKind.KEPT, EventKind.CANCELLED):
+                self.notice, self._waits_for = event.text, event.step
+            elif event.step == self._waits_for and event.kind in OVER:
                 self.notice = ""
         for listener in list(self._listeners):
             try:

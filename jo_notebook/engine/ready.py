@@ -29,8 +29,8 @@ from jo_notebook.engine.turn import Turn
 from jo_notebook.engine.worker import Alone, Beside, Calls, Job
 from jo_notebook.errors import StepTimeout
 
-LISTENING = 0.2 if sys.platform == "win32" else 3600.0
-"""Seconds that the coordinating thread listens at a time: on Windows no signal ends that."""
+LISTENING = 0.2 if sys.platform == "win32" else 1.0
+"""Seconds that the coordinating thread listens at a time: a signal that another thread was given does not end that."""
 
 
 class ReadyQueue:

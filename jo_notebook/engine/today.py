@@ -168,6 +168,7 @@ class Today:
         modules = frozenset(part.name for part in parts if part.kind == "package")
 
         helpers = [part.name for part in parts if part.kind == "helper"]
+        brought_back = set(self._brought_back)
 
         def state() -> dict[str, str]:
             self._versions.clear()
@@ -188,6 +189,7 @@ class Today:
                 moving=moving,
                 told=told,
                 modules=modules,
+                placed=lambda: self._brought_back.keys() - brought_back,
             ) as attention,
         ):
             try:

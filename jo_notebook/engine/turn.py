@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import traceback
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
@@ -18,7 +17,7 @@ from jo_notebook.core.plan import Action, Decision, choose, input_parts
 from jo_notebook.core.record import Failure, LogEntry, Record
 from jo_notebook.core.version import version_of, witness_of
 from jo_notebook.engine.attend import Attention
-from jo_notebook.engine.call import call_step, users_traceback
+from jo_notebook.engine.call import call_step, traceback_text, users_traceback
 from jo_notebook.engine.capture import Recorder, recording
 from jo_notebook.engine.lanes import Lane, RunAlone
 from jo_notebook.engine.outcome import one_line
@@ -246,8 +245,7 @@ class Turn:
         when = f"in {pause:g} s" if pause else "now"
         text = f"{name} failed, try {number} of {step.retries + 1} ({one_line(error)}); again {when}."
         self.outcome.retried[name] = number
-        error.__traceback__ = users_traceback(error)
-        attempt.recorder.write("stderr", f"{''.join(traceback.format_exception(error))}[{text}]\n")
+        attempt.recorder.write("stderr", f"{traceback_text(error)}[{text}]\n")
         self.emit(EventKind.RETRY, name, text)
         if pause:
             try:
@@ -297,7 +295,7 @@ class Turn:
         """This step failed; what it printed and raised is kept."""
         name, seconds, recorder = attempt.step, attempt.seconds, attempt.recorder
         error.__traceback__ = users_traceback(error)
-        text = "".join(traceback.format_exception(error))
+        text = traceback_text(error)
         line = one_line(error)
         failure = Failure(name, attempt.fingerprint, line, text, attempt.when, seconds, self.outcome.run_id)
         recorder.add(LogEntry("error", text))

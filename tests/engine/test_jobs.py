@@ -60,7 +60,7 @@ def test_there_is_no_barrier_between_levels() -> None:
 def test_no_more_than_asked_for_run_at_once(jobs: int) -> None:
     code = "import threading, time\nlock, now, most = threading.Lock(), [0], [0]\n"
     code += "def work(number):\n    with lock:\n        now[0] += 1\n        most[0] = max(most[0], now[0])\n"
-    code += "    time.sleep(0.01)\n    with lock:\n        now[0] -= 1\n    return number\n"
+    code += "    time.sleep(0.03)\n    with lock:\n        now[0] -= 1\n    return number\n"
     pipeline = pipeline_of({f"S{n}": f"work({n})" for n in range(12)}, code)
     pipeline.materialize(jobs=jobs)
     assert pipeline.today.namespace["most"] == [jobs]
@@ -69,7 +69,9 @@ def test_no_more_than_asked_for_run_at_once(jobs: int) -> None:
 def test_the_ready_ones_start_in_the_order_of_the_plan() -> None:
     pipeline = pipeline_of({f"S{n}": f"import time; time.sleep(0.002); {n}" for n in range(9)})
     pipeline.materialize(jobs=2)
-    assert pipeline.ran() == [f"S{n}" for n in range(9)]
+    started = [int(name[1:]) for name in pipeline.ran()]
+    assert sorted(started) == list(range(9))
+    assert all(abs(number - place) <= 1 for place, number in enumerate(started)), "two threads may race to say so"
 
 
 def test_with_one_job_everything_is_as_ever() -> None:
@@ -162,6 +164,19 @@ def test_hidden_inputs_belong_to_who_has_them(tmp_path: Path, monkeypatch: pytes
     ]
 
 
+def test_names_that_are_brought_back_for_one_step_are_not_anothers(tmp_path: Path) -> None:
+    """In a fresh kernel whose cells have not run: while A runs, what B needs is put in its place."""
+    code = GATE + "def helper(x):\n    return x + 1\n"
+    steps = {"A": "assert begun.wait(10)\n1", "B": "begun.set()\nhelper(2)"}
+    pipeline_of(steps, code, tmp_path / "a.jo").materialize("B", "A", jobs=2)
+    pipeline = notebook(GATE, tmp_path / "a.jo")
+    pipeline.take_in()
+    assert "helper" not in pipeline.today.namespace
+    assert dict(pipeline.materialize(jobs=2, force=True)) == {"A": 1, "B": 3}
+    assert "helper" in pipeline.today.namespace
+    assert [row for row in pipeline.context.records["A"].hidden if row[0] == "global"] == []
+
+
 def test_a_step_cannot_start_a_run() -> None:
     pipeline = pipeline_of({"A": "pipeline.materialize('B')", "B": "2"})
     pipeline.today.namespace["pipeline"] = pipeline
@@ -197,7 +212,7 @@ def test_the_first_failure_of_the_plan_is_raised() -> None:
 
 
 def test_fail_fast_starts_nothing_new_and_waits_for_what_runs() -> None:
-    steps = {"A": "assert begun.wait(10)\n1 / 0", "B": "begun.set()\ntime.sleep(0.1)\n2", "C": "3", "D": "B"}
+    steps = {"A": "assert begun.wait(10)\n1 / 0", "B": "begun.set()\ntime.sleep(0.8)\n2", "C": "3", "D": "B"}
     pipeline = pipeline_of(steps, GATE)
     heard = Heard(pipeline)
     with pytest.raises(StepFailed):
@@ -320,13 +335,12 @@ def interrupted(pipeline: Watched, **options: Any) -> Heard:
     return heard
 
 
-STOP = "import os, signal, time\ntime.sleep(0.1)\nos.kill(os.getpid(), signal.SIGINT)\n"
 SPIN = "begun.set()\nwhile True: time.sleep(0.01)\n"
 
 
 def test_an_interrupt_stops_what_runs_and_keeps_what_is_finished(tmp_path: Path) -> None:
     steps = {"A": "1", "Spin": SPIN, "Sit": f"A\nassert begun.wait(10)\nkill()\n{SPIN}", "Z": "Sit", "Y": "Spin"}
-    code = GATE + "import os, signal\ndef kill(): os.kill(os.getpid(), signal.SIGINT)\n"
+    code = GATE + "import os\ndef kill(): os.kill(os.getpid(), 2)\n"
     pipeline = pipeline_of(steps, code, tmp_path / "a.jo")
     heard = interrupted(pipeline)
     assert heard.words("finished") == ["finished A"]
@@ -339,7 +353,7 @@ def test_an_interrupt_stops_what_runs_and_keeps_what_is_finished(tmp_path: Path)
 
 def test_a_step_that_makes_something_of_its_interrupt_is_kept(tmp_path: Path) -> None:
     """As one that ends its training early and gives the model as it is."""
-    code = GATE + "import os, signal\ndef kill(): os.kill(os.getpid(), signal.SIGINT)\n"
+    code = GATE + "import os\ndef kill(): os.kill(os.getpid(), 2)\n"
     body = "try:\n    begun.set()\n    while True: time.sleep(0.01)\nexcept KeyboardInterrupt:\n    pass\n'as it is'"
     pipeline = pipeline_of({"Early": body, "Kill": "assert begun.wait(10)\nkill()\n1", "Next": "Early"}, code)
     heard = interrupted(pipeline)
@@ -349,7 +363,7 @@ def test_a_step_that_makes_something_of_its_interrupt_is_kept(tmp_path: Path) ->
 
 def test_a_step_that_does_not_stop_is_left_behind(tmp_path: Path) -> None:
     """Its result is not kept, not even when it is there, and nobody waits for its claim."""
-    code = GATE + "import os, signal\nover = threading.Event()\ndef kill(): os.kill(os.getpid(), signal.SIGINT)\n"
+    code = GATE + "import os\nover = threading.Event()\ndef kill(): os.kill(os.getpid(), 2)\n"
     body = "begun.set()\ntry:\n    gate.wait(20)\nfinally:\n    over.set()\n5"
     steps = {"Deaf": body, "Kill": "assert begun.wait(10)\nkill()\n1", "Next": "Deaf"}
     pipeline = pipeline_of(steps, code, tmp_path / "a.jo")
@@ -368,7 +382,7 @@ def test_a_step_that_does_not_stop_is_left_behind(tmp_path: Path) -> None:
 
 
 def test_a_step_that_runs_alone_is_interrupted() -> None:
-    code = GATE + "import os, signal\ndef kill(): os.kill(os.getpid(), signal.SIGINT)\n"
+    code = GATE + "import os\ndef kill(): os.kill(os.getpid(), 2)\n"
     pipeline = pipeline_of({"A": "1", "B": "2", "S": "threading.Timer(0.1, kill).start()\ntime.sleep(20)"}, code)
     pipeline.add(replace(pipeline.dag["S"], seed=1))
     heard = interrupted(pipeline)
@@ -428,14 +442,17 @@ def test_a_claim_that_waits_is_called_off_by_a_failure(tmp_path: Path) -> None:
 
 
 def graph_at_random(seed: int) -> dict[str, str]:
-    """Steps that add, fail, print, change what they are given, and come out the same as others."""
+    """Steps that add, fail, print, come out the same as others, and (odd seeds) change what they are given.
+
+    Where nothing is on disk, what was changed is gone; who then runs it again depends on the order.
+    """
     dice = random.Random(seed)
     steps: dict[str, str] = {}
     for number in range(dice.randint(2, 24)):
         above = dice.sample(sorted(steps), min(len(steps), dice.choice([0, 1, 1, 2, 3])))
         total = " + ".join([str(dice.randint(0, 3)), *(f"len({name})" for name in above)])
         body = f"print('S{number}')\n[0] * ({total})"
-        if above and dice.random() < 0.1:
+        if above and seed % 2 and dice.random() < 0.1:
             body = f"{above[0]}.append(1)\n[0] * len({above[0]})"
         if dice.random() < 0.08:
             body = f"1 / 0 if [{', '.join(above)}] is not None else 0"

@@ -86,6 +86,15 @@ def test_the_traceback_ends_at_the_users_line(jobs: int) -> None:
 
 
 @BOTH
+def test_the_traceback_of_a_coroutine_is_its_own(jobs: int) -> None:
+    pipeline = pipeline_of("import asyncio\nasync def rest():\n    await asyncio.sleep(20)\nawait rest()")
+    fails(pipeline, jobs)
+    text = pipeline.context.failures["A"].traceback
+    assert "await asyncio.sleep(20)" in text
+    assert "jo_notebook/engine" not in text
+
+
+@BOTH
 def test_what_a_step_returns_too_late_does_not_count(jobs: int) -> None:
     """Also where it swallows what it is told: what it has then may be half of it."""
     body = "got = []\ntry:\n    while True: time.sleep(0.01)\nexcept Exception:\n    pass\ngot"
@@ -134,11 +143,11 @@ def test_a_left_behind_thread_keeps_no_claim_and_no_place(tmp_path: Path) -> Non
 @BOTH
 def test_each_try_has_its_own_time(jobs: int) -> None:
     body = "tries.append(1)\nwhile len(tries) < 3: time.sleep(0.01)\n5"
-    pipeline = pipeline_of(body, retries=2)
+    pipeline = pipeline_of(body, retries=2, timeout=0.4)
     heard = Heard(pipeline)
     assert pipeline.materialize("C", "B", jobs=jobs)["C"] == 5
     told = [event.text for event in heard.events if event.kind == "retry"]
-    assert told[0] == "A failed, try 1 of 3 (A took longer than its --timeout of 0.15 s); again now."
+    assert told[0] == "A failed, try 1 of 3 (A took longer than its --timeout of 0.4 s); again now."
 
 
 def test_a_timer_of_the_users_goes_on() -> None:
