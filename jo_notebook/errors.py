@@ -8,6 +8,7 @@
     ├── CycleError              steps that wait for each other; carries the path
     ├── SourceError             a cell's body that cannot become a function
     ├── StepFailed              a step's own code raised; the cause is the user's exception
+    ├── CommandFailed           a shell command of a stage ended with another exit code than 0
     ├── FileMissing             a file that a step declares is not there, or cannot be read
     ├── NotTheSame              a check on the command line found results that are not what they were
     ├── RunInProgress           a run was asked for from inside a run
@@ -91,6 +92,17 @@ class StepFailed(JoError):
         if self.render is not None and self.__cause__ is not None:
             return self.render(self)
         return super()._render_traceback_()
+
+
+class CommandFailed(JoError):
+    """A shell command of a stage ended badly: `code` is its exit code, negative for the signal that ended it."""
+
+    def __init__(self, message: str, code: int = 1) -> None:
+        super().__init__(message, code)
+        self.code = code
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class FileMissing(JoError):

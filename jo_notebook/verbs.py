@@ -111,6 +111,7 @@ def outcome_text(pipeline: Pipeline) -> str:
             taken=outcome.taken,
             failed=list(outcome.failed),
             blocked=list(outcome.blocked),
+            unreached=outcome.unreached,
             seconds=outcome.seconds,
         )
     ]

@@ -33,6 +33,11 @@ class Origin:
     label: str = ""
     remembered: bool = False
 
+    @property
+    def is_cell(self) -> bool:
+        """Whether it is a cell: what stands in another file has an id with a colon, such as `stages.yaml:Lint`."""
+        return ":" not in self.cell_id
+
     def __str__(self) -> str:
         if self.remembered:
             return "an earlier session"
@@ -83,6 +88,9 @@ class Definition:
     pinned: bool = False
     keep: int = 0
     format: str = ""
+    retries: int = 0
+    backoff: float = 0.0
+    timeout: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, for a file; enough to show, load and run the step in a fresh kernel."""
@@ -111,6 +119,9 @@ class Definition:
             "pinned": self.pinned,
             "keep": self.keep,
             "format": self.format,
+            "retries": self.retries,
+            "backoff": self.backoff,
+            "timeout": self.timeout,
         }
 
     @classmethod
@@ -140,6 +151,9 @@ class Definition:
             pinned=data.get("pinned") is True,
             keep=kept_of(data),
             format=_format_of(data),
+            retries=int(_number(data, "retries")),
+            backoff=_number(data, "backoff"),
+            timeout=_number(data, "timeout"),
         )
 
     def under(self, name: str, origin: Origin) -> Definition:
@@ -173,6 +187,13 @@ def _format_of(data: Mapping[str, Any]) -> str:
     """The format a definition, as plain data, names; empty where it does not, or says nonsense."""
     name = data.get("format")
     return name if isinstance(name, str) and name.isidentifier() and len(name) <= FORMAT_LIMIT else ""
+
+
+def _number(data: Mapping[str, Any], key: str) -> float:
+    """A number from 0 up, 0 where a definition, as plain data, has none or says nonsense."""
+    number = data.get(key)
+    is_fit = isinstance(number, int | float) and not isinstance(number, bool) and 0 <= number < float("inf")
+    return float(number) if is_fit and number is not None else 0.0
 
 
 def check_keep(number: int) -> int:

@@ -67,7 +67,11 @@ class Surroundings:
 
 @dataclass
 class Outcome:
-    """What a run did, step by step, in order. `taken` are the steps that another kernel ran meanwhile."""
+    """What a run did, step by step, in order.
+
+    `taken` are the steps that another kernel ran meanwhile, `blocked` those that need a failed one (which one, by
+    name), `unreached` those whose turn did not come or was cut short.
+    """
 
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     finished: list[str] = field(default_factory=list)
@@ -77,6 +81,7 @@ class Outcome:
     unsaved: dict[str, str] = field(default_factory=dict)
     failed: dict[str, BaseException] = field(default_factory=dict)
     blocked: dict[str, str] = field(default_factory=dict)
+    unreached: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -121,6 +126,8 @@ class _Run:
     def emit(self, kind: EventKind, step: str = "", text: str = "", seconds: float = 0.0) -> None:
         if kind is EventKind.WARNING:
             self.outcome.warnings.append(text)
+        elif kind is EventKind.CANCELLED:
+            self.outcome.unreached.append(step)
         self.outside.emit(Event(kind, step, self.outcome.run_id, text, seconds))
 
     def turn(self, decision: Decision) -> None:
