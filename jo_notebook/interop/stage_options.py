@@ -79,15 +79,19 @@ def _words(document: Document, what: str, value: Node) -> tuple[str, ...]:
 
 
 def _text(document: Document, what: str, value: Node) -> str:
-    """Words as they are written. A number is one, too: a file may be called 2024."""
-    if not isinstance(value, ScalarNode) or is_null(value) or not value.value.strip() or "\0" in value.value:
-        raise document.error(value, f"{what} takes some text.")
-    return str(value.value)
+    """Some text, but no number or such thing: those want quotes."""
+    text = document.plain(value)
+    if isinstance(text, str) and text.strip() and "\0" not in text:
+        return text
+    shown = f', such as "{value.value}" in quotes' if isinstance(value, ScalarNode) and value.value.strip() else ""
+    raise document.error(value, f"{what} takes some text{shown}.")
 
 
 def _whole(lowest: float = -math.inf, highest: float = math.inf) -> Callable[[Document, str, Node], int]:
     def read(document: Document, what: str, value: Node) -> int:
         number = document.plain(value)
+        if isinstance(number, float) and number.is_integer():
+            number = int(number)
         if type(number) is not int or not lowest <= number <= highest:
             limit = f", {lowest} or more" if lowest > -math.inf else ""
             limit = f" from {lowest} to {highest}" if highest < math.inf else limit
