@@ -258,8 +258,11 @@ def test_failed_blocked_and_not_reached_are_kept_apart(here: Path) -> None:
         ": Test. Lint failed. Coverage, Docs, Benchmark not run, waiting for what failed."
     )
     assert read_state(here / "state.yml") == {
-        **{"Lint": "FAILED", "Test": "SUCCESS", "Coverage": "null"},
-        **{"Docs": "null", "Benchmark": "null"},
+        "Lint": "FAILED",
+        "Test": "SUCCESS",
+        "Coverage": "null",
+        "Docs": "null",
+        "Benchmark": "null",
     }
     text = log_files(pipeline)[-1].read_text()
     assert "| DEBUG | Lint | Traceback (most recent call last):" in text
@@ -315,8 +318,11 @@ def test_a_killed_run_goes_on_where_it_was(here: Path) -> None:
     child.wait()
     assert ran(here) == ["Lint", "Test", "Coverage"]
     assert read_state(here / "state.yml") == {
-        **{"Lint": "SUCCESS", "Test": "SUCCESS", "Coverage": "RUNNING"},
-        **{"Docs": "null", "Benchmark": "null"},
+        "Lint": "SUCCESS",
+        "Test": "SUCCESS",
+        "Coverage": "RUNNING",
+        "Docs": "null",
+        "Benchmark": "null",
     }
     (here / "foo_jobs.py").write_text(JOBS)
     pipeline = opened(here, module="foo_jobs")
