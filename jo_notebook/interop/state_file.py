@@ -99,6 +99,7 @@ class _Keeper:
         self._path = path
         self._lock = threading.Lock()
         self._run = ""
+        self._keys: dict[str, str] = {}
         self._states: dict[str, str] = {}
         self._is_off = False
 
@@ -109,7 +110,7 @@ class _Keeper:
         with self._lock:
             if event.run_id != self._run:
                 self._begin(event.run_id)
-            if event.step and event.kind in AFTER:
+            if event.step in self._states and event.kind in AFTER:
                 self._states[event.step] = AFTER[event.kind]
             elif event.kind is EventKind.ENDED:
                 self._states = {n: NONE if word == RUNNING else word for n, word in self._states.items()}
@@ -126,11 +127,12 @@ class _Keeper:
             except UsageError as error:
                 self._give_up(f"{self._path.name} is left alone, for it is no file of states: {error}")
         self._states = dict(_states_of(self._pipeline))
+        self._keys = {name: _key(name) for name in self._states}
 
     def _write(self) -> None:
         if self._is_off:
             return
-        text = "".join(f"{_key(name)}: {word}\n" for name, word in self._states.items()) or "{}\n"
+        text = "".join(f"{self._keys[name]}: {word}\n" for name, word in self._states.items()) or "{}\n"
         draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         try:
             draft.write_text(text, encoding="utf-8", newline="\n")
