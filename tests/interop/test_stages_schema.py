@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -103,3 +104,20 @@ def test_both_refuse(tmp_path: Path, text: str) -> None:
     assert schema_of(text, tmp_path) != []
     with pytest.raises(UsageError, match=r"f.yaml, line \d+: "):
         read_stages(tmp_path / "f.yaml")
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "stages.md").read_text("utf-8")
+README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+SHOWN = re.findall(r"^```yaml\n(.*?)^```$", PAGE + README, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("text", SHOWN)
+def test_what_is_shown_is_right(tmp_path: Path, text: str) -> None:
+    """The files in the documentation."""
+    assert schema_of(text, tmp_path) == []
+    assert read_stages(tmp_path / "f.yaml").stages
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_is_documented(option: str) -> None:
+    assert f"`{option}`" in PAGE
