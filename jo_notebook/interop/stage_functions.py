@@ -44,6 +44,8 @@ class Functions:
             except AttributeError as error:
                 hint = did_you_mean(piece, _callables(value)) or _listed(_callables(value))
                 raise fail(f"{at} has no function {piece}.{hint}") from error
+            except Exception as error:  # a user's __getattr__ may raise anything
+                raise fail(f"{at}.{piece} cannot be read: {_told(error)}.") from error
             at = f"{at}.{piece}"
         if not callable(value):
             raise fail(f"{at} is no function: it cannot be called.")
@@ -57,8 +59,9 @@ class Functions:
     def _imported(self, name: str, fail: Fail) -> ModuleType:
         beside = self._beside(name)
         loaded = sys.modules.get(name.partition(".")[0])
-        if beside and isinstance(loaded, ModuleType) and (path := source_of(loaded)) and not _is_same(path, beside):
-            raise fail(f"{name} is loaded from {path} in this process, not from {beside}: start a new one.")
+        if beside and isinstance(loaded, ModuleType) and not _is_same(path := source_of(loaded), beside):
+            where = path or "Python itself"
+            raise fail(f"{name} is loaded from {where} in this process, not from {beside}: rename it, or start anew.")
         importlib.invalidate_caches()
         try:
             self._reload(name)
@@ -128,8 +131,8 @@ def takes(function: Any, name: str) -> bool:
 
 
 def _put_first(folder: str) -> None:
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+    if sys.path[:1] != [folder]:
+        sys.path[:] = [folder, *(place for place in sys.path if place != folder)]
 
 
 def _callables(value: object) -> list[str]:

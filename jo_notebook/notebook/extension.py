@@ -201,8 +201,10 @@ class Extension:
         notebook = self.location.notebook
         folder = Path(notebook).parent if notebook else start_directory(self.shell)
         names = load_stages(self.pipeline, folder / os.path.expanduser(path), module=module, called=path)
+        notes = [note for name in names for note in self.names.shadowed(name)]
         few = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
-        return f"{Path(path).name}: {few} · {'a stage' if len(names) == 1 else f'{len(names)} stages'}."
+        line = f"{Path(path).name}: {few} · {'a stage' if len(names) == 1 else f'{len(names)} stages'}."
+        return "\n".join([line, *notes[:12]])
 
     def _add(self, definition: Definition, *, run: bool, replacing: tuple[str, ...]) -> Any:
         name = definition.name

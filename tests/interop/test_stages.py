@@ -225,6 +225,25 @@ def test_a_dependency_called_like_the_module(here: Path) -> None:
     assert pipeline.materialize("Twice") == 8
 
 
+def test_the_file_s_directory_comes_first_on_the_path(here: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Also where it was on the path already, behind another that has such a module."""
+    other = tmp_path_factory.mktemp("other")
+    (other / "jobs.py").write_text("def A():\n    return 'other'\n")
+    (here / "jobs.py").write_text("def A():\n    return 'own'\n")
+    sys.path[:0] = [str(other), str(here)]
+    assert opened(here, "A: []\n", module="jobs").materialize("A") == "own"
+
+
+def test_verified_in_a_clean_process(here: Path) -> None:
+    write_rich(here)
+    pipeline = opened(here)
+    pipeline.materialize("Train", echo=False)
+    assert [(found.step, str(found.verdict)) for found in pipeline.verify("Clean", "Train")] == [
+        ("Clean", "same"),
+        ("Train", "same"),
+    ]
+
+
 def test_a_package_and_what_is_in_a_class(here: Path) -> None:
     (here / "parts").mkdir()
     (here / "parts" / "__init__.py").write_text("")

@@ -178,6 +178,11 @@ FUNCTIONS: dict[str, tuple[str, str]] = {
         MODULE + "  B: {function: Many, depends_on: [Lint, {Lint: B}]}\n",
         "line 4: B: Lint is the name of two inputs, Lint and B: rename one",
     ),
+    "one that Python has already": ("module: time\nstages: {A: []}\n", "A: time is loaded from Python itself in this"),
+    "one that answers badly": (
+        "module: odd\nstages: {A: []}\n",
+        r"odd.A cannot be read: KeyError: 'A' \(odd.py, line 2\)",
+    ),
     "one that raises": (
         "module: raising\nstages: {A: []}\n",
         r"A: raising cannot be imported: ValueError: no \(raising.py, line 2\)",
@@ -204,6 +209,8 @@ FUNCTIONS: dict[str, tuple[str, str]] = {
 def test_what_is_wrong_with_functions(here: Path, text: str, message: str) -> None:
     (here / "jobs.py").write_text(JOBS + "A = B = C = Lint\n")
     (here / "raising.py").write_text("x = 1\nraise ValueError('no')\n")
+    (here / "time.py").write_text("def A(): pass\n")
+    (here / "odd.py").write_text("def __getattr__(name):\n    raise KeyError(name)\n")
     (here / "ending.py").write_text("raise SystemExit(3)\n")
     (here / "broken.py").write_text("def (:\n")
     (here / "asking.py").write_text("import nowhere_to_be_found\n")
