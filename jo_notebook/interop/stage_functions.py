@@ -15,14 +15,14 @@ from typing import Any
 from jo_notebook.core.homes import source_of
 from jo_notebook.errors import JoError, UsageError, did_you_mean
 
-Reload = Callable[[str], None]
+Reload = Callable[[Iterable[str]], None]
 Fail = Callable[[str], UsageError]
 
 
 class Functions:
     """Finds functions by module and name. `folder` comes first on Python's path, as a script's does.
 
-    `reload` brings a module that was edited since it was imported up to date.
+    `reload` brings modules that were edited since they were imported up to date.
     """
 
     def __init__(self, folder: Path, reload: Reload) -> None:
@@ -64,7 +64,7 @@ class Functions:
             raise fail(f"{name} is loaded from {where} in this process, not from {beside}: rename it, or start anew.")
         importlib.invalidate_caches()
         try:
-            self._reload(name)
+            self._reload(_family(name))
             return importlib.import_module(name)
         except KeyboardInterrupt:
             raise
@@ -128,6 +128,12 @@ def takes(function: Any, name: str) -> bool:
     except Exception:  # noqa: BLE001 - as above
         return False
     return parameter is not None and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+
+
+def _family(name: str) -> list[str]:
+    """A module and, where it is in a package, all of that that is loaded: names come from anywhere in it."""
+    top = name.partition(".")[0]
+    return [loaded for loaded in list(sys.modules) if loaded == top or loaded.startswith(f"{top}.")]
 
 
 def _put_first(folder: str) -> None:

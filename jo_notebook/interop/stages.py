@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,7 @@ def define_stages(
     pipeline: Pipeline, file: StageFile, mark: str, *, module: str, sets: Mapping[str, object]
 ) -> list[Definition]:
     """The definitions of a file's stages. Raises UsageError where a function is missing or takes other arguments."""
-    functions = Functions(file.path.absolute().parent, lambda name: _reload(pipeline, name))
+    functions = Functions(file.path.absolute().parent, lambda names: _reload(pipeline, names))
     left = dict.fromkeys(sets)
     definitions = [
         _definition(file, stage, mark, functions, module or file.module, sets, left) for stage in file.stages
@@ -199,6 +199,6 @@ def _remembered(pipeline: Pipeline) -> dict[str, Origin]:
     return {name: Origin(cell_id=str(data.get("cell_id", ""))) for name, (data, trusted) in stored if trusted}
 
 
-def _reload(pipeline: Pipeline, module: str) -> None:
+def _reload(pipeline: Pipeline, modules: Iterable[str]) -> None:
     pipeline.today.modules.look()
-    pipeline.today.modules.reload([module], pipeline.today.namespace)
+    pipeline.today.modules.reload(modules, pipeline.today.namespace)

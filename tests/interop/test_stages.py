@@ -96,6 +96,20 @@ def test_a_function_that_comes_later_is_found(here: Path) -> None:
     assert pipeline.materialize("Ship", echo=False) == "shipped"
 
 
+def test_a_function_that_comes_later_into_a_package(here: Path) -> None:
+    """Into another file of it than the one that is named."""
+    (here / "parts").mkdir()
+    (here / "parts" / "__init__.py").write_text("from parts.more import *\n")
+    (here / "parts" / "more.py").write_text("def A():\n    return 1\n")
+    pipeline = opened(here, "A: []\n", module="parts")
+    assert pipeline.materialize("A") == 1
+    (here / "parts" / "more.py").write_text("def A():\n    return 1\n\ndef B():\n    return 2\n")
+    (here / "stages.yaml").write_text("A: []\nB: [A]\n")
+    load_stages(pipeline, here / "stages.yaml", module="parts")
+    assert pipeline.materialize("B") == 2
+    assert stale(pipeline) == []
+
+
 def test_stages_that_leave_the_file_leave(here: Path) -> None:
     write_demo(here)
     opened(here, module="foo_jobs").materialize(echo=False)
