@@ -111,7 +111,7 @@ def outcome_text(pipeline: Pipeline) -> str:
             taken=outcome.taken,
             failed=list(outcome.failed),
             blocked=list(outcome.blocked),
-            unreached=outcome.unreached,
+            not_reached=outcome.cancelled,
             seconds=outcome.seconds,
         )
     ]

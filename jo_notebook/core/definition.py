@@ -17,6 +17,8 @@ from jo_notebook.errors import StepNameError, UsageError
 NAME_LIMIT = 128
 KEEP_LIMIT = 1000
 FORMAT_LIMIT = 64
+RETRIES_LIMIT = 1000
+LONGEST = 1e9  # seconds, some thirty years
 READ_BY = f"{sys.version_info[0]}.{sys.version_info[1]} {SCHEMA}"
 
 
@@ -67,8 +69,10 @@ class Definition:
     `reads` and `writes` are declared files and directories, `seed` is what random numbers start from, `env` are
     declared environment variables, `ignore` names whose changes do not count. `always` runs the step every time,
     `pinned` keeps its result in force whatever changes. `keep` is how many generations of its result stay, 0 for as
-    many as of any other step; `format` is the one its value is written in, empty for the best. Neither is part of what
-    makes a result this one.
+    many as of any other step; `format` is the one its value is written in, empty for the best. `retries` is how often a
+    failing run is tried again, after `backoff` seconds the first time and twice as long each time after that; `timeout`
+    is how many seconds one try may take, 0 for as long as it wants. None of these five is part of what makes a result
+    this one.
     """
 
     name: str
@@ -151,9 +155,9 @@ class Definition:
             pinned=data.get("pinned") is True,
             keep=kept_of(data),
             format=_format_of(data),
-            retries=int(_number(data, "retries")),
-            backoff=_number(data, "backoff"),
-            timeout=_number(data, "timeout"),
+            retries=_retries_of(data),
+            backoff=_seconds_of(data, "backoff"),
+            timeout=_seconds_of(data, "timeout"),
         )
 
     def under(self, name: str, origin: Origin) -> Definition:
@@ -189,11 +193,35 @@ def _format_of(data: Mapping[str, Any]) -> str:
     return name if isinstance(name, str) and name.isidentifier() and len(name) <= FORMAT_LIMIT else ""
 
 
-def _number(data: Mapping[str, Any], key: str) -> float:
-    """A number from 0 up, 0 where a definition, as plain data, has none or says nonsense."""
-    number = data.get(key)
-    is_fit = isinstance(number, int | float) and not isinstance(number, bool) and 0 <= number < float("inf")
-    return float(number) if is_fit and number is not None else 0.0
+def _retries_of(data: Mapping[str, Any]) -> int:
+    """How often a definition, as plain data, wants to be tried again; 0 where it does not say, or says nonsense."""
+    retries = data.get("retries")
+    return retries if type(retries) is int and 0 <= retries <= RETRIES_LIMIT else 0
+
+
+def _seconds_of(data: Mapping[str, Any], key: str) -> float:
+    """A number of seconds in plain data; 0 where there is none, or nonsense."""
+    seconds = data.get(key)
+    return float(seconds) if isinstance(seconds, int | float) and is_time(seconds) else 0.0
+
+
+def is_time(seconds: float) -> bool:
+    """Whether it is a number of seconds within reason."""
+    return type(seconds) in (int, float) and 0 <= seconds <= LONGEST
+
+
+def check_retries(number: int) -> int:
+    """A number of times to try again. Raises UsageError for one that makes no sense."""
+    if type(number) is not int or not 0 <= number <= RETRIES_LIMIT:
+        raise UsageError(f"{number} retries make no sense: say a number from 0 to {RETRIES_LIMIT}, as in --retries 3.")
+    return number
+
+
+def check_seconds(option: str, seconds: float) -> float:
+    """A time that an option says. Raises UsageError for one that makes no sense."""
+    if not is_time(seconds):
+        raise UsageError(f"{option} {seconds} makes no sense: say seconds, 0 or more, as in {option} 2.5.")
+    return float(seconds)
 
 
 def check_keep(number: int) -> int:

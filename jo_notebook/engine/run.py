@@ -67,10 +67,9 @@ class Surroundings:
 
 @dataclass
 class Outcome:
-    """What a run did, step by step, in order.
+    """What a run did, step by step, in order. `taken` are the steps that another kernel ran meanwhile.
 
-    `taken` are the steps that another kernel ran meanwhile, `blocked` those that need a failed one (which one, by
-    name), `unreached` those whose turn did not come or was cut short.
+    `cancelled` are those that were to run and did not come to an end: it stopped before, or was interrupted.
     """
 
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
@@ -81,7 +80,7 @@ class Outcome:
     unsaved: dict[str, str] = field(default_factory=dict)
     failed: dict[str, BaseException] = field(default_factory=dict)
     blocked: dict[str, str] = field(default_factory=dict)
-    unreached: list[str] = field(default_factory=list)
+    cancelled: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -127,7 +126,7 @@ class _Run:
         if kind is EventKind.WARNING:
             self.outcome.warnings.append(text)
         elif kind is EventKind.CANCELLED:
-            self.outcome.unreached.append(step)
+            self.outcome.cancelled.append(step)
         self.outside.emit(Event(kind, step, self.outcome.run_id, text, seconds))
 
     def turn(self, decision: Decision) -> None:

@@ -6,16 +6,19 @@ import codecs
 import contextlib
 import contextvars
 import os
+import selectors
 import signal
 import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from typing import IO, Any
 
 from jo_notebook.errors import CommandFailed
 
 TURN = 0.05
+CHUNK = 1 << 16
 GRACE = 2.0  # seconds that a command gets to end by itself once it is asked to
 DRAIN = 1.0  # seconds for what a command left running in the background to say something more
 IS_WINDOWS = os.name == "nt"
@@ -43,11 +46,7 @@ def run_command(command: str, /, **values: object) -> None:
         **apart,
     )
     try:
-        pumps = _pumps(process)
-        code = _wait(process)
-        deadline = time.monotonic() + DRAIN
-        for pump in pumps:
-            pump.join(max(0.0, deadline - time.monotonic()))
+        code = _follow_by_threads(process) if IS_WINDOWS else _follow(process)
     except BaseException:
         _end(process)
         raise
@@ -55,35 +54,77 @@ def run_command(command: str, /, **values: object) -> None:
         raise CommandFailed(f"the command {_how_it_ended(code)}: {_first_line(command)}", code)
 
 
-def _pumps(process: subprocess.Popen[bytes]) -> list[threading.Thread]:
-    """Threads that print what the command prints, as this step."""
-    lock = threading.Lock()
-    threads = []
-    for pipe, name in ((process.stdout, "stdout"), (process.stderr, "stderr")):
-        work = contextvars.copy_context().run
-        threads.append(threading.Thread(target=work, args=(_pump, pipe, name, lock), name="jo command", daemon=True))
-        threads[-1].start()
-    return threads
+class _Stream:
+    """One pipe of a command: what comes out of it is printed here, as text."""
 
+    def __init__(self, pipe: IO[bytes], name: str) -> None:
+        self.pipe = pipe
+        self._name = name
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
-def _pump(pipe: IO[bytes], name: str, lock: threading.Lock) -> None:
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    with pipe, contextlib.suppress(OSError, ValueError):  # whoever shows it may have gone
-        while chunk := pipe.read(1 << 16):
-            _show(name, decoder.decode(chunk), lock)
-        _show(name, decoder.decode(b"", final=True), lock)
-
-
-def _show(name: str, text: str, lock: threading.Lock) -> None:
-    if text:
-        with lock:
-            stream = getattr(sys, name)
+    def show(self) -> bool:
+        """Prints what there is; False at the end, and then it is closed."""
+        chunk = os.read(self.pipe.fileno(), CHUNK)
+        text = self._decoder.decode(chunk, final=not chunk)
+        if text:
+            stream = getattr(sys, self._name)
             stream.write(text)
             stream.flush()
+        if not chunk:
+            self.pipe.close()
+        return bool(chunk)
+
+
+def _streams(process: subprocess.Popen[bytes]) -> list[_Stream]:
+    assert process.stdout is not None
+    assert process.stderr is not None
+    return [_Stream(process.stdout, "stdout"), _Stream(process.stderr, "stderr")]
+
+
+def _follow(process: subprocess.Popen[bytes]) -> int:
+    """Prints until the command is over; its exit code. In short turns: what is raised in this thread is seen in between.
+
+    No thread is started: what is sent to a thread that is just starting another may hit that one.
+    """
+    with selectors.DefaultSelector() as selector:
+        for stream in _streams(process):
+            selector.register(stream.pipe, selectors.EVENT_READ, stream)
+        deadline = None
+        while selector.get_map():
+            for key, _ in selector.select(TURN):
+                if not key.data.show():
+                    selector.unregister(key.fileobj)
+            if process.poll() is not None:  # it may have left something running that has its output
+                deadline = deadline or time.monotonic() + DRAIN
+                if time.monotonic() > deadline:
+                    break
+        for key in list(selector.get_map().values()):
+            key.data.pipe.close()
+    return _wait(process)
+
+
+def _follow_by_threads(process: subprocess.Popen[bytes]) -> int:
+    """The same where pipes cannot be waited for."""
+    threads = []
+    for stream in _streams(process):
+        pump = partial(contextvars.copy_context().run, _show_all, stream)
+        threads.append(threading.Thread(target=pump, name="jo command", daemon=True))
+        threads[-1].start()
+    code = _wait(process)
+    deadline = time.monotonic() + DRAIN
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return code
+
+
+def _show_all(stream: _Stream) -> None:
+    with contextlib.suppress(OSError, ValueError):  # whoever shows it may have gone
+        while stream.show():
+            pass
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:
-    """The exit code. In short turns: what is raised in this thread from outside is seen between two of them."""
+    """The exit code, in short turns too."""
     while True:
         with contextlib.suppress(subprocess.TimeoutExpired):
             return process.wait(TURN)
@@ -100,6 +141,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         _signal(process, force=True)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(GRACE)
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None and not IS_WINDOWS:  # there a thread is reading it
+                pipe.close()
 
 
 def _signal(process: subprocess.Popen[bytes], *, force: bool) -> None:

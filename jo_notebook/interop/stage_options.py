@@ -9,7 +9,7 @@ from typing import Any
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from jo_notebook.core.definition import FORMAT_LIMIT, KEEP_LIMIT, check_name
+from jo_notebook.core.definition import FORMAT_LIMIT, KEEP_LIMIT, RETRIES_LIMIT, check_name, is_time
 from jo_notebook.errors import StepNameError
 from jo_notebook.interop.yaml_nodes import Document, is_null, line_of
 
@@ -103,7 +103,7 @@ def _whole(lowest: float = -math.inf, highest: float = math.inf) -> Callable[[Do
 
 def _seconds(document: Document, what: str, value: Node) -> float:
     number = document.plain(value)
-    if isinstance(number, bool) or not isinstance(number, int | float) or number < 0:
+    if not isinstance(number, int | float) or not is_time(number):
         raise document.error(value, f"{what} takes seconds, such as 90 or 0.5.")
     return float(number)
 
@@ -163,7 +163,7 @@ OPTIONS: dict[str, Callable[[Document, str, Node], Any]] = {
     "always": _truth,
     "keep": _whole(1, KEEP_LIMIT),
     "format": _format,
-    "retries": _whole(0),
+    "retries": _whole(0, RETRIES_LIMIT),
     "backoff": _seconds,
     "timeout": _seconds,
 }

@@ -13,7 +13,8 @@ from jo_notebook.errors import UsageError, did_you_mean
 from jo_notebook.interop.run_log import keep_run_log
 from jo_notebook.interop.stage_file import Stage, StageFile, read_stages
 from jo_notebook.interop.stage_functions import Functions, arguments_of, takes
-from jo_notebook.interop.state_file import keep_state
+from jo_notebook.interop.state_file import keep_state, state_beside
+from jo_notebook.interop.state_file import take_state as take_successes
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.store.context import Context
 
@@ -26,15 +27,17 @@ def open_stages(
     module: str = "",
     place: str | os.PathLike[str] | None = None,
     sets: Mapping[str, object] | None = None,
-    state: str | os.PathLike[str] | None = "state.yml",
+    state: str | os.PathLike[str] | None = "",
+    take_state: bool = False,
     log: bool = True,
 ) -> Pipeline:
     """The pipeline of a stages file. Its modules are imported, no stage is run.
 
     `module` is where functions are that name no module; it overrules the file's own. Results live in `place`, else
     where JO_CONTEXT says, else in `<stem>.jo` beside the file. `sets` gives parameters other values: `alpha` wherever
-    a stage has it, `Train.alpha` in one. `state` is the file that tells other tools of each stage, as seen from the
-    stages file (None for none); `log` says whether each run writes a log file into the place of results.
+    a stage has it, `Train.alpha` in one. `state` is the file that tells other tools of each stage, in place of
+    `state.yml` beside the stages file (None for none); with `take_state` stages that it calls SUCCESS now count as
+    done; `log` says whether each run writes a log file into the place of results.
     Raises UsageError, StepNameError or CycleError, with file and line.
     """
     path = Path(path)
@@ -42,7 +45,10 @@ def open_stages(
     pipeline = Pipeline(Context(place))
     load_stages(pipeline, path, module=module, sets=sets)
     if state is not None:
-        keep_state(pipeline, path.parent / state)
+        where = Path(state) if state else state_beside(path)
+        if take_state:
+            take_successes(pipeline, where)
+        keep_state(pipeline, where)
     if log:
         keep_run_log(pipeline)
     return pipeline

@@ -29,6 +29,11 @@ AFTER = {
 WORDS = frozenset({"y", "n", "true", "false", "null"})
 
 
+def state_beside(stages: str | os.PathLike[str]) -> Path:
+    """Where the states of a stages file are told of, unless somebody says otherwise."""
+    return Path(stages).with_name("state.yml")
+
+
 def keep_state(pipeline: Pipeline, path: str | os.PathLike[str]) -> Callable[[], None]:
     """From now on every run tells in this file how its stages stand; the returned function ends that.
 

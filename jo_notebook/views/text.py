@@ -14,7 +14,7 @@ from jo_notebook.core.record import Record
 from jo_notebook.views.words import ELSEWHERE, about, columns, count, day, duration, file_size, one_line, pad, table
 
 __all__ = [
-    *("accept_text", "duration", "explain_text", "levels_text", "plan_text", "run_line", "step_line", "steps_text"),
+    *("accept_text", "duration", "explain_text", "plan_text", "run_line", "step_line", "steps_text"),
     "verify_text",
 ]
 
@@ -153,7 +153,7 @@ def run_line(
     blocked: Sequence[str] = (),
     seconds: float = 0.0,
     taken: Sequence[str] = (),
-    unreached: Sequence[str] = (),
+    not_reached: Sequence[str] = (),
 ) -> str:
     """What a run did, in one line."""
     said = [
@@ -163,15 +163,9 @@ def run_line(
         f"{_names(kept)} kept: nothing {'it' if len(kept) == 1 else 'they'} read has changed." if kept else "",
         f"{_names(failed)} failed." if failed else "",
         f"{_names(blocked)} not run, waiting for what failed." if blocked else "",
-        f"{_names(unreached)} not reached." if unreached else "",
+        f"{_names(not_reached)} not reached." if not_reached else "",
     ]
     return " ".join(filter(None, said)) or "Nothing to run: everything is available."
-
-
-def levels_text(levels: Sequence[Sequence[str]]) -> str:
-    """Steps in levels, a line each: all of one line can run at the same time."""
-    width = len(str(len(levels)))
-    return "\n".join(f"{i:>{width}}  {', '.join(map(one_line, level))}" for i, level in enumerate(levels, 1))
 
 
 def _hidden_lines(decision: Decision) -> list[str]:

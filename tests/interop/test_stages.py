@@ -19,7 +19,6 @@ from jo_notebook.interop.stages import load_stages, open_stages
 from jo_notebook.interop.state_file import read_state
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.verbs import outcome_text
-from jo_notebook.views.text import levels_text
 from tests.interop.stages_demo import JOBS, NAMES, STAGES, ran, write_demo
 
 
@@ -54,7 +53,6 @@ def test_levels(here: Path) -> None:
     found = levels(pipeline.dag)
     assert found == [["Lint", "Test"], ["Coverage"], ["Docs", "Benchmark"]]
     assert levels(pipeline.dag, pipeline.dag.ancestors(["Docs"])) == [["Lint", "Test"], ["Coverage"], ["Docs"]]
-    assert levels_text(found) == "1  Lint, Test\n2  Coverage\n3  Docs, Benchmark"
     assert levels(Pipeline().dag) == []
 
 

@@ -73,7 +73,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "options as words": (ONE.format("reads: data.csv"), r"line 3: reads of A takes a list: write \[data.csv\]"),
     "a number for a word": (ONE.format("reads: [2024]"), 'takes some text, such as "2024" in quotes'),
     "nothing for a word": (ONE.format("shell:"), "f.yaml, line 3: shell of A takes some text."),
-    "a negative number": (ONE.format("retries: -1"), "line 3: retries of A takes a whole number, 0 or more"),
+    "a negative number": (ONE.format("retries: -1"), "line 3: retries of A takes a whole number from 0 to 1000"),
     "half a number": (ONE.format("retries: 1.5"), "line 3: retries of A takes a whole number"),
     "truth for a number": (ONE.format("retries: true"), "line 3: retries of A takes a whole number"),
     "a number too large": (ONE.format("keep: 5000"), "line 3: keep of A takes a whole number from 1 to 1000"),

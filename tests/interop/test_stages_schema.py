@@ -61,6 +61,8 @@ BAD = {
     "a number for text": STAGE.format("reads: [2024]"),
     "nothing for text": STAGE.format("shell: ' '"),
     "negative": STAGE.format("retries: -1"),
+    "many tries": STAGE.format("retries: 1001"),
+    "for ever": STAGE.format("timeout: 1e10"),
     "half": STAGE.format("retries: 1.5"),
     "truth": STAGE.format("retries: true"),
     "too much": STAGE.format("keep: 5000"),

@@ -62,7 +62,7 @@ def test_an_interrupt_leaves_nothing_running(here: Path) -> None:
         pipeline.materialize(echo=False)
     assert list(read_state(here / "state.yml").values()) == ["SUCCESS", *["null"] * 4]
     assert pipeline.outcome is not None
-    assert pipeline.outcome.unreached == ["Test", "Coverage", "Docs", "Benchmark"]
+    assert pipeline.outcome.cancelled == ["Test", "Coverage", "Docs", "Benchmark"]
 
 
 def test_names_are_read_back_as_they_are(here: Path) -> None:
@@ -150,5 +150,17 @@ def test_an_old_file_that_is_taken(here: Path) -> None:
     if not hasattr(pipeline.context, "__setitem__"):
         pytest.skip("this context takes no values by hand")
     assert take_state(pipeline, here / "state.yml") == ["Coverage", "Lint"]
+    assert take_state(pipeline, here / "state.yml") == []
     pipeline.materialize(echo=False)
     assert ran(here) == ["Test", "Docs", "Benchmark"]
+
+
+def test_taken_when_it_is_opened(here: Path) -> None:
+    path = write_demo(here)
+    (here / "old.yml").write_text(OLD)
+    if not hasattr(open_stages(path, module="foo_jobs").context, "__setitem__"):
+        pytest.skip("this context takes no values by hand")
+    open_stages(path, module="foo_jobs", state="old.yml", take_state=True).materialize("Coverage", echo=False)
+    assert ran(here) == []
+    with pytest.raises(UsageError, match=r"There is no file .*none.yml"):
+        open_stages(path, module="foo_jobs", state="none.yml", take_state=True)
