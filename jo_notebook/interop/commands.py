@@ -82,7 +82,7 @@ def _streams(process: subprocess.Popen[bytes]) -> list[_Stream]:
 
 
 def _follow(process: subprocess.Popen[bytes]) -> int:
-    """Prints until the command is over; its exit code. In short turns: what is raised in this thread is seen in between.
+    """Prints until the command is over; its exit code. What is raised in this thread is seen within a turn.
 
     No thread is started: what is sent to a thread that is just starting another may hit that one.
     """

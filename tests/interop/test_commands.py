@@ -129,6 +129,7 @@ def test_what_is_raised_in_its_thread_ends_it(tmp_path: Path) -> None:
     thread = threading.Thread(target=work)
     thread.start()
     pids = [int(word) for word in wait_for(tmp_path / "pids").split()]
+    time.sleep(0.2)  # until it waits: CPython cannot send anything to a thread that is just starting a process
     for _ in range(2):
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(TooLong))
         time.sleep(0.3)
