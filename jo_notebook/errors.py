@@ -9,6 +9,7 @@
     ├── SourceError             a cell's body that cannot become a function
     ├── StepFailed              a step's own code raised; the cause is the user's exception
     ├── StepTimeout             a step took longer than its --timeout
+    ├── CommandFailed           a shell command of a stage ended with another exit code than 0
     ├── FileMissing             a file that a step declares is not there, or cannot be read
     ├── NotTheSame              a check on the command line found results that are not what they were
     ├── RunInProgress           a run was asked for from inside a run
@@ -101,6 +102,17 @@ class StepFailed(JoError):
 
 class StepTimeout(JoError):
     """A step took longer than its --timeout; raised in the step's own code."""
+
+
+class CommandFailed(JoError):
+    """A shell command of a stage ended badly: `code` is its exit code, negative for the signal that ended it."""
+
+    def __init__(self, message: str, code: int = 1) -> None:
+        super().__init__(message, code)
+        self.code = code
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class FileMissing(JoError):

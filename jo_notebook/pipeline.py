@@ -105,11 +105,7 @@ class Pipeline:
 
         Raises CycleError, DuplicateStepError or UsageError; then nothing changed.
         """
-        if definition.format:
-            check_format(definition.format, step=definition.name)
-        both = {d.parameter for d in definition.depends_on or ()} & {name for name, _ in definition.params}
-        if both:
-            raise UsageError(f"{definition.name}: {', '.join(both)} is a dependency and a parameter; rename one.")
+        _check(definition)
         with self._lock:
             self._refuse_second_claim(definition)
             definition = self._as_before(definition, replacing)
@@ -121,6 +117,29 @@ class Pipeline:
             self._remember([definition.name])
         self.tell(Event(EventKind.CHANGED, definition.name))
         return definition
+
+    def add_all(self, definitions: Iterable[Definition], *, replacing: Iterable[str] = ()) -> None:
+        """Registers many steps at once, all or none, in the place of their older selves and of those they replace.
+
+        Raises CycleError, DuplicateStepError or UsageError; then nothing changed.
+        """
+        definitions = list(definitions)
+        for definition in definitions:
+            _check(definition)
+        with self._lock:
+            for definition in definitions:
+                self._refuse_second_claim(definition)
+            new = [self._as_before(definition, ()) for definition in definitions]
+            names = [definition.name for definition in new]
+            former = set(replacing).difference(names)
+            self.dag = self.dag.add_all(new, replacing=former)
+            self._drop_definitions(former)
+            self.touch()
+            if not self.dag.definitions.keys() >= self.context.records.keys():
+                for name in names:
+                    self._take_over(name, former)
+            self._remember(names)
+        self.tell(Event(EventKind.CHANGED))
 
     def remove(self, *names: str) -> None:
         """Takes steps out of the graph; their results stay in the context."""
@@ -555,8 +574,13 @@ class Pipeline:
         old = self.dag.definitions.get(definition.name)
         if old is None or old.origin.remembered or definition.name in self.orphans:
             return
-        mine, theirs = definition.origin.cell_id, old.origin.cell_id
-        if mine and theirs and mine != theirs:
+        mine, theirs = definition.origin, old.origin
+        if mine.cell_id != theirs.cell_id and not (mine.is_cell and theirs.is_cell):
+            raise DuplicateStepError(
+                f"{old.origin} has a step called {definition.name}, and {definition.origin} claims the name too. The "
+                "first stays in force; give one of them another name."
+            )
+        if mine.cell_id and theirs.cell_id and mine.cell_id != theirs.cell_id:
             raise DuplicateStepError(
                 f"Two cells define a step called {definition.name}: {old.origin} has it, and {definition.origin} "
                 "claims it too. The first stays in force; give one of them another name."
@@ -600,6 +624,15 @@ class Pipeline:
         if message.get("verb") != "materialize":
             raise UsageError(f"Without the notebook extension a picture can only materialize, not {message!r}.")
         self.materialize(*filter(None, [str(message.get("step", ""))]), jobs=self.jobs)
+
+
+def _check(definition: Definition) -> None:
+    """Raises UsageError for a format that nobody knows, and for one name of two inputs."""
+    if definition.format:
+        check_format(definition.format, step=definition.name)
+    both = {d.parameter for d in definition.depends_on or ()} & {name for name, _ in definition.params}
+    if both:
+        raise UsageError(f"{definition.name}: {', '.join(both)} is a dependency and a parameter; rename one.")
 
 
 def _order(data: Mapping[str, Any]) -> int:

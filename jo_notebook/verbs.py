@@ -112,6 +112,7 @@ def outcome_text(pipeline: Pipeline) -> str:
             taken=outcome.taken,
             failed=list(outcome.failed),
             blocked=list(outcome.blocked),
+            not_reached=outcome.cancelled,
             seconds=outcome.seconds,
         )
     ]

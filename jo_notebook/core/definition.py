@@ -35,6 +35,11 @@ class Origin:
     label: str = ""
     remembered: bool = False
 
+    @property
+    def is_cell(self) -> bool:
+        """Whether it is a cell: what stands in another file has an id with a colon, such as `stages.yaml:Lint`."""
+        return ":" not in self.cell_id
+
     def __str__(self) -> str:
         if self.remembered:
             return "an earlier session"

@@ -313,9 +313,10 @@ class ReachWalk:
         for module in sorted(self._loaded):
             outline = self._outline(module)
             for place, statement in enumerate(outline.statements if outline else ()):
+                if not (statement.runs or statement.alters):
+                    continue  # most of them, in a module of many functions
                 unread = [n for n in statement.binds if (module, n) not in self._texts]
-                alters = unread and (statement.runs or statement.alters)
-                if alters and not self._altered_by(module, place, statement).isdisjoint(self._texts):
+                if unread and not self._altered_by(module, place, statement).isdisjoint(self._texts):
                     for name in unread:
                         self._later(self._name, module, name, ())
 

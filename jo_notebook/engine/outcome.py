@@ -17,7 +17,8 @@ class Outcome:
     """What a run did, step by step, in order. `taken` are the steps that another kernel ran meanwhile.
 
     `retried` tells how often a step was tried in vain before; `left_behind` are steps whose code did not stop
-    when it was told to, and goes on in a thread that nobody waits for.
+    when it was told to, and goes on in a thread that nobody waits for; `cancelled` are those that were to run and did
+    not come to an end: the run stopped before, or was interrupted.
     """
 
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
@@ -28,6 +29,7 @@ class Outcome:
     unsaved: dict[str, str] = field(default_factory=dict)
     failed: dict[str, BaseException] = field(default_factory=dict)
     blocked: dict[str, str] = field(default_factory=dict)
+    cancelled: list[str] = field(default_factory=list)
     retried: dict[str, int] = field(default_factory=dict)
     left_behind: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -36,7 +38,7 @@ class Outcome:
     def in_order(self, order: Iterable[str]) -> None:
         """Puts what steps on several threads did in one order, each step once."""
         place = {name: number for number, name in enumerate(order)}
-        for names in (self.finished, self.loaded, self.kept, self.taken, self.left_behind):
+        for names in (self.finished, self.loaded, self.kept, self.taken, self.cancelled, self.left_behind):
             names[:] = sorted(dict.fromkeys(names), key=place.__getitem__)
         self.unsaved = _sorted(self.unsaved, place)
         self.failed = _sorted(self.failed, place)

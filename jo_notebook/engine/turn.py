@@ -62,9 +62,11 @@ class Turn:
         self.lane = lane
 
     def emit(self, kind: EventKind, step: str = "", text: str = "", seconds: float = 0.0) -> None:
-        """Tells what happened; a warning stands in the outcome too."""
+        """Tells what happened; a warning, and that a step was cancelled, stands in the outcome too."""
         if kind is EventKind.WARNING:
             self.outcome.warnings.append(text)
+        elif kind is EventKind.CANCELLED:
+            self.outcome.cancelled.append(step)
         self.lane.emit(Event(kind, step, self.outcome.run_id, text, seconds))
 
     def take(self, decision: Decision) -> None:

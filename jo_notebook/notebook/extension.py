@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -164,7 +165,8 @@ class Extension:
     def _mark_orphans(self) -> None:
         """Steps whose cell was deleted: in this session, or (for remembered ones) from the saved file."""
         origins = [definition.origin for definition in self.pipeline.dag.definitions.values()]
-        remembered = frozenset(origin.cell_id for origin in origins if origin.remembered and origin.cell_id)
+        cells = [origin for origin in origins if origin.remembered and origin.is_cell and origin.cell_id]
+        remembered = frozenset(origin.cell_id for origin in cells)
         self.pipeline.gone_cells = frozenset(self.cells.deleted) | self.saved.gone(remembered)
 
     def _after_cell(self, result: Any) -> None:
@@ -200,6 +202,21 @@ class Extension:
         self.objects.refuse(line.name)
         line = replace(line, depends_on=self.objects.joined(line.depends_on))
         return self._add(self.defining.like(line, self.pipeline), run=line.run, replacing=())
+
+    def load_stages(self, path: str, module: str) -> str:
+        """Registers the stages of a file, as seen from where the notebook is; a sentence says which.
+
+        Raises UsageError, CycleError or DuplicateStepError, with file and line; then nothing changed.
+        """
+        from jo_notebook.interop.stages import load_stages  # with YAML, wanted by few
+
+        notebook = self.location.notebook
+        folder = Path(notebook).parent if notebook else start_directory(self.shell)
+        names = load_stages(self.pipeline, folder / os.path.expanduser(path), module=module, called=path)
+        notes = [note for name in names for note in self.names.shadowed(name)]
+        few = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+        line = f"{Path(path).name}: {few} · {'a stage' if len(names) == 1 else f'{len(names)} stages'}."
+        return "\n".join([line, *notes[:12]])
 
     def _add(self, definition: Definition, *, run: bool, replacing: tuple[str, ...]) -> Any:
         name = definition.name

@@ -14,7 +14,9 @@ from jo_notebook.verbs import VERBS
 
 WORD = re.compile(r"\w+")
 STEP_CELL = re.compile(r"\s*(?:%%step\b|#\|\s*step:)")
-OWN_MAGIC = re.compile(rf"\s*(?:\w+\s*=\s*)?%(?:step|jo|pipeline|{'|'.join(verb.name for verb in VERBS)})\b")
+OWN_MAGIC = re.compile(
+    rf"\s*(?:\w+\s*=\s*)?%(?:step|load_stages|jo|pipeline|{'|'.join(verb.name for verb in VERBS)})\b"
+)
 ABSENT = object()
 
 

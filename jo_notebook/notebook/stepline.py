@@ -86,6 +86,20 @@ def parse_step_line(line: str) -> StepLine:
     )
 
 
+def parse_stages_line(line: str) -> tuple[str, str]:
+    """What stands behind `%load_stages`: the file and the module, empty where none is named.
+
+    Raises UsageError with an example, and Help for `--help`.
+    """
+    parser = Parser(prog="%load_stages", allow_abbrev=False)
+    parser.add_argument("file", nargs="*", metavar="FILE")
+    parser.add_argument("--module", default="", metavar="MODULE")
+    args = parser.parse_args(split(line))
+    if len(args.file) != 1:
+        raise UsageError("%load_stages takes one file, for instance: %load_stages stages.yaml --module foo_jobs")
+    return args.file[0], args.module
+
+
 def step_help() -> str:
     """The help of `%%step`."""
     return _parser().format_help()
@@ -181,4 +195,4 @@ def _params(words: list[str] | None) -> tuple[tuple[str, Any], ...]:
         ) from error
 
 
-__all__ = ["STEP_OPTIONS", "Help", "StepLine", "parse_step_line", "step_help"]
+__all__ = ["STEP_OPTIONS", "Help", "StepLine", "parse_stages_line", "parse_step_line", "step_help"]

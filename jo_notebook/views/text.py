@@ -167,6 +167,7 @@ def run_line(
     blocked: Sequence[str] = (),
     seconds: float = 0.0,
     taken: Sequence[str] = (),
+    not_reached: Sequence[str] = (),
 ) -> str:
     """What a run did, in one line."""
     said = [
@@ -176,6 +177,7 @@ def run_line(
         f"{_names(kept)} kept: nothing {'it' if len(kept) == 1 else 'they'} read has changed." if kept else "",
         f"{_names(failed)} failed." if failed else "",
         f"{_names(blocked)} not run, waiting for what failed." if blocked else "",
+        f"{_names(not_reached)} not reached." if not_reached else "",
     ]
     return " ".join(filter(None, said)) or "Nothing to run: everything is available."
 
