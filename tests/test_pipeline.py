@@ -757,7 +757,7 @@ def test_many_steps_at_once(place: Path) -> None:
     """All or none, in the place of others, whose definitions leave the disk; a renamed one keeps its result."""
     pipeline = with_steps(notebook(place=place), step("A", "1"), step("B", "A + 1"), step("Old", "7"))
     pipeline.materialize()
-    with pytest.raises(UsageError, match="There is no format"):
+    with pytest.raises(UsageError, match="wants the format 'nonsense'"):
         pipeline.add_all([step("C", "3"), replace(step("D", "4"), format="nonsense")])
     assert list(pipeline.dag) == ["A", "B", "Old"]
     pipeline.add_all([step("C", "B + 1"), step("New", "7")], replacing=["Old"])
