@@ -17,6 +17,7 @@ from jo_notebook.interop.state_file import keep_state, state_beside
 from jo_notebook.interop.state_file import take_state as take_successes
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.store.context import Context
+from jo_notebook.store.formats import check_format
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -123,6 +124,11 @@ def _definition(
         dict.fromkeys(Dependency(given.stage, given.parameter or given.stage) for given in stage.inputs)
     )
     _refuse_second_use(dependencies, params, fail)
+    if stage.format:
+        try:
+            check_format(stage.format, step=stage.name)
+        except UsageError as error:
+            raise file.error(stage.line, str(error)) from error
     origin = Origin(file.path.name, f"{mark}{stage.name}", f"{file.path.name}, line {stage.line}")
     return Definition(
         stage.name,

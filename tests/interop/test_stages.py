@@ -319,6 +319,15 @@ def test_a_stage_that_ends_the_process_has_failed(here: Path) -> None:
     assert read_state(here / "state.yml")["Lint"] == "FAILED"
 
 
+def test_a_release_of_ours_does_not_make_a_command_stale(here: Path) -> None:
+    """Nothing of us counts for what a step is made of."""
+    pipeline = opened(here, "stages:\n  Run: {shell: 'true'}\n")
+    pipeline.materialize()
+    record = pipeline.context.record("Run")
+    assert record is not None
+    assert [part.kind for part in record.fingerprint.parts] == ["code"]
+
+
 def test_a_failed_command_says_its_exit_code(here: Path) -> None:
     pipeline = opened(here, "stages:\n  Bad: {shell: 'echo out; exit 3'}\n  Next: {depends_on: [Bad], shell: 'true'}\n")
     with pytest.raises(StepFailed, match=r"Bad, .* failed in stages.yaml, line 2: the command ended with exit code 3"):

@@ -201,7 +201,7 @@ FUNCTIONS: dict[str, tuple[str, str]] = {
     ),
     "a cycle": (MODULE + "  A: [C]\n  B: [A]\n  C: [B]\n", "These steps wait for each other: A ← C ← B ← A"),
     "a circle of one": (MODULE + "  Many: [Many]\n", r"Many would depend on itself \(f.yaml, line 4\): take it out"),
-    "an unknown format": (MODULE + "  Many: {format: jsno}\n", "jsno"),
+    "an unknown format": (MODULE + "  Many: {format: jsno}\n", "f.yaml, line 4: Many wants the format 'jsno'"),
 }
 
 

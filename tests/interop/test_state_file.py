@@ -149,7 +149,11 @@ def test_an_old_file_that_is_taken(here: Path) -> None:
     assert take_state(pipeline, here / "state.yml") == ["Coverage", "Lint"]
     assert take_state(pipeline, here / "state.yml") == []
     pipeline.materialize(echo=False)
-    assert ran(here) == ["Docs", "Benchmark"]  # nobody needs Test any more
+    assert ran(here) == ["Docs", "Benchmark"]  # Coverage is done, so nobody needs Test
+    pipeline.materialize("Test", echo=False)
+    assert ran(here) == ["Test"]
+    pipeline.materialize("Lint", force=True, echo=False)
+    assert ran(here) == ["Lint"]
 
 
 def test_taken_when_it_is_opened(here: Path) -> None:
