@@ -181,6 +181,17 @@ def test_a_name_that_is_no_step_is_only_kept(context: Context):
     assert pipeline.materialize("Sum") == 18
 
 
+def test_it_comes_along_to_another_place(place: Path, tmp_path: Path):
+    for number, context in enumerate((Context(), Context(tmp_path / "before.jo"))):
+        pipeline = recipe(context)
+        context.update({"Clean": [7], ".scratch": 1, "line\nbreak": 2})
+        new = place.with_name(f"{number}.jo")
+        pipeline.move_to(new)
+        moved = pipeline.context
+        assert (moved[".scratch"], moved["line\nbreak"]) == (1, 2)
+        assert list(Context(new)) == (["Clean"] if number == 0 else [])
+
+
 # -- what changes it -----------------------------------------------------------------------------------
 
 
