@@ -22,7 +22,7 @@ from jo_notebook.store.foreign import Foreign, foreign
 from jo_notebook.store.formats import format_problems, python_version
 from jo_notebook.store.held import SAVING
 from jo_notebook.store.known import Known
-from jo_notebook.store.loading import Snapshot
+from jo_notebook.store.loading import Snapshot, is_orchestras
 from jo_notebook.store.mapping import META, Writable, items_of, meta_of
 from jo_notebook.store.names import check_stored_name, stem_of
 from jo_notebook.store.older import Older
@@ -30,7 +30,7 @@ from jo_notebook.store.owners import Owner
 from jo_notebook.store.portable import Portable
 from jo_notebook.store.quota import Sizes, keep_from, quota_from
 from jo_notebook.store.reading import Found
-from jo_notebook.store.refusals import advised, refusal
+from jo_notebook.store.refusals import advised, refusal, shown
 from jo_notebook.store.renaming import rename
 from jo_notebook.store.saving import drafted, save_failure, save_results
 from jo_notebook.store.trust import open_key
@@ -71,7 +71,7 @@ class Context(Writable, Portable, Upkeep):
         quota: int = 0,
         **values: Any,
     ) -> None:
-        """Raises UsageError for a number that is none, and as `update` does for values."""
+        """Raises UsageError for a number that is none and for a store of job_orchestra, and as `update` for values."""
         if type(keep) is not int or type(quota) is not int:
             raise UsageError("keep and quota are numbers of a context: write Context({'keep': …}) for values.")
         where = place if isinstance(place, (str, os.PathLike)) else None
@@ -87,6 +87,8 @@ class Context(Writable, Portable, Upkeep):
         self.quota = quota or quota_from(os.environ)
         self._sizes = Sizes()
         self._orchestra: OrchestraStore | None = None
+        if where is not None and is_orchestras(os.path.abspath(where)):
+            raise UsageError(f"{shown(os.fspath(where))} is a store of job_orchestra: open it with Context.load(path).")
         if where is not None:
             key = open_key()
             self._key_trouble = key.problem
@@ -233,9 +235,9 @@ class Context(Writable, Portable, Upkeep):
         return found.record
 
     def bring(self, other: Context) -> None:
-        """Keep what another context has in memory and nowhere on disk, of steps that have no result here."""
-        rows = [(name, record) for name, record in other.records.items() if record.unsaved and name not in self.records]
-        held = [(name, record) for name, record in rows if other.held(name) == "memory"]
+        """Keep what another context could not store, or was given and has no place for, where nothing is here."""
+        alone = [row for row in other.records.items() if row[1].unsaved or (other.place is None and row[1].is_given)]
+        held = [(name, r) for name, r in alone if name not in self.records and other.held(name) == "memory"]
         aside = {name for name, record in held if record.is_given and self._why_in_memory(name)}
         self.put_all((record, other[name], other.log(name)) for name, record in held if name not in aside)
         for name in aside:

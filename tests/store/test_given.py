@@ -172,6 +172,17 @@ def test_pinned_and_accepted_keep_their_words(context: Context):
     assert pipeline.accept("Clean").override == "given"
 
 
+def test_a_step_that_reads_a_context_is_not_stale_for_what_is_in_it():
+    ctx = Context(alpha=1)
+    pipeline = pipeline_of(Context(), Load="ctx.alpha + 1")
+    pipeline.today.namespace["ctx"] = ctx
+    assert pipeline.materialize("Load") == 2
+    ctx.alpha = 5
+    pipeline.touch()
+    assert pipeline.explain("Load").reasons == ()
+    assert pipeline.explain("Load").untracked == ("ctx",)
+
+
 def test_a_name_that_is_no_step_is_only_kept(context: Context):
     pipeline = recipe(context)
     context["a note"] = "hello"
@@ -179,6 +190,17 @@ def test_a_name_that_is_no_step_is_only_kept(context: Context):
     assert context["a note"] == "hello"
     pipeline.add(Definition("Load", parse_source("[9, 9]")))
     assert pipeline.materialize("Sum") == 18
+
+
+def test_it_comes_along_to_another_place(place: Path, tmp_path: Path):
+    for number, context in enumerate((Context(), Context(tmp_path / "before.jo"))):
+        pipeline = recipe(context)
+        context.update({"Clean": [7], ".scratch": 1, "line\nbreak": 2})
+        new = place.with_name(f"{number}.jo")
+        pipeline.move_to(new)
+        moved = pipeline.context
+        assert (moved[".scratch"], moved["line\nbreak"]) == (1, 2)
+        assert list(Context(new)) == (["Clean"] if number == 0 else [])
 
 
 # -- what changes it -----------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from jo_notebook.core.attributes import AttrDict
 from jo_notebook.core.definition import Definition
 from jo_notebook.core.source import parse_source
 from jo_notebook.core.version import version_of
-from jo_notebook.errors import JoError, ResultMissing, StoreError, UntrustedError
+from jo_notebook.errors import JoError, ResultMissing, StoreError, UntrustedError, UsageError
 from jo_notebook.store import Context
 from jo_notebook.views.listings import foreign_text
 
@@ -499,6 +499,11 @@ def test_a_library_that_is_not_there(library: str, old, monkeypatch: pytest.Monk
     assert f"tables: Result;;output cannot be read: Result;;output_-_pd.DataFrame.parquet needs {library}" in "".join(
         context.problems
     )
+
+
+def test_it_is_no_place_for_results(old):
+    with pytest.raises(UsageError, match=r"is a store of job_orchestra: open it with Context\.load"):
+        Context(old("moved"))
 
 
 def test_a_context_of_ours_is_never_taken_for_one(tmp_path: Path, place: Path):
