@@ -39,7 +39,7 @@ class Outcome:
         """Puts what steps on several threads did in one order, each step once."""
         place = {name: number for number, name in enumerate(order)}
         for names in (self.finished, self.loaded, self.kept, self.taken, self.cancelled, self.left_behind):
-            names[:] = sorted(dict.fromkeys(names), key=place.__getitem__)
+            names[:] = sorted(dict.fromkeys(names), key=lambda name: place.get(name, -1))
         self.unsaved = _sorted(self.unsaved, place)
         self.failed = _sorted(self.failed, place)
         self.blocked = _sorted(self.blocked, place)
@@ -47,7 +47,7 @@ class Outcome:
 
 
 def _sorted(table: dict[str, T], place: dict[str, int]) -> dict[str, T]:
-    return dict(sorted(table.items(), key=lambda row: place[row[0]]))
+    return dict(sorted(table.items(), key=lambda row: place.get(row[0], -1)))
 
 
 def one_line(error: BaseException) -> str:

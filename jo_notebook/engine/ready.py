@@ -167,7 +167,9 @@ class ReadyQueue:
     def _call_off(self) -> None:
         """Steps that wait for another kernel, and would begin only then, do not."""
         for job in self._jobs:
-            if job.is_aside and not job.is_off and not (job.attempt is not None and job.attempt.has_begun):
+            attempt = job.attempt
+            is_new = attempt is None or (attempt.number == 1 and not attempt.has_begun)
+            if job.is_aside and is_new and not job.is_off:
                 job.is_off = True
                 job.stop()
 
@@ -299,7 +301,8 @@ class ReadyQueue:
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            if signal.getsignal(signal.SIGINT) == self._interrupted:  # else a step has put its own there
+                signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def _interrupted(self, number: int, frame: FrameType | None) -> None:
         self._interrupts += 1

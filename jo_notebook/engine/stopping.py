@@ -87,8 +87,8 @@ class Call:
         while True:
             try:
                 with self._held():
-                    if self._thread:
-                        _send(self._thread, None)
+                    if self.asked is not None:
+                        _send(threading.get_ident(), None)
                     self._thread = 0
                 return
             except (KeyboardInterrupt, StepTimeout, StepStopped):

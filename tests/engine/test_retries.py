@@ -132,6 +132,18 @@ def test_an_interrupt_ends_the_pause(jobs: int) -> None:
     assert len(pipeline.today.namespace["tries"]) == 1
 
 
+def test_fail_fast_lets_a_step_that_has_begun_try_again() -> None:
+    """It runs, as far as anybody is told; nothing new begins."""
+    pipeline = pipeline_of("flaky(2)", retries=1, backoff=0.3)
+    pipeline.add(step("Bad", "while not tries: pass\n1 / 0"))
+    pipeline.add(replace(pipeline.dag["Bad"], ignore=("tries",)))
+    pipeline.add(step("Next", "B"))
+    with pytest.raises(StepFailed, match="Bad failed"):
+        pipeline.materialize("Bad", "Next", jobs=2, fail_fast=True)
+    assert pipeline.context["B"] == 2
+    assert "Next" not in pipeline.context
+
+
 def test_a_pause_keeps_no_place() -> None:
     """With two places, three steps that each wait for their second try: two others meet meanwhile."""
     pipeline = notebook(COUNTED + "meet = threading.Barrier(2)\nfirst = set()\n")
