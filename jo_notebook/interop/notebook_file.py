@@ -11,10 +11,12 @@ from __future__ import annotations
 import ast
 import os
 import re
+import symtable
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from jo_notebook.core.source import free_names
 from jo_notebook.errors import DuplicateStepError, UsageError
@@ -22,6 +24,7 @@ from jo_notebook.errors import DuplicateStepError, UsageError
 STEP = re.compile(r"\s*(?:%%(?:capture|time)\b[^\n]*\n)*(?:%%step\s+|#\|\s*step:\s*)(?P<name>[^\s<]+)(?P<rest>[^\n]*)")
 ALIAS = re.compile(r"--name-alias[ =](\S+)")
 LIKE = re.compile(r"^%step\s+(?P<name>\S+)", re.MULTILINE)
+LOADING = re.compile(r"^[ \t]*%load_ext[ \t]+jo_notebook[ \t]*;?[ \t]*$", re.MULTILINE)
 VERB = re.compile(
     r"^\s*(?:\w+\s*=\s*)?%(?:materialize|plan|graph|explain|steps|log|forget|resume|context|pipeline|jo|"
     r"load_ext jo_notebook|unload_ext|reload_ext)\b",
@@ -48,6 +51,7 @@ class NotebookCell:
     text: str
     kind: CellKind
     step: str = ""
+    tags: tuple[str, ...] = ()
 
 
 def read_notebook(path: str | os.PathLike[str]) -> tuple[NotebookCell, ...]:
@@ -55,26 +59,37 @@ def read_notebook(path: str | os.PathLike[str]) -> tuple[NotebookCell, ...]:
 
     Raises UsageError for a file that is not there or is no notebook.
     """
+    return code_cells(load_notebook(path))
+
+
+def load_notebook(path: str | os.PathLike[str]) -> Any:
+    """A notebook file as nbformat's object, brought up to version 4. Raises UsageError as `read_notebook`."""
     path = Path(path)
     if not path.is_file():
         raise UsageError(f"There is no notebook at {path}.")
     import nbformat
 
     try:
-        notebook = nbformat.read(path, as_version=4)
+        return nbformat.read(path, as_version=4)
     except Exception as error:  # nbformat raises whatever its JSON and schema raise
         raise UsageError(f"{path} is not a notebook: {error}") from error
+
+
+def code_cells(notebook: Any) -> tuple[NotebookCell, ...]:
+    """The code cells that are not empty, each with what it is for. Raises DuplicateStepError."""
     code = [(i, cell) for i, cell in enumerate(notebook.cells) if cell.cell_type == "code" and cell.source.strip()]
-    return _sorted_out([(i, str(cell.get("id", "")), cell.source) for i, cell in code])
+    tags = {i: tuple(str(tag) for tag in cell.metadata.get("tags", ())) for i, cell in code}
+    cells = _sorted_out([(i, str(cell.get("id", "")), cell.source) for i, cell in code])
+    return tuple(replace(cell, tags=tags[cell.index]) for cell in cells)
 
 
 def left_out(cells: Sequence[NotebookCell]) -> list[str]:
     """What a headless run will miss: names that a step reads and that only a cell that is for people binds."""
-    given = {name for cell in cells if cell.kind is not CellKind.USE for name in _bound_or_imported(cell.text)}
+    given = {name for cell in cells if cell.kind is not CellKind.USE for name in names_bound(cell.text)}
     told = []
     for step in (cell for cell in cells if cell.kind is CellKind.STEP):
-        for name in sorted(_reads(_body(step)) - given):
-            owner = next((c for c in cells if c.kind is CellKind.USE and name in _bound_or_imported(c.text)), None)
+        for name in sorted(names_read(_body(step)) - given):
+            owner = next((c for c in cells if c.kind is CellKind.USE and name in names_bound(c.text)), None)
             if owner is not None:
                 told.append(
                     f"{step.step} reads {name}, which cell {owner.index + 1} binds; that cell reads results or calls a "
@@ -93,7 +108,7 @@ def _sorted_out(cells: Iterable[tuple[int, str, str]]) -> tuple[NotebookCell, ..
         names = _steps_of(text)
         if names:
             kind = CellKind.STEP
-        elif VERB.search(text) or _reads(text) & tainted:
+        elif VERB.search(without_loading(text) or text) or names_read(text) & tainted:
             kind = CellKind.USE
             tainted |= _bound(text)
         else:
@@ -106,12 +121,12 @@ def _sorted_out(cells: Iterable[tuple[int, str, str]]) -> tuple[NotebookCell, ..
 def _without_afterthoughts(cells: list[NotebookCell]) -> list[NotebookCell]:
     """Setup below the last step stays setup only where something that runs reads what it binds."""
     last = max((cell.index for cell in cells if cell.kind is CellKind.STEP), default=-1)
-    wanted = {name for cell in cells if _always_runs(cell, last) for name in _reads(_body(cell))}
+    wanted = {name for cell in cells if _always_runs(cell, last) for name in names_read(_body(cell))}
     later = [cell for cell in cells if cell.kind is CellKind.SETUP and cell.index > last]
     kept: set[int] = set()
     while more := [cell for cell in later if cell.index not in kept and _bound(cell.text) & wanted]:
         kept.update(cell.index for cell in more)
-        wanted.update(name for cell in more for name in _reads(cell.text))
+        wanted.update(name for cell in more for name in names_read(cell.text))
     idle = {cell.index for cell in later} - kept
     return [replace(cell, kind=CellKind.USE) if cell.index in idle else cell for cell in cells]
 
@@ -152,7 +167,12 @@ def _python(text: str) -> str:
     return MAGIC.sub(r"\1pass", text)
 
 
-def _reads(text: str) -> frozenset[str]:
+def without_loading(text: str) -> str:
+    """The cell without the line that loads this extension; empty where nothing else is there."""
+    return LOADING.sub("", text).strip()
+
+
+def names_read(text: str) -> frozenset[str]:
     """The names a cell reads; of a magic's line every word, for its text may be Python."""
     words = {word for line in MAGIC.finditer(text) for word in WORD.findall(line[0])}
     try:
@@ -172,7 +192,17 @@ def _bound(text: str) -> set[str]:
     return stored | defined
 
 
-def _bound_or_imported(text: str) -> set[str]:
+def names_bound_at_top(text: str) -> set[str]:
+    """The names that a cell binds in the notebook itself, and not inside of functions."""
+    try:
+        symbols = symtable.symtable(_python(text), "<cell>", "exec").get_symbols()
+    except (SyntaxError, ValueError, RecursionError):
+        return set()
+    return {symbol.get_name() for symbol in symbols if symbol.is_assigned() or symbol.is_imported()}
+
+
+def names_bound(text: str) -> set[str]:
+    """The names that a cell binds, imports included; also inside of functions, to be on the safe side."""
     try:
         tree = ast.parse(_python(text))
     except (SyntaxError, ValueError, RecursionError):
