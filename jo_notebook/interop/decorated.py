@@ -144,19 +144,26 @@ def _line_of(script: Script, node: Function, told: Mapping[str, ast.expr]) -> st
         params = {**_defaults(node), **(plain.pop("params", None) or {})}
     except (ValueError, TypeError) as error:
         raise NoCell("its decorator or its defaults say something that is no plain value") from error
-    name = plain.pop("name", None) or node.name
+    name = _checked(str(plain.pop("name", None) or node.name))
     inputs = [a.arg for a in _parameters(node) if a.arg not in params]
     depends_on = _dependencies(script, inputs, told.get("depends_on"))
     settings = {key: _listed(value) if key in LISTS else value for key, value in plain.items()}
-    line = " ".join([str(name), *_words(depends_on, params, settings)])
+    line = " ".join([name, *_words(depends_on, params, settings)])
     try:
         found = parse_step_line(line)
-        wanted = _asked(check_name(str(name)), depends_on, params, settings)
+        wanted = _asked(name, depends_on, params, settings)
     except JoError as error:
         raise NoCell(str(error)) from error
     if found != wanted or "\n" in line:
         raise NoCell("its settings cannot be said in a %%step line")
     return line
+
+
+def _checked(name: str) -> str:
+    try:
+        return check_name(name)
+    except JoError as error:
+        raise NoCell(str(error)) from error
 
 
 def _asked(

@@ -10,7 +10,7 @@ import ast
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from jo_notebook.errors import SourceError, UsageError
 from jo_notebook.interop.functions import function_of
 from jo_notebook.interop.notebook_file import (
     LOADING,
+    VERB,
     CellKind,
     NotebookCell,
     code_cells,
@@ -65,6 +66,8 @@ def module_of(notebook: Any, name: str, output: str) -> tuple[str, list[str]]:
     """The text of the module and the notes, for a notebook of this file name."""
     cells = code_cells(notebook)
     definitions = definitions_of(cells, name)
+    if not definitions:  # then nothing looks at results
+        cells = tuple(cell if VERB.search(cell.text) else replace(cell, kind=CellKind.SETUP) for cell in cells)
     module = _Module(name, output, cells, Graph(definitions.values()))
     by_index = {cell.index: cell for cell in cells}
     for index, cell in enumerate(notebook.cells):

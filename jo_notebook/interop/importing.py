@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from jo_notebook.core.margin import lines_in_strings, plain_lines, tokens_of
+from jo_notebook.core.source import free_names
 from jo_notebook.errors import SourceError, UsageError
 from jo_notebook.interop.decorated import Function, NoCell, Script, cell_of, end_of
 from jo_notebook.interop.exporting import CODE, DISPLAY, MARK, MARKDOWN, RAW
@@ -232,7 +233,7 @@ class _Reading:
             return False
         names = {alias.asname or alias.name for alias in node.names}
         others = (n for n in self._script.tree.body if not self._step_cells[id(n)])
-        return not any(isinstance(n, ast.Name) and n.id in names for other in others for n in ast.walk(other))
+        return all(names.isdisjoint(free_names(ast.unparse(other))) for other in others)
 
 
 def _first_line(node: ast.stmt) -> int:
