@@ -53,6 +53,11 @@ class NotebookCell:
     step: str = ""
     tags: tuple[str, ...] = ()
 
+    @property
+    def steps(self) -> list[str]:
+        """The steps that the cell defines; several for `%step … --like` lines."""
+        return _steps_of(self.text) if self.kind is CellKind.STEP else []
+
 
 def read_notebook(path: str | os.PathLike[str]) -> tuple[NotebookCell, ...]:
     """The code cells of a notebook file.
@@ -80,7 +85,13 @@ def code_cells(notebook: Any) -> tuple[NotebookCell, ...]:
     code = [(i, cell) for i, cell in enumerate(notebook.cells) if cell.cell_type == "code" and cell.source.strip()]
     tags = {i: tuple(str(tag) for tag in cell.metadata.get("tags", ())) for i, cell in code}
     cells = _sorted_out([(i, str(cell.get("id", "")), cell.source) for i, cell in code])
-    return tuple(replace(cell, tags=tags[cell.index]) for cell in cells)
+    return tuple(_with_tags(cell, tags[cell.index]) for cell in cells)
+
+
+def _with_tags(cell: NotebookCell, tags: tuple[str, ...]) -> NotebookCell:
+    """Parameters, as papermill knows them, are no afterthought wherever they stand."""
+    is_setup = "parameters" in tags and cell.kind is CellKind.USE and not VERB.search(cell.text)
+    return replace(cell, tags=tags, kind=CellKind.SETUP if is_setup else cell.kind)
 
 
 def left_out(cells: Sequence[NotebookCell]) -> list[str]:
@@ -88,7 +99,7 @@ def left_out(cells: Sequence[NotebookCell]) -> list[str]:
     given = {name for cell in cells if cell.kind is not CellKind.USE for name in names_bound(cell.text)}
     told = []
     for step in (cell for cell in cells if cell.kind is CellKind.STEP):
-        for name in sorted(names_read(_body(step)) - given):
+        for name in sorted(names_read(body_of(step)) - given):
             owner = next((c for c in cells if c.kind is CellKind.USE and name in names_bound(c.text)), None)
             if owner is not None:
                 told.append(
@@ -121,7 +132,7 @@ def _sorted_out(cells: Iterable[tuple[int, str, str]]) -> tuple[NotebookCell, ..
 def _without_afterthoughts(cells: list[NotebookCell]) -> list[NotebookCell]:
     """Setup below the last step stays setup only where something that runs reads what it binds."""
     last = max((cell.index for cell in cells if cell.kind is CellKind.STEP), default=-1)
-    wanted = {name for cell in cells if _always_runs(cell, last) for name in names_read(_body(cell))}
+    wanted = {name for cell in cells if _always_runs(cell, last) for name in names_read(body_of(cell))}
     later = [cell for cell in cells if cell.kind is CellKind.SETUP and cell.index > last]
     kept: set[int] = set()
     while more := [cell for cell in later if cell.index not in kept and _bound(cell.text) & wanted]:
@@ -135,7 +146,7 @@ def _always_runs(cell: NotebookCell, last: int) -> bool:
     return cell.kind is CellKind.STEP or (cell.kind is CellKind.SETUP and cell.index < last)
 
 
-def _body(cell: NotebookCell) -> str:
+def body_of(cell: NotebookCell) -> str:
     """A step's text without the lines that make it one."""
     found = STEP.match(cell.text)
     return cell.text[found.end() :] if found else cell.text
