@@ -42,15 +42,18 @@ class Session:
         self.last: Any = None
         client.jo_heard = self._heard
 
-    def run(self, code: str, where: str, tags: Sequence[str] = ()) -> None:
-        """Executes code; raises CellFailed with the traceback where it raises. `last` is the cell with its outputs."""
+    def run(self, code: str, where: str, tags: Sequence[str] = (), *, is_counted: bool = True) -> None:
+        """Executes code; raises CellFailed with the traceback where it raises. `last` is the cell with its outputs.
+
+        What is not counted leaves the numbers of cells as they are.
+        """
         from nbclient.exceptions import CellExecutionError
         from nbformat.v4 import new_code_cell
 
         cell = self.last = new_code_cell(code, metadata={"tags": list(tags)} if tags else {})
         self._client.nb.cells = [cell]
         try:
-            self._client.execute_cell(cell, 0)
+            self._client.execute_cell(cell, 0, store_history=is_counted)
         except CellExecutionError as error:
             raise CellFailed(self._explain(cell, where, error), error.ename) from error
 
@@ -94,7 +97,9 @@ def session(
             if cell.kind is not CellKind.USE:
                 run_cell(ready, cell, path, record)
             if cell.kind is CellKind.STEP and sets:
-                ready.run(OVERRIDE.format(pipeline=PIPELINE, values=values_text(sets)), place_of(path, cell))
+                ready.run(
+                    OVERRIDE.format(pipeline=PIPELINE, values=values_text(sets)), place_of(path, cell), is_counted=False
+                )
         for missing in (*left_out(cells), *missed):
             write("stderr", f"Note: {missing}\n")
         ready.is_quiet = False

@@ -107,7 +107,7 @@ class _Run:
         self._run_uses(told)
 
     def _states(self) -> dict[str, Any]:
-        self._ready.run(STATES.format(pipeline=PIPELINE), "jo run")
+        self._ready.run(STATES.format(pipeline=PIPELINE), "jo run", is_counted=False)
         text = "".join(o.text for o in self._ready.last.outputs if o.output_type == "stream" and o.name == "stdout")
         told: dict[str, Any] = json.loads(text)
         return told
@@ -124,7 +124,8 @@ class _Run:
             outputs: list[Any] = []
             for name in names:
                 shown = {"value": name in heads, "errors": name in told["failed"] and name != first}
-                self._ready.run(REPLAY.format(pipeline=PIPELINE, name=name, **shown), place_of(self._path, cell))
+                code = REPLAY.format(pipeline=PIPELINE, name=name, **shown)
+                self._ready.run(code, place_of(self._path, cell), is_counted=False)
                 outputs += self._ready.last.outputs
             self._recording.replace(cell, outputs)
             if first in names:
@@ -147,7 +148,7 @@ class _Run:
 
 def _run_verb(ready: Session, words: Sequence[str]) -> None:
     line = " ".join(map(shlex.quote, words))
-    ready.run(f"get_ipython().run_line_magic('jo', {line!r});", "jo run")
+    ready.run(f"get_ipython().run_line_magic('jo', {line!r});", "jo run", is_counted=False)
 
 
 def _write(recording: Recording, sets: Mapping[str, object], path: Path, output: Path) -> None:

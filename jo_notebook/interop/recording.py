@@ -29,7 +29,7 @@ class Recording:
         self._began = self._mark = datetime.now(UTC)
         self._entries: dict[tuple[int, bool], dict[str, Any]] = {}
         self._injected: dict[int, NotebookCell] = {}
-        self._loading: list[Any] = []
+        self._loading: Any = None
         self._left_out: dict[int, str] = {}
         self._failed: tuple[int, bool] | None = None
         self._has_stopped = False
@@ -38,37 +38,37 @@ class Recording:
     def heard(self, cell: NotebookCell | None, executed: Any) -> None:
         """A cell that was executed, or (None) the loading of the extension, with its outputs."""
         if cell is None:
-            self._loading = list(executed.outputs)
+            self._loading = executed
             self._mark = datetime.now(UTC)
             return
         key = _key(cell)
         if key[1]:
             self._injected[cell.index] = cell
-        self._note(key, list(executed.outputs))
+        self._note(key, list(executed.outputs), executed.get("execution_count"))
 
     def loaded_in(self, cell: NotebookCell) -> None:
         """A cell that does no more than to load the extension: what the kernel said to that are its outputs."""
-        self._note(_key(cell), self._loading)
+        self._note(_key(cell), list(self._loading.outputs), self._loading.get("execution_count"))
 
     def replace(self, cell: NotebookCell, outputs: Sequence[Any]) -> None:
         """What a step's cell shows after the run, in place of what it said when it was registered."""
         before = self._entries.get(_key(cell))
-        self._note(_key(cell), list(outputs))
+        self._note(_key(cell), list(outputs), None)
         if before is not None:
-            self._entries[_key(cell)]["start_time"] = before["start_time"]
+            self._entries[_key(cell)] |= {name: before[name] for name in ("start_time", "count")}
 
     def fail(self, cell: NotebookCell, outputs: Sequence[Any] = ()) -> None:
         """The cell at which the run stopped, with what is to be shown of the error below its other outputs."""
         key = _key(cell)
         if key not in self._entries:
-            self._note(key, [])
+            self._note(key, [], None)
         self._entries[key]["outputs"] += list(outputs)
         self._failed = key
 
     @property
     def has_begun(self) -> bool:
         """Whether anything was executed."""
-        return bool(self._entries or self._loading or self._mark != self._began)
+        return self._loading is not None
 
     def stop(self, outputs: Sequence[Any] = ()) -> None:
         """The run came to no good end: at the last cell that was executed, if that raised, or at none of them."""
@@ -90,7 +90,6 @@ class Recording:
         made = copy.deepcopy(self._original)
         made.cells = self._with_injected(made.cells)
         made.cells = [cell for cell in made.cells if ERROR_TAG not in cell.metadata.get("tags", ())]
-        self._number(made.cells)
         self._add_marks(made)
         for cell in made.cells:
             cell.pop("jo_key", None)
@@ -109,9 +108,9 @@ class Recording:
         }
         return made if (made.nbformat, made.nbformat_minor) >= (4, 5) else nbformat.v4.upgrade(made)
 
-    def _note(self, key: tuple[int, bool], outputs: list[Any]) -> None:
+    def _note(self, key: tuple[int, bool], outputs: list[Any], count: int | None) -> None:
         started, self._mark = self._mark, datetime.now(UTC)
-        self._entries[key] = {"outputs": outputs, "start_time": started, "end_time": self._mark}
+        self._entries[key] = {"outputs": outputs, "count": count, "start_time": started, "end_time": self._mark}
 
     def _with_injected(self, cells: Sequence[Any]) -> list[Any]:
         from nbformat.v4 import new_code_cell
@@ -138,7 +137,11 @@ class Recording:
             times = {"duration": (end - start).total_seconds(), "end_time": end.isoformat(), "exception": False}
             times["start_time"] = start.isoformat()
             status = "completed"
+            cell.execution_count = entry["count"]
             cell.outputs = copy.deepcopy(entry["outputs"])
+            for output in cell.outputs:
+                if output.output_type == "execute_result":
+                    output.execution_count = entry["count"]
         elif not is_text:
             cell.execution_count = None
             why = self._left_out.get(key[0], "the run stopped before it" if self._has_stopped else "not executed")
@@ -150,17 +153,6 @@ class Recording:
         cell.metadata["papermill"] = {**times, "status": status}
         cell["jo_key"] = key
         return cell
-
-    def _number(self, cells: Sequence[Any]) -> None:
-        """Counts what was executed from the top, as a front end does that runs all cells."""
-        count = 0
-        for cell in cells:
-            if cell.cell_type == "code" and cell["jo_key"] in self._entries:
-                count += 1
-                cell.execution_count = count
-                for output in cell.outputs:
-                    if output.output_type == "execute_result":
-                        output.execution_count = count
 
     def _add_marks(self, made: Any) -> None:
         from nbformat.v4 import new_markdown_cell

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,10 @@ def runs(path: Path) -> list[str]:
     return found
 
 
+def plain(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
 def shown(cell: Any) -> str:
     """All outputs of a cell as text."""
     parts = []
@@ -114,7 +119,7 @@ def test_a_head_with_outputs(tmp_path: Path) -> None:
     assert cells["n * 2"].metadata.papermill.status == "pending"
     assert "Other" in shown(cells[CELLS[7]])
     counts = [cell.execution_count for cell in cells.values() if cell.get("execution_count")]
-    assert counts == list(range(1, len(counts) + 1))
+    assert counts == sorted(set(counts))
     about = load_notebook(tmp_path / "out.ipynb").metadata.papermill
     assert (about.parameters, about.exception, about.output_path) == ({}, None, str(tmp_path / "out.ipynb"))
     assert about.duration > 0
@@ -178,7 +183,10 @@ def test_a_step_that_fails(tmp_path: Path) -> None:
     assert "failed" in shown(made.cells[place]).splitlines()[0]
     assert shown(made.cells[place]).splitlines()[1] == "so far"
     assert made.cells[place].outputs[-1].output_type == "error"
-    assert shown(made.cells[place]).count("ZeroDivisionError") == 1
+    assert len(made.cells[place].outputs) == 3
+    assert f"Cell In[{made.cells[place].execution_count}], line 3" in plain(
+        "".join(made.cells[place].outputs[-1].traceback)
+    )
     assert made.cells[place].metadata.papermill.status == "failed"
     assert made.metadata.papermill.exception is True
     assert made.cells[-1].metadata.jo_notebook.left_out == "the run stopped before it"
