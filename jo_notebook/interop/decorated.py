@@ -13,7 +13,7 @@ from typing import Any
 
 from jo_notebook.core.definition import Dependency, check_name
 from jo_notebook.core.margin import dedented, edited, span_of
-from jo_notebook.core.source import parse_source
+from jo_notebook.core.source import is_generating, parse_source
 from jo_notebook.core.stepline import SETTINGS, StepLine, parse_step_line
 from jo_notebook.errors import JoError
 from jo_notebook.interop.functions import literal
@@ -70,7 +70,7 @@ def cell_of(script: Script, node: Function, comments: str) -> str:
     told = script.decorator(node)
     assert told is not None
     line = _line_of(script, node, _arguments(told))
-    body = body_of(script, node)
+    body = _with_none(body_of(script, node))
     wanted = _canonical(body)
     for text in (_without_return(body), body):
         text = comments + text
@@ -240,6 +240,15 @@ def _canonical(body: str) -> str:
         return parse_source(body).canonical
     except JoError as error:
         raise NoCell("its body cannot stand alone") from error
+
+
+def _with_none(body: str) -> str:
+    """A function whose last line is an expression gives None, and a cell would give that expression's value."""
+    try:
+        tree = ast.parse(body).body
+    except SyntaxError as error:
+        raise NoCell("its body cannot stand alone") from error
+    return f"{body.rstrip()}\nreturn None" if isinstance(tree[-1], ast.Expr) and not is_generating(tree) else body
 
 
 def _without_return(body: str) -> str:

@@ -67,7 +67,7 @@ def _options(definition: Definition, dependencies: Sequence[Dependency]) -> Mapp
     """What the decorator is told, in the order of the options."""
     told = {}
     if any(d.parameter != d.step for d in dependencies):
-        told["depends_on"] = repr({d.parameter: d.step for d in dependencies})
+        told["depends_on"] = repr({d.parameter: d.step for d in dependencies if d.parameter != d.step})
     unsaid = Definition("", definition.source)
     for name in SETTINGS:
         value = getattr(definition, name)

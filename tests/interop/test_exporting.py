@@ -76,9 +76,9 @@ def test_the_whole_module(tmp_path: Path) -> None:
         "@step(reads=['data.csv', 'a b.csv'], seed=42, keep=3)\ndef Load():\n"
         "    # the numbers\n    return [1, 2, 3]\n\n\n"
         "@step\ndef Clean(Load, threshold=5, kind='a'):\n    return [helper(x) for x in Load if x < threshold]\n\n\n"
-        "@step(depends_on={'rows': 'Clean', 'Load': 'Load'}, always=True)\ndef Score(rows, Load):\n"
+        "@step(depends_on={'rows': 'Clean'}, always=True)\ndef Score(rows, Load):\n"
         "    return len(rows)\n\n\n"
-        "@step(depends_on={'rows': 'Load', 'Load': 'Load'}, always=True)\ndef Again(rows, Load):\n"
+        "@step(depends_on={'rows': 'Load'}, always=True)\ndef Again(rows, Load):\n"
         "    return len(rows)\n\n\n"
         "@step(env=['HOME'])\ndef Last(Score):\n    return math.sqrt(Score)\n\n\n"
         'if __name__ == "__main__":\n    Again.materialize()\n    Last.materialize()\n'
