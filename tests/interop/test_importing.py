@@ -208,11 +208,11 @@ def test_spellings(tmp_path: Path) -> None:
         "%materialize A",
     ]
     assert imported(tmp_path, "from jo_notebook import step as s\n@s('B')\nasync def A(C):\n    await C\n") == [
-        "%%step B --depends-on C\nawait C\nreturn None"
+        "%%step B --depends-on C\nawait C\nNone"
     ]
     assert imported(
         tmp_path, "from jo_notebook import step\n@step\ndef A():\n    'Doc.'\n    print(1)  # so\n    # end\n"
-    ) == ["%%step A --depends-on none\n'Doc.'\nprint(1)  # so\n# end\nreturn None"]
+    ) == ["%%step A --depends-on none\n'Doc.'\nprint(1)  # so\n# end\nNone"]
 
 
 def test_encodings_and_line_ends(tmp_path: Path) -> None:
