@@ -127,7 +127,7 @@ def resolve(
             continue
         if name in looked:
             needs = looked[name]
-        elif name in namespace:
+        elif name in namespace and not is_the_shells(name, namespace[name]):
             needs = looked[name] = look_at(name, namespace[name], statement, versions, namespace)
         elif is_builtin(name):
             needs = [Need("untracked", name, "", f"what {name}() reaches")] if name in REACHING else []
@@ -142,6 +142,13 @@ def resolve(
     if find is None:
         return tuple(needs)
     return (*needs, *_outside(needs, texts, find, loaded or find, held, namespace, statement))
+
+
+def is_the_shells(name: str, value: object) -> bool:
+    """Whether IPython has put something of its own in the place of what Python has under this name, as for `open`."""
+    home = getattr(value, "__globals__", None)
+    module = home.get("__name__", "") if isinstance(home, dict) else ""
+    return is_builtin(name) and isinstance(module, str) and module.partition(".")[0] == "IPython"
 
 
 @functools.lru_cache(maxsize=4096)
