@@ -96,6 +96,12 @@ RUNNING = [
 ]
 
 
+LOOK = """
+from jo_notebook.registry import current
+print([(d.step, [r.text for r in d.reasons]) for d in current().plan() if d.availability != "available"])
+"""
+
+
 def test_bodies_that_are_easy_to_spoil(tmp_path: Path) -> None:
     """Each of them gives the same in both, and is found."""
     steps = [f"%%step S{n} --depends-on Load\n{BODIES[row]}" for n, row in enumerate(RUNNING)]
@@ -103,11 +109,7 @@ def test_bodies_that_are_easy_to_spoil(tmp_path: Path) -> None:
     path = notebook(tmp_path / "n.ipynb", *heads, *[s.replace(".dropna()", "") for s in steps])
     run_notebook(path, [], write=quiet)
     assert export_notebook(path, tmp_path / "n.py") == []
-    (tmp_path / "look.py").write_text(
-        "import runpy, sys\nsys.argv = ['n.py']\n"
-        "from jo_notebook.interop.script import open_script\n"
-        "plan = open_script('n.py').plan()\n"
-        "print([d.step + ': ' + '; '.join(r.text for r in d.reasons) for d in plan if d.availability != 'available'])\n"
-    )
-    done = subprocess.run([sys.executable, "look.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    script = (tmp_path / "n.py").read_text(encoding="utf-8").partition('if __name__ == "__main__"')[0]
+    (tmp_path / "n.py").write_text(script + LOOK, encoding="utf-8", newline="")
+    done = subprocess.run([sys.executable, "n.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("[]\n", "")
