@@ -211,6 +211,13 @@ class _Module:
     def notes(self) -> list[str]:
         """What is not as it was in the notebook."""
         found = list(dict.fromkeys(self._told))
+        if "annotations" in self._future:
+            found += [
+                f"{d.name} ({d.origin}) has annotations; `from __future__ import annotations`, which holds for setup "
+                "cells alone in a notebook, makes them text in a module: its result is made anew."
+                for d in self.graph.definitions.values()
+                if _keeps_annotations(d.source.canonical)
+            ]
         if len(self._uses) == 1:
             found.append(f"left out: cell {self._uses[0]}, which looks at results or calls a verb.")
         elif self._uses:
@@ -221,6 +228,18 @@ class _Module:
         if not len(self.graph):
             found.append(f"{self.notebook} has no steps: the module is its code, and nothing is remembered.")
         return found
+
+
+def _keeps_annotations(canonical: str) -> bool:
+    """Whether a step's body makes functions or classes that have annotations."""
+    for node in ast.walk(ast.parse(canonical)):
+        if isinstance(node, ast.arg) and node.annotation is not None:
+            return True
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.returns is not None:
+            return True
+        if isinstance(node, ast.ClassDef) and any(isinstance(inner, ast.AnnAssign) for inner in node.body):
+            return True
+    return False
 
 
 def _names_for_step() -> Iterator[str]:

@@ -105,7 +105,7 @@ print([(d.step, [r.text for r in d.reasons]) for d in current().plan() if d.avai
 def test_bodies_that_are_easy_to_spoil(tmp_path: Path) -> None:
     """Each of them gives the same in both, and is found."""
     steps = [f"%%step S{n} --depends-on Load\n{BODIES[row]}" for n, row in enumerate(RUNNING)]
-    heads = ["x = 5", "from __future__ import annotations", "%%step Load --depends-on none\nx"]
+    heads = ["x = 5", "%%step Load --depends-on none\nx"]
     path = notebook(tmp_path / "n.ipynb", *heads, *[s.replace(".dropna()", "") for s in steps])
     run_notebook(path, [], write=quiet)
     assert export_notebook(path, tmp_path / "n.py") == []

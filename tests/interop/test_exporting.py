@@ -112,6 +112,9 @@ def test_future(tmp_path: Path) -> None:
     """Such imports come first."""
     text = exported(tmp_path, "import math\nfrom __future__ import annotations", "%%step A\n1")
     assert text.index("from __future__ import annotations") < text.index("import math")
+    cells = ["from __future__ import annotations", "%%step A\nx: int = 1\nx", "%%step B\nclass C:\n    x: int\nC"]
+    notes = export_notebook(notebook(tmp_path / "n.ipynb", *cells), tmp_path / "n.py")
+    assert [note.partition(";")[0] for note in notes] == ["B (cell 3) has annotations"]
 
 
 SHELL: dict[str, tuple[str, str, str]] = {
