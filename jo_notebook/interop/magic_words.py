@@ -26,6 +26,7 @@ INSTALLERS = _words("conda mamba micromamba pip uv")
 SHOWN = _words("HTML SVG html javascript js latex markdown prun svg timeit")
 SHELLS = _words("bash perl python python3 ruby sh")
 RUN = "subprocess.run({}, shell=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout"
+SHOWING = '{show}({{}}, end="")'.format(show="print")  # printed, and not left to the command: so a log has it
 SIMPLE = re.compile(r"[^\W\d][\w.]*")
 VARIABLE = re.compile(r"(?P<name>\w+)\s*[= ]\s*(?P<value>.*)", re.DOTALL)
 
@@ -100,7 +101,7 @@ def _braced(text: str) -> str:
 
 def _command(typed: str, command: str, known: Collection[str], *, is_shown: bool) -> Saying:
     run = RUN.format(expanded(command, known))
-    return Saying(typed, f'print({run}, end="")' if is_shown else f"{run}.splitlines()", frozenset({"subprocess"}))
+    return Saying(typed, SHOWING.format(run) if is_shown else f"{run}.splitlines()", frozenset({"subprocess"}))
 
 
 def _line(name: str, line: str, known: Collection[str], *, is_alone: bool, is_top: bool) -> Saying:
@@ -142,7 +143,7 @@ def _cell(name: str, line: str, body: str) -> Saying:
         return Saying(typed, is_inert=True)
     if name in SHELLS and not line:
         run = f"subprocess.run([{name!r}], input={body!r}, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)"
-        return Saying(typed, f'print({run}.stdout, end="")', frozenset({"subprocess"}))
+        return Saying(typed, SHOWING.format(f"{run}.stdout"), frozenset({"subprocess"}))
     if name in ("writefile", "file") and line and not line.startswith("-") and "{" not in line and "$" not in line:
         return Saying(typed, f"pathlib.Path({line!r}).write_text({body!r})", frozenset({"pathlib"}))
     return Saying(typed, why="this magic is known in Jupyter only")

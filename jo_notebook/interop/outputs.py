@@ -6,6 +6,7 @@ and, for heads, its value; and of the cells that look at results, executed after
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import shlex
@@ -21,7 +22,7 @@ from jo_notebook.interop.uses import Results, left_out_uses
 from jo_notebook.interop.writing import check_place, write_whole
 from jo_notebook.pipeline import Pipeline
 
-STATES = "print(__import__('jo_notebook.interop.outputs', fromlist=['states']).states({pipeline}))"
+STATES = "__import__('jo_notebook.interop.outputs', fromlist=['states']).states({pipeline}, {heads!r})"
 REPLAY = (
     "__import__('jo_notebook.notebook.replay', fromlist=['replay'])"
     ".replay(get_ipython(), {pipeline}, {name!r}, value={value}, errors={errors})"
@@ -64,15 +65,17 @@ def run_notebook(
             _write(recording, sets or {}, path, output)
 
 
-def states(pipeline: Pipeline) -> str:
+def states(pipeline: Pipeline, heads: Sequence[str]) -> str:
     """What a run left behind, as JSON: for the process that started it."""
     plan, outcome = pipeline.steps(), pipeline.outcome
+    heads = [name for name in heads or pipeline.dag.leaves if name in pipeline.dag]
     return json.dumps(
         {
             "available": [d.step for d in plan if d.availability == "available"],
             "failed": list(outcome.failed) if outcome is not None else [],
-            "ancestors": {name: sorted(pipeline.dag.ancestors([name])) for name in pipeline.dag},
-            "leaves": list(pipeline.dag.leaves),
+            "steps": list(pipeline.dag),
+            "heads": heads,
+            "needed": sorted(pipeline.dag.ancestors(heads)),
         }
     )
 
@@ -107,14 +110,13 @@ class _Run:
         self._run_uses(told)
 
     def _states(self) -> dict[str, Any]:
-        self._ready.run(STATES.format(pipeline=PIPELINE), "jo run", is_counted=False)
-        text = "".join(o.text for o in self._ready.last.outputs if o.output_type == "stream" and o.name == "stdout")
-        told: dict[str, Any] = json.loads(text)
+        self._ready.run(STATES.format(pipeline=PIPELINE, heads=list(self._heads)), "jo run", is_counted=False)
+        shown = next(o for o in self._ready.last.outputs if o.output_type == "execute_result")
+        told: dict[str, Any] = json.loads(ast.literal_eval(shown.data["text/plain"]))
         return told
 
     def _show_steps(self, told: Mapping[str, Any], errors: Sequence[Any]) -> None:
-        heads = self._heads or told["leaves"]
-        needed = {name for head in heads for name in told["ancestors"].get(head, ())}
+        heads, needed = told["heads"], set(told["needed"])
         first = next(iter(told["failed"]), "")
         for cell in (cell for cell in self._cells if cell.kind is CellKind.STEP):
             names = [name for name in cell.steps if name in needed]
@@ -132,7 +134,7 @@ class _Run:
                 self._recording.fail(cell, errors)
 
     def _run_uses(self, told: Mapping[str, Any]) -> None:
-        results = Results(list(told["ancestors"]), told["available"], self._heads)
+        results = Results(told["steps"], told["available"], self._heads)
         skipped = left_out_uses(self._cells, results)
         self._recording.leave_out(skipped)
         for cell in (cell for cell in self._cells if cell.kind is CellKind.USE and cell.index not in skipped):
