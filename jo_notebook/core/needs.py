@@ -8,6 +8,7 @@ Each name becomes one `Need`: what kind of thing it is, a digest that changes wh
 from __future__ import annotations
 
 import ast
+import builtins
 import functools
 import itertools
 import re
@@ -127,7 +128,7 @@ def resolve(
             continue
         if name in looked:
             needs = looked[name]
-        elif name in namespace and not is_the_shells(name, namespace[name]):
+        elif name in namespace and not _is_wrapped_builtin(name, namespace[name]):
             needs = looked[name] = look_at(name, namespace[name], statement, versions, namespace)
         elif is_builtin(name):
             needs = [Need("untracked", name, "", f"what {name}() reaches")] if name in REACHING else []
@@ -142,13 +143,6 @@ def resolve(
     if find is None:
         return tuple(needs)
     return (*needs, *_outside(needs, texts, find, loaded or find, held, namespace, statement))
-
-
-def is_the_shells(name: str, value: object) -> bool:
-    """Whether IPython has put something of its own in the place of what Python has under this name, as for `open`."""
-    home = getattr(value, "__globals__", None)
-    module = home.get("__name__", "") if isinstance(home, dict) else ""
-    return is_builtin(name) and isinstance(module, str) and module.partition(".")[0] == "IPython"
 
 
 @functools.lru_cache(maxsize=4096)
@@ -260,6 +254,13 @@ def _look(name: str, value: Any, code: str, versions: Versions, home: Mapping[st
     if is_opaque(value):
         return _opaque(name, value, code)
     return _data(name, value, versions)
+
+
+def _is_wrapped_builtin(name: str, value: object) -> bool:
+    """Whether this is a builtin with a wrapper of the shell around it, as IPython's `open`: elsewhere it is plain."""
+    if type(value) is not FunctionType or value.__globals__.get("__name__", "").partition(".")[0] != "IPython":
+        return False
+    return vars(builtins).get(name, value) is _wrapped(value)
 
 
 def _wrapped(value: Any) -> object:
