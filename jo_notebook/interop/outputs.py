@@ -23,6 +23,7 @@ from jo_notebook.interop.writing import check_place, write_whole
 from jo_notebook.pipeline import Pipeline
 
 STATES = "__import__('jo_notebook.interop.outputs', fromlist=['states']).states({pipeline}, {heads!r})"
+MISUSE = ("UsageError", "StepNameError", "UnknownStepError")
 REPLAY = (
     "__import__('jo_notebook.notebook.replay', fromlist=['replay'])"
     ".replay(get_ipython(), {pipeline}, {name!r}, value={value}, errors={errors})"
@@ -53,21 +54,23 @@ def run_notebook(
     path, output = Path(path), Path(output)
     check_place(output, ".ipynb", path)
     notebook = load_notebook(path)
-    recording = Recording(notebook)
+    recording, run = Recording(notebook), None
     try:
         with session(path, write, sets=sets, record=recording.heard) as ready:
-            _Run(ready, recording, code_cells(notebook), path, heads).go(words)
+            run = _Run(ready, recording, code_cells(notebook), path, heads)
+            run.go(words)
     except BaseException:
         recording.stop()
         raise
     finally:
-        if recording.has_begun:
+        if recording.has_begun and not (run is not None and run.is_misused):
             _write(recording, sets or {}, path, output)
 
 
 def states(pipeline: Pipeline, heads: Sequence[str]) -> str:
     """What a run left behind, as JSON: for the process that started it."""
     plan, outcome = pipeline.steps(), pipeline.outcome
+    records = pipeline.context.records
     heads = [name for name in heads or pipeline.dag.leaves if name in pipeline.dag]
     return json.dumps(
         {
@@ -76,6 +79,7 @@ def states(pipeline: Pipeline, heads: Sequence[str]) -> str:
             "steps": list(pipeline.dag),
             "heads": heads,
             "needed": sorted(pipeline.dag.ancestors(heads)),
+            "seconds": {name: records[name].seconds for name in outcome.finished} if outcome is not None else {},
         }
     )
 
@@ -91,6 +95,7 @@ class _Run:
         self._cells = cells
         self._path = path.absolute()
         self._heads = heads
+        self.is_misused = False
 
     def go(self, words: Sequence[str]) -> None:
         """The verb, then what there is to see."""
@@ -98,6 +103,7 @@ class _Run:
         try:
             _run_verb(self._ready, words)
         except CellFailed as error:
+            self.is_misused = error.cause in MISUSE
             failure = error
         errors = [o for o in self._ready.last.outputs if o.output_type == "error"]
         self._ready.is_quiet = True
@@ -129,7 +135,7 @@ class _Run:
                 code = REPLAY.format(pipeline=PIPELINE, name=name, **shown)
                 self._ready.run(code, place_of(self._path, cell), is_counted=False)
                 outputs += self._ready.last.outputs
-            self._recording.replace(cell, outputs)
+            self._recording.replace(cell, outputs, sum(told["seconds"].get(name, 0.0) for name in names))
             if first in names:
                 self._recording.fail(cell, errors)
 

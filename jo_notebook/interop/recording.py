@@ -50,10 +50,11 @@ class Recording:
         """A cell that does no more than to load the extension: what the kernel said to that are its outputs."""
         self._note(_key(cell), list(self._loading.outputs), self._loading.get("execution_count"))
 
-    def replace(self, cell: NotebookCell, outputs: Sequence[Any]) -> None:
-        """What a step's cell shows after the run, in place of what it said when it was registered."""
+    def replace(self, cell: NotebookCell, outputs: Sequence[Any], seconds: float) -> None:
+        """What a step's cell shows after the run, in place of what it said then; and how long its steps ran in it."""
         before = self._entries.get(_key(cell))
         self._note(_key(cell), list(outputs), None)
+        self._entries[_key(cell)]["seconds"] = seconds
         if before is not None:
             self._entries[_key(cell)] |= {name: before[name] for name in ("start_time", "count")}
 
@@ -134,7 +135,8 @@ class Recording:
         cell.metadata.pop("jo_notebook", None)
         if entry is not None:
             start, end = entry["start_time"], entry["end_time"]
-            times = {"duration": (end - start).total_seconds(), "end_time": end.isoformat(), "exception": False}
+            seconds = entry.get("seconds", (end - start).total_seconds())
+            times = {"duration": seconds, "end_time": end.isoformat(), "exception": False}
             times["start_time"] = start.isoformat()
             status = "completed"
             cell.execution_count = entry["count"]
