@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 BODIES: dict[str, str] = {
     "an expression": "Load.dropna()",
     "over several lines": "(Load\n .dropna()\n   .head(3)\n)",
@@ -65,3 +67,7 @@ BODIES: dict[str, str] = {
     "a word of Python inside": "returned = 1\nreturned",
     "a multiline call last": "dict(\n    a=1,  # one\n\n    b='''\n  two''',\n)  # done",
 }
+
+if sys.version_info >= (3, 12):
+    BODIES["f-strings of 3.12"] = "x = ['a']\nf\"{'\\n'.join(x)} {\n  x[0]  # why\n}\"\nf'''\n{f\"{x}\"\n}\n'''"
+    BODIES["a type alias"] = "type X = list[int]\ndef f[T](x: T) -> T:\n    return x\nf(X)"
