@@ -196,6 +196,7 @@ SETTINGS = tuple(f.name for f in fields(Definition) if f.name in {g.name for g i
 __all__ = [
     "SETTINGS",
     "STEP_OPTIONS",
+    "UNSAID",
     "Help",
     "StepLine",
     "check_own_code",

@@ -7,6 +7,7 @@ import re
 import shlex
 import token
 import tokenize
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from jo_notebook.core.definition import Dependency, check_name
 from jo_notebook.core.margin import dedented, edited, span_of
 from jo_notebook.core.source import is_generating, parse_source
-from jo_notebook.core.stepline import SETTINGS, StepLine, parse_step_line
+from jo_notebook.core.stepline import SETTINGS, UNSAID, StepLine, parse_step_line
 from jo_notebook.errors import JoError
 from jo_notebook.interop.functions import literal
 from jo_notebook.interop.without_jupyter import Place, transformed
@@ -39,10 +40,12 @@ class Script:
     tokens: Sequence[tokenize.TokenInfo]
     inside: frozenset[int]
     lines: list[str] = field(init=False)
+    rows: list[int] = field(init=False)
     decorators: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         self.lines = self.text.split("\n")
+        self.rows = [part.start[0] for part in self.tokens]
         self.decorators = frozenset(_decorators(self.tree))
         self.steps = {n.name: name for n in self.tree.body if (name := self.step_name(n)) and isinstance(n, Function)}
 
@@ -84,22 +87,30 @@ def cell_of(script: Script, node: Function, comments: str) -> str:
 
 def body_of(script: Script, node: Function) -> str:
     """The body of a function at the left margin, comments included, with the inside of its strings as it is."""
-    head = next(
-        i for i, part in enumerate(script.tokens) if part.type == token.NEWLINE and part.start[0] >= node.lineno
-    )
+    top = top_of(node)
+    head = bisect_left(script.rows, node.lineno)
+    while script.tokens[head].type != token.NEWLINE:
+        head += 1
     end = script.tokens[head].start
+    signature = script.tokens[bisect_left(script.rows, top) : head]
+    above = [part for part in signature if part.type == token.COMMENT]
     first = node.body[0]
     start, _ = span_of(script.lines, first)
     if first.lineno <= end[0]:
         last = sum(len(line) + 1 for line in script.lines[: end[0] - 1]) + end[1]
-        return script.text[start:last].rstrip()
-    before = script.tokens[head - 1]
-    comment = [before.string] if before.type == token.COMMENT else []
+        comments = [part.string for part in above if part.start[0] < first.lineno]
+        return "\n".join([*comments, script.text[start:last].rstrip()])
     top, bottom = end[0] + 1, end_of(script, node)
     margin = re.match(r"[ \t\f]*", script.lines[first.lineno - 1])[0].rpartition("\f")[2]  # type: ignore[index]
     inside = frozenset(row - end[0] for row in script.inside)
     text = dedented("\n".join(script.lines[top - 1 : bottom]), margin, inside=inside)
-    return "\n".join([*comment, text.strip("\n")])
+    return "\n".join([*(part.string for part in above), text.strip("\n")])
+
+
+def top_of(node: ast.stmt) -> int:
+    """The first line of a statement, decorators included."""
+    above: list[ast.expr] = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(decorator.lineno for decorator in above)])
 
 
 def end_of(script: Script, node: ast.stmt) -> int:
@@ -141,17 +152,17 @@ def _line_of(script: Script, node: Function, told: Mapping[str, ast.expr]) -> st
     """What stands behind `%%step`. Raises NoCell."""
     try:
         plain = {key: ast.literal_eval(value) for key, value in told.items() if key != "depends_on"}
+        plain |= {key: _listed(plain[key]) for key in LISTS if key in plain}
         params = {**_defaults(node), **(plain.pop("params", None) or {})}
     except (ValueError, TypeError) as error:
         raise NoCell("its decorator or its defaults say something that is no plain value") from error
     name = _checked(str(plain.pop("name", None) or node.name))
     inputs = [a.arg for a in _parameters(node) if a.arg not in params]
     depends_on = _dependencies(script, inputs, told.get("depends_on"))
-    settings = {key: _listed(value) if key in LISTS else value for key, value in plain.items()}
-    line = " ".join([name, *_words(depends_on, params, settings)])
+    line = " ".join([name, *_words(depends_on, params, plain)])
     try:
         found = parse_step_line(line)
-        wanted = _asked(name, depends_on, params, settings)
+        wanted = _asked(name, depends_on, params, plain)
     except JoError as error:
         raise NoCell(str(error)) from error
     if found != wanted or "\n" in line:
@@ -175,7 +186,7 @@ def _asked(
 
 
 def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in settings.items() if value not in (None, (), "", False)}
+    return {key: value for key, value in settings.items() if value != UNSAID.get(key)}
 
 
 def _words(depends_on: Sequence[Dependency], params: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:

@@ -17,7 +17,7 @@ from typing import Any
 from jo_notebook.core.margin import lines_in_strings, plain_lines, tokens_of
 from jo_notebook.core.source import free_names
 from jo_notebook.errors import SourceError, UsageError
-from jo_notebook.interop.decorated import Function, NoCell, Script, cell_of, end_of
+from jo_notebook.interop.decorated import Function, NoCell, Script, cell_of, end_of, top_of
 from jo_notebook.interop.exporting import CODE, DISPLAY, MARK, MARKDOWN, RAW
 from jo_notebook.interop.notebook_file import STEP
 from jo_notebook.interop.writing import check_place, write_whole
@@ -115,7 +115,7 @@ class _Reading:
     def _pieces(self) -> Iterator[tuple[str, list[int], ast.stmt | None]]:
         """The script as runs of lines: ordinary ones, steps, marked blocks of text; what is left out is not there."""
         script, line = self._script, 1
-        nodes = {_first_line(node): node for node in script.tree.body}
+        nodes = {top_of(node): node for node in script.tree.body}
         while line <= len(script.lines):
             node = nodes.get(line)
             if node is not None:
@@ -164,7 +164,7 @@ class _Reading:
     def _comments_above(self, node: ast.stmt) -> list[int]:
         """The lines of comments that stand right above a statement."""
         found: list[int] = []
-        line = _first_line(node) - 1
+        line = top_of(node) - 1
         while line >= 1 and self._script.lines[line - 1].startswith("#") and line not in self._markers:
             found.append(line)
             line -= 1
@@ -212,7 +212,7 @@ class _Reading:
 
     def _within(self, line: int) -> bool:
         """Whether a line is inside of a statement, and not its first one."""
-        return any(_first_line(n) < line <= (n.end_lineno or n.lineno) for n in self._script.tree.body)
+        return any(top_of(n) < line <= (n.end_lineno or n.lineno) for n in self._script.tree.body)
 
     def _as_cell(self, text: str) -> str:
         found = re.fullmatch(r"(\w+)\.(materialize|execution_plan)\(\)", text)
@@ -234,11 +234,6 @@ class _Reading:
         names = {alias.asname or alias.name for alias in node.names}
         others = (n for n in self._script.tree.body if not self._step_cells[id(n)])
         return all(names.isdisjoint(free_names(ast.unparse(other))) for other in others)
-
-
-def _first_line(node: ast.stmt) -> int:
-    above: list[ast.expr] = getattr(node, "decorator_list", [])
-    return min([node.lineno, *(decorator.lineno for decorator in above)])
 
 
 def _is_comment_only(rows: list[str]) -> bool:

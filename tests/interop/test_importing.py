@@ -178,6 +178,26 @@ def test_there_and_back(cells: list[str], tmp_path: Path) -> None:
     assert export_notebook(tmp_path / "back.ipynb", tmp_path / "again.py", force=True)[-1].startswith("again.py keeps")
 
 
+def test_nothing_is_lost_of_a_signature(tmp_path: Path) -> None:
+    """Comments in it go to the top of the cell; a seed of 0 is a seed."""
+    head = "from jo_notebook import step\n@step(  # a\n    seed=0,\n)\n# b\n"
+    assert imported(tmp_path, f"{head}def A(\n    B,  # c\n):  # d\n    # e\n    return B\n") == [
+        "%%step A --depends-on B --seed 0\n# a\n# b\n# c\n# d\n# e\nB"
+    ]
+    script = (
+        'from jo_notebook import step\n@step(reads=["a\\"b", "e;", "#f"], params={"n": "x;"})\ndef A(n="y"): return n\n'
+    )
+    imported(tmp_path, script)
+    found = of_notebook(tmp_path / "s.ipynb")["A"]
+    assert (found["reads"], found["params"]) == (('a"b', "e;", "#f"), [("n", "'x;'")])
+
+
+def test_a_thousand_steps(tmp_path: Path) -> None:
+    """Also a long script becomes a notebook, each step once."""
+    steps = "".join(f"@step\ndef S{n}(S{n - 1}):\n    return S{n - 1} + 1\n\n\n" for n in range(1, 1000))
+    assert len(imported(tmp_path, f"from jo_notebook import step\n\n\n{steps}")) == 999
+
+
 STAYING: dict[str, tuple[str, str]] = {
     "decorated twice": ("import functools\n@step\n@functools.cache\ndef A(): return 1", ""),
     "any number of inputs": ("@step\ndef A(*args): return 1", "takes any number"),
@@ -185,6 +205,7 @@ STAYING: dict[str, tuple[str, str]] = {
     "too few inputs": ("@step(depends_on=[])\ndef A(B): return 1", "more or fewer"),
     "a computed parameter": ("@step\ndef A(n=1 + 1): return n", "no plain value"),
     "an option of tomorrow": ("@step(colour=1)\ndef A(): return 1", "arguments that"),
+    "reads what is no list": ("@step(reads=3)\ndef A(): return 1", "no plain value"),
     "a name no step can have": ("@step(name='a b')\ndef A(): return 1", "'a b' cannot name a step"),
 }
 
