@@ -7,38 +7,20 @@ be done by typing cannot be done by calling the `Pipeline` method of the same na
 from __future__ import annotations
 
 import argparse
-import shlex
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
 
 from jo_notebook.context_verb import CONTEXT_VERB, found_text
+from jo_notebook.core.lines import Help as Help
+from jo_notebook.core.lines import Parser as Parser
+from jo_notebook.core.lines import split as split
 from jo_notebook.core.plan import root_causes
 from jo_notebook.engine.verify import Verdict
 from jo_notebook.errors import NotTheSame, UsageError, did_you_mean
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.verb import STORE_TRUE, Answer, Argument, Verb
 from jo_notebook.views.text import accept_text, explain_text, plan_text, run_line, steps_text, verify_text
-
-
-class Help(Exception):
-    """`--help` was asked for."""
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse that raises UsageError with near options, and never exits."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raises UsageError."""
-        known = [flag for action in self._actions for flag in action.option_strings]
-        wrong = message.rpartition(": ")[2].split() if message.startswith("unrecognized") else []
-        hint = next((h for w in wrong if (h := did_you_mean(w, known))), "")
-        raise UsageError(f"{self.prog}: {message}.{hint} Try {self.prog} --help.")
-
-    def print_help(self, file: Any = None) -> NoReturn:
-        """Raises Help with the text."""
-        raise Help(self.format_help())
 
 
 def parser_of(verb: Verb, prog: str) -> Parser:
@@ -70,16 +52,6 @@ def listing() -> str:
     """All verbs, one a line."""
     width = max(len(verb.name) for verb in VERBS)
     return "\n".join(f"%jo {verb.name:<{width}}  {verb.summary}" for verb in VERBS)
-
-
-def split(line: str | Sequence[str]) -> list[str]:
-    """The words of a magic line, quotes respected. A comment or a semicolon at the end is left out."""
-    if not isinstance(line, str):
-        return list(line)
-    try:
-        return shlex.split(line.rstrip().rstrip(";"), comments=True)
-    except ValueError as error:
-        raise UsageError(f"The line {line!r} cannot be read: {error}.") from error
 
 
 def _heads(words: Sequence[str]) -> list[str]:

@@ -113,6 +113,18 @@ def is_builtin(name: str) -> bool:
     return hasattr(builtins, name)
 
 
+def is_asynchronous(body: Sequence[ast.stmt]) -> bool:
+    """Whether statements need an `async def` around them."""
+    return any(_scope_nodes(body, (ast.Await, ast.AsyncFor, ast.AsyncWith))) or any(
+        node.is_async for node in _scope_nodes(body, (ast.comprehension,))
+    )
+
+
+def is_generating(body: Sequence[ast.stmt]) -> bool:
+    """Whether statements make a generator of the function around them."""
+    return any(_scope_nodes(body, (ast.Yield, ast.YieldFrom)))
+
+
 def _function_tree(python: str, name: str, parameters: Sequence[str], *, header: str, where: str) -> ast.Module:
     offset = header.count("\n")
     try:
@@ -120,10 +132,7 @@ def _function_tree(python: str, name: str, parameters: Sequence[str], *, header:
         if not body:
             raise SourceError(f"{where or name} has no body: write what it computes below its first line.")
         last = body[-1]
-        is_async = any(_scope_nodes(body, (ast.Await, ast.AsyncFor, ast.AsyncWith))) or any(
-            node.is_async for node in _scope_nodes(body, (ast.comprehension,))
-        )
-        yields = any(_scope_nodes(body, (ast.Yield, ast.YieldFrom)))
+        is_async, yields = is_asynchronous(body), is_generating(body)
         if isinstance(last, ast.Expr) and not (is_async and yields):
             body[-1] = ast.copy_location(ast.Return(value=last.value), last)
         kind = "async def" if is_async else "def"

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from jo_notebook.errors import JoError
-from jo_notebook.interop.notebook_file import CellKind, NotebookCell, left_out, read_notebook
+from jo_notebook.interop.notebook_file import LOADING, CellKind, NotebookCell, left_out, read_notebook
+from jo_notebook.interop.parameters import INJECTED, values_text, with_values
 
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 NUMBERED = re.compile(r",? (?:in )?cell \[\d+\]")
+OVERRIDE = "__import__('jo_notebook.interop.parameters', fromlist=['override']).override({pipeline}, {values})"
+PIPELINE = "get_ipython().run_line_magic('pipeline', '')"
 Write = Callable[[str, str], None]
+Record = Callable[[NotebookCell | None, Any], None]
 
 
 class CellFailed(JoError):
@@ -35,17 +39,21 @@ class Session:
         self._client = client
         self._write = write
         self.is_quiet = True
+        self.last: Any = None
         client.jo_heard = self._heard
 
-    def run(self, code: str, where: str) -> None:
-        """Executes code; raises CellFailed with the traceback where it raises."""
+    def run(self, code: str, where: str, tags: Sequence[str] = (), *, is_counted: bool = True) -> None:
+        """Executes code; raises CellFailed with the traceback where it raises. `last` is the cell with its outputs.
+
+        What is not counted leaves the numbers of cells as they are.
+        """
         from nbclient.exceptions import CellExecutionError
         from nbformat.v4 import new_code_cell
 
-        cell = new_code_cell(code)
+        cell = self.last = new_code_cell(code, metadata={"tags": list(tags)} if tags else {})
         self._client.nb.cells = [cell]
         try:
-            self._client.execute_cell(cell, 0)
+            self._client.execute_cell(cell, 0, store_history=is_counted)
         except CellExecutionError as error:
             raise CellFailed(self._explain(cell, where, error), error.ename) from error
 
@@ -62,26 +70,49 @@ class Session:
 
 
 @contextmanager
-def session(path: str | os.PathLike[str], write: Write) -> Iterator[Session]:
+def session(
+    path: str | os.PathLike[str],
+    write: Write,
+    *,
+    sets: Mapping[str, object] | None = None,
+    record: Record | None = None,
+) -> Iterator[Session]:
     """A kernel beside the notebook, with its steps registered and its setup cells run; no step is run.
 
-    Raises UsageError for a file that is no notebook, CellFailed for a setup cell that raises.
+    `sets` are values from outside for names of the notebook; `record` is given each cell that was executed, as it
+    stands in the file and with its outputs (None for loading the extension), also one that raised. Raises UsageError
+    for a file that is no notebook or a value it has no use for, CellFailed for a setup cell that raises.
     """
     path = Path(path).absolute()
-    cells = read_notebook(path)
+    sets, record = sets or {}, record or (lambda cell, executed: None)
+    cells, missed = with_values(read_notebook(path), sets, path.name)
     client = _client(path)
     environ = {**os.environ, "JO_RESUME": "off", "PYDEVD_DISABLE_FILE_VALIDATION": "1", "JPY_SESSION_NAME": str(path)}
     environ["JO_CONTEXT"] = environ.get("JO_CONTEXT") or str(path.with_suffix(".jo"))
     with client.setup_kernel(cwd=str(path.parent), env=environ):
         ready = Session(client, write)
         ready.run("%load_ext jo_notebook", "%load_ext jo_notebook")
+        record(None, ready.last)
         for cell in cells:
             if cell.kind is not CellKind.USE:
-                ready.run(cell.text, _where(path, cell))
-        for missing in left_out(cells):
+                run_cell(ready, cell, path, record)
+            if cell.kind is CellKind.STEP and sets:
+                ready.run(
+                    OVERRIDE.format(pipeline=PIPELINE, values=values_text(sets)), place_of(path, cell), is_counted=False
+                )
+        for missing in (*left_out(cells), *missed):
             write("stderr", f"Note: {missing}\n")
         ready.is_quiet = False
         yield ready
+
+
+def run_cell(ready: Session, cell: NotebookCell, path: Path, record: Record) -> None:
+    """Executes a cell of the notebook; the extension is loaded already. Raises CellFailed."""
+    try:
+        text = cell.text if cell.kind is CellKind.STEP else LOADING.sub("", cell.text)
+        ready.run(text, place_of(path, cell), cell.tags)
+    finally:
+        record(cell, ready.last)
 
 
 def _placed(where: str, message: str) -> str:
@@ -91,7 +122,10 @@ def _placed(where: str, message: str) -> str:
     return f"{where}: {NUMBERED.sub('', message)}"
 
 
-def _where(path: Path, cell: NotebookCell) -> str:
+def place_of(path: Path, cell: NotebookCell) -> str:
+    """What a message calls a cell."""
+    if not cell.id and INJECTED in cell.tags:
+        return f"{path.name}, the values that are set"
     return f"{path.name}, cell {cell.index + 1}" + (f" (step {cell.step})" if cell.step else "")
 
 

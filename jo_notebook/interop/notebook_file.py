@@ -12,11 +12,13 @@ import ast
 import os
 import re
 import shlex
+import symtable
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from jo_notebook.core.source import free_names
 from jo_notebook.errors import DuplicateStepError, JoError, UsageError
@@ -25,6 +27,7 @@ STEP = re.compile(r"\s*(?:%%(?:capture|time)\b[^\n]*\n)*(?:%%step\s+|#\|\s*step:
 ALIAS = re.compile(r"--name-alias[ =](\S+)")
 LIKE = re.compile(r"^%step\s+(?P<name>\S+)", re.MULTILINE)
 STAGES = re.compile(r"^\s*%load_stages\s+(?P<line>\S[^\n]*)", re.MULTILINE)
+LOADING = re.compile(r"^[ \t]*%load_ext[ \t]+jo_notebook[ \t]*;?[ \t]*$", re.MULTILINE)
 VERB = re.compile(
     r"^\s*(?:\w+\s*=\s*)?%(?:materialize|plan|graph|explain|steps|log|forget|resume|context|pipeline|jo|"
     r"load_ext jo_notebook|unload_ext|reload_ext)\b",
@@ -51,6 +54,12 @@ class NotebookCell:
     text: str
     kind: CellKind
     step: str = ""
+    tags: tuple[str, ...] = ()
+
+    @property
+    def steps(self) -> list[str]:
+        """The steps that the cell defines; several for `%step … --like` lines."""
+        return _steps_of(self.text) if self.kind is CellKind.STEP else []
 
 
 def read_notebook(path: str | os.PathLike[str]) -> tuple[NotebookCell, ...]:
@@ -58,27 +67,47 @@ def read_notebook(path: str | os.PathLike[str]) -> tuple[NotebookCell, ...]:
 
     Raises UsageError for a file that is not there or is no notebook.
     """
+    return code_cells(load_notebook(path), Path(path).parent)
+
+
+def load_notebook(path: str | os.PathLike[str]) -> Any:
+    """A notebook file as nbformat's object, brought up to version 4. Raises UsageError as `read_notebook`."""
     path = Path(path)
     if not path.is_file():
         raise UsageError(f"There is no notebook at {path}.")
     import nbformat
 
     try:
-        notebook = nbformat.read(path, as_version=4)
+        return nbformat.read(path, as_version=4)
     except Exception as error:  # nbformat raises whatever its JSON and schema raise
         raise UsageError(f"{path} is not a notebook: {error}") from error
+
+
+def code_cells(notebook: Any, folder: Path = Path()) -> tuple[NotebookCell, ...]:
+    """The code cells that are not empty, each with what it is for; `folder` is where the notebook lies.
+
+    Raises DuplicateStepError.
+    """
     code = [(i, cell) for i, cell in enumerate(notebook.cells) if cell.cell_type == "code" and cell.source.strip()]
-    stages = {name for _, cell in code for name in _stages_of(cell.source, path.parent)}
-    return _sorted_out([(i, str(cell.get("id", "")), cell.source) for i, cell in code], stages)
+    stages = {name for _, cell in code for name in _stages_of(cell.source, folder)}
+    tags = {i: tuple(str(tag) for tag in cell.metadata.get("tags", ())) for i, cell in code}
+    cells = _sorted_out([(i, str(cell.get("id", "")), cell.source) for i, cell in code], stages)
+    return tuple(_with_tags(cell, tags[cell.index]) for cell in cells)
+
+
+def _with_tags(cell: NotebookCell, tags: tuple[str, ...]) -> NotebookCell:
+    """Parameters, as papermill knows them, are no afterthought wherever they stand."""
+    is_setup = "parameters" in tags and cell.kind is CellKind.USE and not VERB.search(cell.text)
+    return replace(cell, tags=tags, kind=CellKind.SETUP if is_setup else cell.kind)
 
 
 def left_out(cells: Sequence[NotebookCell]) -> list[str]:
     """What a headless run will miss: names that a step reads and that only a cell that is for people binds."""
-    given = {name for cell in cells if cell.kind is not CellKind.USE for name in _bound_or_imported(cell.text)}
+    given = {name for cell in cells if cell.kind is not CellKind.USE for name in names_bound(cell.text)}
     told = []
     for step in (cell for cell in cells if cell.kind is CellKind.STEP):
-        for name in sorted(_reads(_body(step)) - given):
-            owner = next((c for c in cells if c.kind is CellKind.USE and name in _bound_or_imported(c.text)), None)
+        for name in sorted(names_read(body_of(step)) - given):
+            owner = next((c for c in cells if c.kind is CellKind.USE and name in names_bound(c.text)), None)
             if owner is not None:
                 told.append(
                     f"{step.step} reads {name}, which cell {owner.index + 1} binds; that cell reads results or calls a "
@@ -97,7 +126,7 @@ def _sorted_out(cells: Iterable[tuple[int, str, str]], stages: Collection[str] =
         names = _steps_of(text)
         if names or STAGES.search(text):
             kind = CellKind.STEP
-        elif VERB.search(text) or _reads(text) & tainted:
+        elif VERB.search(without_loading(text) or text) or names_read(text) & tainted:
             kind = CellKind.USE
             tainted |= _bound(text)
         else:
@@ -110,12 +139,12 @@ def _sorted_out(cells: Iterable[tuple[int, str, str]], stages: Collection[str] =
 def _without_afterthoughts(cells: list[NotebookCell]) -> list[NotebookCell]:
     """Setup below the last step stays setup only where something that runs reads what it binds."""
     last = max((cell.index for cell in cells if cell.kind is CellKind.STEP), default=-1)
-    wanted = {name for cell in cells if _always_runs(cell, last) for name in _reads(_body(cell))}
+    wanted = {name for cell in cells if _always_runs(cell, last) for name in names_read(body_of(cell))}
     later = [cell for cell in cells if cell.kind is CellKind.SETUP and cell.index > last]
     kept: set[int] = set()
     while more := [cell for cell in later if cell.index not in kept and _bound(cell.text) & wanted]:
         kept.update(cell.index for cell in more)
-        wanted.update(name for cell in more for name in _reads(cell.text))
+        wanted.update(name for cell in more for name in names_read(cell.text))
     idle = {cell.index for cell in later} - kept
     return [replace(cell, kind=CellKind.USE) if cell.index in idle else cell for cell in cells]
 
@@ -124,7 +153,7 @@ def _always_runs(cell: NotebookCell, last: int) -> bool:
     return cell.kind is CellKind.STEP or (cell.kind is CellKind.SETUP and cell.index < last)
 
 
-def _body(cell: NotebookCell) -> str:
+def body_of(cell: NotebookCell) -> str:
     """A step's text without the lines that make it one."""
     found = STEP.match(cell.text)
     return cell.text[found.end() :] if found else cell.text
@@ -171,7 +200,12 @@ def _python(text: str) -> str:
     return MAGIC.sub(r"\1pass", text)
 
 
-def _reads(text: str) -> frozenset[str]:
+def without_loading(text: str) -> str:
+    """The cell without the line that loads this extension; empty where nothing else is there."""
+    return LOADING.sub("", text).strip()
+
+
+def names_read(text: str) -> frozenset[str]:
     """The names a cell reads; of a magic's line every word, for its text may be Python."""
     words = {word for line in MAGIC.finditer(text) for word in WORD.findall(line[0])}
     try:
@@ -191,7 +225,17 @@ def _bound(text: str) -> set[str]:
     return stored | defined
 
 
-def _bound_or_imported(text: str) -> set[str]:
+def names_bound_at_top(text: str) -> set[str]:
+    """The names that a cell binds in the notebook itself, and not inside of functions."""
+    try:
+        symbols = symtable.symtable(_python(text), "<cell>", "exec").get_symbols()
+    except (SyntaxError, ValueError, RecursionError):
+        return set()
+    return {symbol.get_name() for symbol in symbols if symbol.is_assigned() or symbol.is_imported()}
+
+
+def names_bound(text: str) -> set[str]:
+    """The names that a cell binds, imports included; also inside of functions, to be on the safe side."""
     try:
         tree = ast.parse(_python(text))
     except (SyntaxError, ValueError, RecursionError):

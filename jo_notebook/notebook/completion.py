@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from jo_notebook.context_verb import ACTIONS
-from jo_notebook.notebook.stepline import STEP_OPTIONS
+from jo_notebook.core.stepline import STEP_OPTIONS
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.store.formats import format_names
 from jo_notebook.verb import Verb

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from jo_notebook.core.definition import Definition, Origin
 from jo_notebook.core.source import parse_source
+from jo_notebook.core.stepline import StepLine, check_own_code, definition_like, definition_of
 from jo_notebook.engine.today import shown_text
 from jo_notebook.errors import UsageError
 from jo_notebook.notebook.cells import Cells
 from jo_notebook.notebook.inner import assign_outside
-from jo_notebook.notebook.stepline import StepLine
 from jo_notebook.pipeline import Pipeline
 
 
@@ -27,30 +26,12 @@ class Defining:
 
     def of_cell(self, line: StepLine, body: str) -> Definition:
         """The running cell as a step. Raises UsageError or SourceError."""
-        if line.like:
-            raise UsageError("--like is for a line of its own: %step NAME --like STEP. This cell has its own code.")
+        check_own_code(line)
         origin = self._origin()
         blank = len(body) - len(body.lstrip("\n"))
         python = "\n" * blank + assign_outside(self._shell.transform_cell(body))
         source = parse_source(body, python=python, header=self._header(line, body), where=f"{line.name}, {origin}")
-        return Definition(
-            line.name,
-            source,
-            line.depends_on,
-            line.params,
-            origin,
-            reads=line.reads,
-            writes=line.writes,
-            seed=line.seed,
-            env=line.env,
-            ignore=line.ignore,
-            always=line.always,
-            keep=line.keep,
-            format=line.format,
-            retries=line.retries or 0,
-            backoff=line.backoff or 0.0,
-            timeout=line.timeout or 0.0,
-        )
+        return definition_of(line, source, origin)
 
     def like(self, line: StepLine, pipeline: Pipeline) -> Definition:
         """A step with the code of another one. Raises UsageError or UnknownStepError."""
@@ -63,23 +44,7 @@ class Defining:
             raise UsageError(f"{line.name} cannot be like itself: give the new step another name.")
         pipeline.dag.check([line.like])
         model = pipeline.dag[line.like]
-        return replace(
-            model.under(line.name, self._origin()),
-            depends_on=model.depends_on if line.depends_on is None else line.depends_on,
-            params=tuple({**dict(model.params), **dict(line.params)}.items()),
-            reads=line.reads or model.reads,
-            writes=line.writes,
-            seed=model.seed if line.seed is None else line.seed,
-            env=line.env or model.env,
-            ignore=line.ignore or model.ignore,
-            always=line.always or model.always,
-            pinned=False,
-            keep=line.keep or model.keep,
-            format=line.format or model.format,
-            retries=model.retries if line.retries is None else line.retries,
-            backoff=model.backoff if line.backoff is None else line.backoff,
-            timeout=model.timeout if line.timeout is None else line.timeout,
-        )
+        return definition_like(line, model, self._origin())
 
     def keep_text(self, definition: Definition) -> None:
         """Puts the cell's own lines behind a file name, where tracebacks and the debugger find them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import sys
 from collections.abc import Iterator
@@ -35,10 +36,15 @@ def capture_displays(shell: Any, recorder: Recorder) -> Iterator[None]:
 
 
 def _entry(bundle: dict[str, Any]) -> LogEntry:
-    data = tuple(
-        (mime, content if isinstance(content, str) else json.dumps(content)) for mime, content in bundle.items()
-    )
+    data = tuple((mime, _text(content)) for mime, content in bundle.items())
     return LogEntry("display", str(bundle.get("text/plain", "")) + "\n", data)
+
+
+def _text(content: Any) -> str:
+    """A part of a bundle as text, as the message has it: an image that comes as bytes (PIL's do) in base64."""
+    if isinstance(content, bytes):
+        return base64.b64encode(content).decode("ascii")
+    return content if isinstance(content, str) else json.dumps(content)
 
 
 def _flush_figures() -> None:

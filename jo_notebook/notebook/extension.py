@@ -11,12 +11,13 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from jo_notebook.context_verb import found_text
+from jo_notebook.core.comment import comment_to_magic
 from jo_notebook.core.definition import Definition
 from jo_notebook.core.events import Event, EventKind
+from jo_notebook.core.stepline import StepLine
 from jo_notebook.engine.capture import Recorder
 from jo_notebook.notebook.answers import StepAnswers, mismatches
 from jo_notebook.notebook.cells import Cells
-from jo_notebook.notebook.comment import comment_to_magic
 from jo_notebook.notebook.defining import Defining
 from jo_notebook.notebook.displays import capture_displays
 from jo_notebook.notebook.inner import magics_see_the_step
@@ -28,7 +29,6 @@ from jo_notebook.notebook.names import Names
 from jo_notebook.notebook.objects import StepObjects
 from jo_notebook.notebook.saved import SavedCells
 from jo_notebook.notebook.settings import JoNotebook
-from jo_notebook.notebook.stepline import StepLine
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.store.context import Context
 from jo_notebook.store.quota import parse_size

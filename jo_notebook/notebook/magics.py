@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from jo_notebook.core.stepline import Help, StepLine, parse_stages_line, parse_step_line, step_help
 from jo_notebook.errors import StepFailed, UsageError
 from jo_notebook.notebook.names import Names
-from jo_notebook.notebook.stepline import Help, StepLine, parse_stages_line, parse_step_line, step_help
 from jo_notebook.notebook.tracebacks import failure_lines, interrupt_lines
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.verb import Answer, Verb

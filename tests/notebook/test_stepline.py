@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from jo_notebook.core.stepline import Help, parse_step_line, step_help
 from jo_notebook.errors import StepNameError, UsageError
-from jo_notebook.notebook.stepline import Help, parse_step_line, step_help
 
 
 @pytest.mark.parametrize(

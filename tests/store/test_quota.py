@@ -11,8 +11,8 @@ import pytest
 
 from jo_notebook.core.definition import Definition, kept_of
 from jo_notebook.core.source import parse_source
+from jo_notebook.core.stepline import parse_step_line
 from jo_notebook.errors import UsageError
-from jo_notebook.notebook.stepline import parse_step_line
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.store import Context
 from jo_notebook.store.quota import parse_size

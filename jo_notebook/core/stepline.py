@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import ast
 import os
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
 from jo_notebook.core.definition import (
+    Definition,
     Dependency,
+    Origin,
     check_keep,
     check_name,
     check_retries,
     check_seconds,
     parse_dependencies,
 )
+from jo_notebook.core.lines import Help, Parser, split
+from jo_notebook.core.source import Source
 from jo_notebook.errors import StepNameError, UsageError
-from jo_notebook.verbs import Help, Parser, split
 
 EXAMPLE = "%%step Clean --depends-on Load"
 STEP_OPTIONS = (
@@ -98,6 +101,35 @@ def parse_stages_line(line: str) -> tuple[str, str]:
     if len(args.file) != 1:
         raise UsageError("%load_stages takes one file, for instance: %load_stages stages.yaml --module foo_jobs")
     return args.file[0], args.module
+
+
+def check_own_code(line: StepLine) -> StepLine:
+    """The line of a cell. Raises UsageError where it asks for the code of another step."""
+    if line.like:
+        raise UsageError("--like is for a line of its own: %step NAME --like STEP. This cell has its own code.")
+    return line
+
+
+def definition_of(line: StepLine, source: Source, origin: Origin) -> Definition:
+    """The step that a line and the body below it define."""
+    plain = {f.name: f.default for f in fields(Definition)}
+    return Definition(line.name, source, origin=origin, **{n: _said(line, n, plain[n]) for n in SETTINGS})
+
+
+def definition_like(line: StepLine, model: Definition, origin: Origin) -> Definition:
+    """A step with the code and the settings of another one, and what the line says instead.
+
+    Files that the model writes, and its pin, are its own.
+    """
+    settings = {name: _said(line, name, getattr(model, name)) for name in SETTINGS}
+    settings |= {"params": tuple({**dict(model.params), **dict(line.params)}.items()), "writes": line.writes}
+    return replace(model.under(line.name, origin), pinned=False, **settings)
+
+
+def _said(line: StepLine, name: str, otherwise: Any) -> Any:
+    """What the line says of a setting, or something else where it says nothing."""
+    said = getattr(line, name)
+    return otherwise if said == UNSAID.get(name) else said
 
 
 def step_help() -> str:
@@ -195,4 +227,20 @@ def _params(words: list[str] | None) -> tuple[tuple[str, Any], ...]:
         ) from error
 
 
-__all__ = ["STEP_OPTIONS", "Help", "StepLine", "parse_stages_line", "parse_step_line", "step_help"]
+UNSAID = {"depends_on": None} | {f.name: f.default for f in fields(StepLine) if f.default is not MISSING}
+SETTINGS = tuple(f.name for f in fields(Definition) if f.name in {g.name for g in fields(StepLine)} - {"name"})
+"""What a line says of a step, under the same names in both; a new option is one more field of each."""
+
+__all__ = [
+    "SETTINGS",
+    "STEP_OPTIONS",
+    "UNSAID",
+    "Help",
+    "StepLine",
+    "check_own_code",
+    "definition_like",
+    "definition_of",
+    "parse_stages_line",
+    "parse_step_line",
+    "step_help",
+]

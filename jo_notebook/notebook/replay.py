@@ -1,0 +1,63 @@
+"""A step shown once more, from what is kept of it: its line, what its last run printed and displayed, its value."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from jo_notebook.core.plan import Availability
+from jo_notebook.core.record import LogEntry
+from jo_notebook.errors import StoreError
+from jo_notebook.notebook.answers import Line, mismatches
+from jo_notebook.pipeline import Pipeline
+from jo_notebook.views.text import step_line
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+STREAMS = {"stdout": "stdout", "stderr": "stderr", "error": "stderr"}
+
+
+def replay(shell: Any, pipeline: Pipeline, name: str, *, value: bool, errors: bool) -> Any:
+    """Displays the line and the log of a step, as its cell would; gives the step's value where it is wanted and there.
+
+    With `errors` a traceback in the log is shown, too.
+    """
+    from IPython.display import display
+
+    decision = pipeline.explain(name)
+    definition = pipeline.dag[name]
+    dependencies = [str(d) for d in pipeline.dag.dependencies[name]]
+    text = step_line(decision, dependencies, inferred=definition.depends_on is None)
+    display(Line(text, decision, mismatches(pipeline, name, pipeline.plan(name))))
+    for entry in pipeline.log(name):
+        if errors or entry.kind != "error":
+            _show(shell, entry)
+    if not value or decision.availability is not Availability.AVAILABLE:
+        return None
+    try:
+        return pipeline.context[name]
+    except StoreError as error:
+        print(f"{name} cannot be shown: {error}", file=sys.stderr)  # noqa: T201 - below the step's cell
+        return None
+
+
+def _show(shell: Any, entry: LogEntry) -> None:
+    if entry.kind in STREAMS:
+        stream = getattr(sys, STREAMS[entry.kind])
+        stream.write(entry.text)
+        stream.flush()
+        return
+    bundle = {mime: _content(mime, text) for mime, text in entry.data}
+    if len(bundle) > 1:
+        bundle.pop(WIDGET, None)  # the widget itself may have been another kernel's
+    shell.display_pub.publish(bundle or {"text/plain": entry.text.removesuffix("\n")}, {})
+
+
+def _content(mime: str, text: str) -> Any:
+    """What a log has as text: data are kept as JSON there."""
+    if mime == "application/json" or mime.endswith("+json"):
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+    return text
