@@ -75,7 +75,8 @@ def test_a_function_is_a_step(lab_kernel: Kernel, tmp_path: Path) -> None:
     say("%load_ext jo_notebook", "a")
     say("%%step Load\n[3, 1, 2]", "b")
     say("factor = 2", "f")
-    cell = "from jo_notebook import step\n\n@step\ndef Double(Load, top=9):\n    return [min(factor * x, top) for x in Load]"
+    cell = "from jo_notebook import step\n\n@step\ndef Double(Load, top=9):\n"
+    cell += "    return [min(factor * x, top) for x in Load]"
     assert say(cell, "c").text == "Double ← Load · missing"
     assert result(say("%materialize Double")) == "[6, 2, 4]"
     assert result(say("Double([7])")) == "[9]"

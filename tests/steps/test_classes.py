@@ -8,7 +8,6 @@ import subprocess
 import sys
 import textwrap
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +19,14 @@ from jo_notebook.errors import CycleError, DuplicateStepError, StepNameError, Us
 ran: list[str] = []
 
 LEGEND = (
-    "Execution plan. Result availability: [*] available - [ ] n/a - [x] no context. Scheduled execution: (H) head - (>) "
-    "scheduled run on materialize - ( ) no run required."
+    "Execution plan. Result availability: [*] available - [ ] n/a - [x] no context. Scheduled execution: (H) head - "
+    "(>) scheduled run on materialize - ( ) no run required."
 )
 
 
 @pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
+def _fresh() -> None:
     ran.clear()
-    yield
 
 
 class Cook(Step):
@@ -398,7 +396,7 @@ class TestErrors:
     def test_a_second_call_goes_on(self) -> None:
         kept = Context()
         head = PanFry([Salt(ctx=kept), Burn(ctx=kept)])
-        with pytest.warns(UserWarning), pytest.raises(LookupError):
+        with pytest.warns(UserWarning, match="Burn"), pytest.raises(LookupError):
             head.materialize()
         Burn.hot[0] = False
         try:
@@ -408,7 +406,7 @@ class TestErrors:
         assert ran == ["Salt", "PanFry"]
 
     def test_run_has_to_be_written(self) -> None:
-        with pytest.warns(UserWarning), pytest.raises(NotImplementedError, match="override it"):
+        with pytest.warns(UserWarning, match="Step"), pytest.raises(NotImplementedError, match="override it"):
             Step().materialize()
 
     def test_two_objects_of_one_name(self) -> None:
@@ -600,7 +598,8 @@ class TestOtherProcesses:
             "from jo_notebook import Step\nSALT = 2\n\nclass Pinch(Step):\n    def run(self):\n"
             "        print('pinching')\n        return SALT\n"
         )
-        text = "from jo_notebook import Context\nfrom kitchen import Pinch\nprint(Pinch(ctx=Context('k.jo')).materialize())\n"
+        text = "from jo_notebook import Context\nfrom kitchen import Pinch\n"
+        text += "print(Pinch(ctx=Context('k.jo')).materialize())\n"
         assert script(tmp_path, text) == "pinching\n2\n"
         assert script(tmp_path, text) == "2\n"
         (tmp_path / "kitchen.py").write_text((tmp_path / "kitchen.py").read_text().replace("SALT = 2", "SALT = 30"))

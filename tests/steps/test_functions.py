@@ -155,7 +155,8 @@ class TestAScript:
                 Many.append(9)
 
             if __name__ == "__main__":
-                print(two.materialize(), three.materialize(), OnOneLine.materialize(), Silent.materialize(), Many.materialize())
+                print(two.materialize(), three.materialize(), OnOneLine.materialize(), end=" ")
+                print(Silent.materialize(), Many.materialize())
                 print([d.step for d in two.pipeline.plan() if d.reasons])
             """
         written(tmp_path, text)
