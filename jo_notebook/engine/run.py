@@ -67,7 +67,10 @@ class Surroundings:
 
 @dataclass
 class Outcome:
-    """What a run did, step by step, in order. `taken` are the steps that another kernel ran meanwhile."""
+    """What a run did, step by step, in order. `taken` are the steps that another kernel ran meanwhile.
+
+    `cancelled` are those that were to run and did not come to an end: it stopped before, or was interrupted.
+    """
 
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     finished: list[str] = field(default_factory=list)
@@ -77,6 +80,7 @@ class Outcome:
     unsaved: dict[str, str] = field(default_factory=dict)
     failed: dict[str, BaseException] = field(default_factory=dict)
     blocked: dict[str, str] = field(default_factory=dict)
+    cancelled: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -121,6 +125,8 @@ class _Run:
     def emit(self, kind: EventKind, step: str = "", text: str = "", seconds: float = 0.0) -> None:
         if kind is EventKind.WARNING:
             self.outcome.warnings.append(text)
+        elif kind is EventKind.CANCELLED:
+            self.outcome.cancelled.append(step)
         self.outside.emit(Event(kind, step, self.outcome.run_id, text, seconds))
 
     def turn(self, decision: Decision) -> None:

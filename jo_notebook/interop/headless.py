@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from jo_notebook.errors import JoError
+from jo_notebook.interop.messages import ANSWER, EVENTS
 from jo_notebook.interop.notebook_file import CellKind, NotebookCell, left_out, read_notebook
 
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 NUMBERED = re.compile(r",? (?:in )?cell \[\d+\]")
 Write = Callable[[str, str], None]
+Hear = Callable[[str, Any], None]
+OURS = (ANSWER, EVENTS)
 
 
 class CellFailed(JoError):
@@ -29,11 +32,15 @@ class CellFailed(JoError):
 
 
 class Session:
-    """One kernel that has run the cells a notebook's steps need. `write` receives (stream, text) as it comes."""
+    """One kernel that has run the cells a notebook's steps need.
 
-    def __init__(self, client: Any, write: Write) -> None:
+    `write` receives (stream, text) as it comes, `hear` what the kernel sends beside text; see `interop/messages.py`.
+    """
+
+    def __init__(self, client: Any, write: Write, hear: Hear | None = None) -> None:
         self._client = client
         self._write = write
+        self._hear = hear
         self.is_quiet = True
         client.jo_heard = self._heard
 
@@ -56,13 +63,26 @@ class Session:
                 return _placed(where, output.evalue) if is_ours else f"{where} failed.\n" + "\n".join(output.traceback)
         return f"{where} failed: {error.ename}: {error.evalue}"
 
-    def _heard(self, message: dict[str, Any]) -> None:
+    def ask(self, words: Sequence[str], where: str, *, data: bool = False, events: bool = False) -> None:
+        """Calls a verb as `%jo` does. With `data` its answer is heard, not printed; with `events` what happens, too."""
+        remote = "__import__('jo_notebook.notebook.remote', fromlist=['answer'])"
+        self.run(f"{remote}.answer({list(words)!r}, data={data!r}, events={events!r});", where)
+
+    def _heard(self, message: dict[str, Any]) -> bool:
+        """Passes a message on; whether it was for us alone, and no output of a cell."""
         if message["msg_type"] == "stream" and not self.is_quiet:
             self._write(message["content"]["name"], message["content"]["text"])
+        if message["msg_type"] != "display_data":
+            return False
+        ours = {mime: data for mime, data in message["content"]["data"].items() if mime in OURS}
+        for mime, data in ours.items():
+            if self._hear is not None:
+                self._hear(mime, data)
+        return bool(ours)
 
 
 @contextmanager
-def session(path: str | os.PathLike[str], write: Write) -> Iterator[Session]:
+def session(path: str | os.PathLike[str], write: Write, hear: Hear | None = None) -> Iterator[Session]:
     """A kernel beside the notebook, with its steps registered and its setup cells run; no step is run.
 
     Raises UsageError for a file that is no notebook, CellFailed for a setup cell that raises.
@@ -73,7 +93,7 @@ def session(path: str | os.PathLike[str], write: Write) -> Iterator[Session]:
     environ = {**os.environ, "JO_RESUME": "off", "PYDEVD_DISABLE_FILE_VALIDATION": "1", "JPY_SESSION_NAME": str(path)}
     environ["JO_CONTEXT"] = environ.get("JO_CONTEXT") or str(path.with_suffix(".jo"))
     with client.setup_kernel(cwd=str(path.parent), env=environ):
-        ready = Session(client, write)
+        ready = Session(client, write, hear)
         ready.run("%load_ext jo_notebook", "%load_ext jo_notebook")
         for cell in cells:
             if cell.kind is not CellKind.USE:
@@ -103,11 +123,10 @@ def _client(path: Path) -> Any:
     class Client(NotebookClient):  # type: ignore[misc]
         """Hands every message on before it becomes an output of a cell."""
 
-        jo_heard: Any = staticmethod(lambda message: None)
+        jo_heard: Any = staticmethod(lambda message: False)
 
         def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
-            self.jo_heard(msg)
-            return super().process_message(msg, cell, cell_index)
+            return None if self.jo_heard(msg) else super().process_message(msg, cell, cell_index)
 
     kernel = nbformat.read(path, as_version=4).metadata.get("kernelspec", {}).get("name") or "python3"
     return Client(

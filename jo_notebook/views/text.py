@@ -8,13 +8,13 @@ from datetime import tzinfo
 from typing import Protocol
 
 from jo_notebook.core.files import as_option
-from jo_notebook.core.plan import Action, Availability, Decision, Plan
+from jo_notebook.core.plan import Action, Availability, Decision, Plan, levels
 from jo_notebook.core.reasons import CODE, Reason
 from jo_notebook.core.record import Record
 from jo_notebook.views.words import ELSEWHERE, about, columns, count, day, duration, file_size, one_line, pad, table
 
 __all__ = [
-    *("accept_text", "duration", "explain_text", "plan_text", "run_line", "step_line", "steps_text"),
+    *("accept_text", "duration", "explain_text", "levels_text", "plan_text", "run_line", "step_line", "steps_text"),
     "verify_text",
 ]
 
@@ -31,6 +31,10 @@ NAMES_SHOWN = 8
 
 class Verified(Protocol):
     """What came of running a step again; see `engine/verify.py`."""
+
+    @property
+    def step(self) -> str:
+        """Which step."""
 
     @property
     def verdict(self) -> str:
@@ -65,6 +69,14 @@ def plan_text(plan: Plan, *, no_context: bool = False) -> str:
         row = f" [{mark}] ({_schedule(decision)}) {pad(name, name_width)}{pad(note, note_width)}{_expected(decision)}"
         lines.append(row.rstrip())
     return "\n".join(lines)
+
+
+def levels_text(plan: Plan) -> str:
+    """The steps of a plan level by level, one line a level."""
+    rows = enumerate(levels(plan), 1)
+    return "\n".join(
+        ["Levels, each needs earlier ones only:", *(f" {n}  {', '.join(map(one_line, r))}" for n, r in rows)]
+    )
 
 
 def steps_text(plan: Plan, records: Mapping[str, Record], *, zone: tzinfo | None = None) -> str:
@@ -153,6 +165,7 @@ def run_line(
     blocked: Sequence[str] = (),
     seconds: float = 0.0,
     taken: Sequence[str] = (),
+    not_reached: Sequence[str] = (),
 ) -> str:
     """What a run did, in one line."""
     said = [
@@ -162,6 +175,7 @@ def run_line(
         f"{_names(kept)} kept: nothing {'it' if len(kept) == 1 else 'they'} read has changed." if kept else "",
         f"{_names(failed)} failed." if failed else "",
         f"{_names(blocked)} not run, waiting for what failed." if blocked else "",
+        f"{_names(not_reached)} not reached." if not_reached else "",
     ]
     return " ".join(filter(None, said)) or "Nothing to run: everything is available."
 
