@@ -32,7 +32,9 @@ def over_a_source(verb: Verb, args: argparse.Namespace, given: Mapping[str, Any]
         return _with_outputs(verb, source, args, options, output, to)
     if is_run and output:
         raise UsageError(f"--output writes a notebook with its outputs; {source.path} is a {source.kind}.")
-    return perform(_own(verb), source, args, to, options, progress=given.get("progress", "none"))
+    is_watched = to.wants_data and bool(given.get("watched"))
+    how = given.get("progress", "none")
+    return perform(_own(verb), source, args, to, options, progress=how, is_watched=is_watched)
 
 
 def options_of(given: Mapping[str, Any]) -> Options:

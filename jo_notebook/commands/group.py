@@ -90,7 +90,7 @@ def _over_a_source(name: str, verb: Verb) -> Command:
     if name in ("run", "plan", "status"):
         more = [*_state(), *more]
     if name == "run":
-        more = [*_set_and_output(), _progress(), *more]
+        more = [*_set_and_output(), _progress(), *more, click.Option(["--watched"], is_flag=True, hidden=True)]
     return _command(name, verb, call, [_source(), *_parameters(verb), *more], about_source=WHERE)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jo_notebook.commands.streams import Streams
+from jo_notebook.commands.streams import ANSI, Streams
 from jo_notebook.errors import JoError, StepFailed, UnknownStepError, UsageError
 from jo_notebook.interop.messages import ANSWER, EVENTS, event_of
 from jo_notebook.interop.sources import Kind, Options, Source, check_notebook, opened
@@ -28,49 +28,89 @@ KEPT = "Interrupted. What was finished is kept."
 
 
 def perform(
-    verb: Verb, source: Source, args: argparse.Namespace, to: Streams, options: Options, *, progress: str = "none"
+    verb: Verb,
+    source: Source,
+    args: argparse.Namespace,
+    to: Streams,
+    options: Options,
+    *,
+    progress: str = "none",
+    is_watched: bool = False,
 ) -> int:
     """Calls the verb over the source and shows its answer; the exit code. Raises JoError and KeyboardInterrupt.
 
-    A notebook's kernel calls it as `%jo` would; the other kinds of source are opened in this process.
+    A notebook's kernel calls it as `%jo` would; the other kinds of source are opened in this process. With `is_watched`
+    the answer as plain data also says what files to keep an eye on.
     """
     if verb.name == "graph" and args.output:
         args.output = str(Path(args.output).absolute())  # from where the user stands, not from where the source is
     with _shown(progress, to) as hear:
         if source.kind is Kind.NOTEBOOK:
             check_notebook(source, options)
-            return _in_a_kernel(verb, source, args, to, hear)
+            return _in_a_kernel(verb, source, args, to, hear, is_watched=is_watched)
         with opened(source, options) as pipeline:
-            return perform_here(verb, pipeline, args, to, hear)
+            return perform_here(verb, pipeline, args, to, hear, is_watched=is_watched)
 
 
 def perform_here(
-    verb: Verb, pipeline: Pipeline, args: argparse.Namespace, to: Streams, hear: Callable[[Event], None] | None = None
+    verb: Verb,
+    pipeline: Pipeline,
+    args: argparse.Namespace,
+    to: Streams,
+    hear: Callable[[Event], None] | None = None,
+    *,
+    is_watched: bool = False,
 ) -> int:
     """As `perform`, over a pipeline of this process."""
-    from jo_notebook.verbs import outcome_data, outcome_text
-
-    stop = pipeline.listen(hear) if hear is not None else None
-    try:
-        answer = verb.call(pipeline, args)
-    except StepFailed as error:
-        to.say(outcome_text(pipeline))
-        if error.__cause__ is not None and not to.wants_data:
-            to.write("stderr", "".join(traceback.format_exception(error.__cause__)))
-        error.data = outcome_data(pipeline)  # type: ignore[attr-defined]
-        raise
-    except KeyboardInterrupt as interrupt:
-        to.say(KEPT)
-        interrupt.data = outcome_data(pipeline)  # type: ignore[attr-defined]
-        raise
-    finally:
-        if stop is not None:
-            stop()
+    more = _watching(pipeline, args.heads) if is_watched else dict
+    with _heard(pipeline, hear):
+        try:
+            answer = verb.call(pipeline, args)
+        except (JoError, KeyboardInterrupt) as error:
+            _tell(error, pipeline, to)
+            vars(error)["data"] = {**(getattr(error, "data", None) or _done(verb, pipeline)), **more()}
+            raise
     if to.wants_data:
-        to.answer(answer.data() if answer.data is not None else {"text": answer.text})
+        to.answer({**(answer.data() if answer.data is not None else {"text": answer.text}), **more()})
     else:
         to.say(answer.text)
     return DONE
+
+
+def _tell(error: BaseException, pipeline: Pipeline, to: Streams) -> None:
+    """What was done until an error or an interruption, and the traceback of a step that failed."""
+    if isinstance(error, KeyboardInterrupt):
+        to.say(KEPT)
+    elif isinstance(error, StepFailed):
+        from jo_notebook.verbs import outcome_text
+
+        to.say(outcome_text(pipeline))
+        if error.__cause__ is not None and not to.wants_data:
+            to.write("stderr", "".join(traceback.format_exception(error.__cause__)))
+
+
+def _done(verb: Verb, pipeline: Pipeline) -> dict[str, Any]:
+    from jo_notebook.verbs import outcome_data
+
+    return outcome_data(pipeline) if verb.name == "materialize" else {}
+
+
+def _watching(pipeline: Pipeline, heads: Sequence[str]) -> Callable[[], dict[str, Any]]:
+    """Notes what files look like now; the function gives what to watch."""
+    from jo_notebook.interop.watched import Lookout
+
+    lookout = Lookout(pipeline, heads)
+    return lambda: {"watched": lookout.data()}
+
+
+@contextlib.contextmanager
+def _heard(pipeline: Pipeline, hear: Callable[[Event], None] | None) -> Iterator[None]:
+    stop = pipeline.listen(hear) if hear is not None else None
+    try:
+        yield
+    finally:
+        if stop is not None:
+            stop()
 
 
 def code_of(error: BaseException) -> int:
@@ -87,7 +127,7 @@ def complain(error: BaseException, to: Streams) -> int:
     message = "Interrupted." if is_interrupt else str(error)
     if to.wants_data:
         kind = getattr(error, "cause", "") or type(error).__name__
-        to.answer({**(getattr(error, "data", None) or {}), **error_data(kind, message)})
+        to.answer({**(getattr(error, "data", None) or {}), **error_data(kind, ANSI.sub("", message))})
     else:
         to.complain(message)
     return code_of(error)
@@ -119,7 +159,13 @@ class _Told(JoError):
 
 
 def _in_a_kernel(
-    verb: Verb, source: Source, args: argparse.Namespace, to: Streams, hear: Callable[[Event], None] | None
+    verb: Verb,
+    source: Source,
+    args: argparse.Namespace,
+    to: Streams,
+    hear: Callable[[Event], None] | None,
+    *,
+    is_watched: bool,
 ) -> int:
     from jo_notebook.interop.headless import NUMBERED, session
 
@@ -134,7 +180,8 @@ def _in_a_kernel(
 
     words = [verb.name, *words_of(verb.arguments, args)]
     with session(source.path, to.write, heard) as ready:
-        ready.ask(words, f"jo {verb.command or verb.name}", data=to.wants_data, events=hear is not None)
+        heads = list(args.heads) if is_watched else None
+        ready.ask(words, f"jo {verb.command or verb.name}", data=to.wants_data, events=hear is not None, watched=heads)
     if not to.wants_data:
         return DONE
     told: dict[str, Any] = answers[-1] if answers else {}

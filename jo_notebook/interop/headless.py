@@ -63,10 +63,10 @@ class Session:
                 return _placed(where, output.evalue) if is_ours else f"{where} failed.\n" + "\n".join(output.traceback)
         return f"{where} failed: {error.ename}: {error.evalue}"
 
-    def ask(self, words: Sequence[str], where: str, *, data: bool = False, events: bool = False) -> None:
-        """Calls a verb as `%jo` does. With `data` its answer is heard, not printed; with `events` what happens, too."""
+    def ask(self, words: Sequence[str], where: str, **wanted: Any) -> None:
+        """Calls a verb as `%jo` does; `wanted` are what `notebook/remote.py` has: data, events, watched."""
         remote = "__import__('jo_notebook.notebook.remote', fromlist=['answer'])"
-        self.run(f"{remote}.answer({list(words)!r}, data={data!r}, events={events!r});", where)
+        self.run(f"{remote}.answer({list(words)!r}, **{wanted!r});", where)
 
     def _heard(self, message: dict[str, Any]) -> bool:
         """Passes a message on; whether it was for us alone, and no output of a cell."""

@@ -12,6 +12,7 @@ from typing import Any
 from jo_notebook.core.events import Event, EventKind
 from jo_notebook.errors import JoError
 from jo_notebook.interop.messages import ANSWER, EVENTS, event_data
+from jo_notebook.interop.watched import Lookout
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.verbs import find, outcome_data, perform
 from jo_notebook.views.machine import error_data
@@ -19,14 +20,20 @@ from jo_notebook.views.machine import error_data
 INTERVAL = 0.1
 
 
-def answer(words: Sequence[str], *, data: bool, events: bool) -> None:
-    """Calls a verb as `%jo` does; with `data` its answer, or the error, is sent and not printed."""
+def answer(
+    words: Sequence[str], *, data: bool = False, events: bool = False, watched: Sequence[str] | None = None
+) -> None:
+    """Calls a verb as `%jo` does; with `data` its answer, or the error, is sent and not printed.
+
+    With `events` what happens to steps is sent on the way; with `watched`, which are heads, it says what files to keep
+    an eye on.
+    """
     from IPython import get_ipython
 
     shell = get_ipython()
     with _events_sent(shell, wanted=events):
         if data:
-            _send_answer(shell, words)
+            _send_answer(shell, words, watched=watched)
         else:
             shell.run_line_magic("jo", " ".join(map(shlex.quote, words)))
 
@@ -41,11 +48,13 @@ def send(shell: Any, mime: str, payload: Any, parent: Any = None) -> None:
     publisher.session.send(publisher.pub_socket, "display_data", content, parent=parent, ident=publisher.topic)
 
 
-def _send_answer(shell: Any, words: Sequence[str]) -> None:
+def _send_answer(shell: Any, words: Sequence[str], *, watched: Sequence[str] | None) -> None:
     pipeline: Pipeline = shell.run_line_magic("pipeline", "")
     verb = find(words[0])
     is_run = verb.name == "materialize"
+    lookout: Lookout | None = None
     try:
+        lookout = None if watched is None else Lookout(pipeline, watched)
         given = perform(pipeline, verb, words[1:], f"jo {verb.command or verb.name}")
         told = given.data() if given.data is not None else {"text": given.text}
     except KeyboardInterrupt:
@@ -53,7 +62,7 @@ def _send_answer(shell: Any, words: Sequence[str]) -> None:
     except JoError as error:
         found = getattr(error, "data", None) or (outcome_data(pipeline) if is_run else {})
         told = {**found, **error_data(type(error).__name__, str(error))}
-    send(shell, ANSWER, told)
+    send(shell, ANSWER, told if lookout is None else {**told, "watched": lookout.data()})
 
 
 @contextmanager
