@@ -85,8 +85,9 @@ def _tell(error: BaseException, pipeline: Pipeline, to: Streams) -> None:
         from jo_notebook.verbs import outcome_text
 
         to.say(outcome_text(pipeline))
-        if error.__cause__ is not None and not to.wants_data:
-            to.write("stderr", "".join(traceback.format_exception(error.__cause__)))
+        cause = error.__cause__
+        if cause is not None and not isinstance(cause, JoError) and not to.wants_data:
+            to.write("stderr", "".join(traceback.format_exception(cause)))
 
 
 def _done(verb: Verb, pipeline: Pipeline) -> dict[str, Any]:

@@ -7,6 +7,7 @@ say in its last line.
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from jo_notebook.core.events import Event, EventKind
 from jo_notebook.views.words import duration, one_line, shorten
 
 DELAY = 1.0
+WIDTH = 80
 TICK = 0.5
 NAMES_WIDTH = 48
 CHOICES = ("auto", "bar", "lines", "none")
@@ -111,12 +113,21 @@ class Bar:
                 return
             from tqdm import tqdm
 
-            self._bar = tqdm(total=self._total, file=self._target, bar_format=FORMAT, leave=False, dynamic_ncols=True)
+            self._bar = tqdm(total=self._total, file=self._target, bar_format=FORMAT, leave=False, ncols=self._width())
             threading.Thread(target=self._tick, name="jo_notebook_bar", daemon=True).start()
         names = shorten(", ".join(map(one_line, self._running)), NAMES_WIDTH)
         self._bar.total, self._bar.n = max(self._total, self._done), self._done
+        self._bar.ncols = self._width()
         self._bar.set_description_str("  " + (one_line(self._note) or names), refresh=False)
         self._bar.refresh(nolock=True)
+
+    def _width(self) -> int:
+        """How wide the terminal is now; some do not say."""
+        try:
+            width = os.get_terminal_size(self._target.fileno()).columns
+        except (OSError, ValueError):
+            width = 0
+        return (width or WIDTH) - 1
 
     def _tick(self) -> None:
         """Keeps the time going while a step runs for long."""

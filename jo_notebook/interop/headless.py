@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,10 @@ class CellFailed(JoError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+class KernelFailed(JoError):
+    """The notebook's kernel does not start."""
 
 
 class Session:
@@ -92,7 +96,7 @@ def session(path: str | os.PathLike[str], write: Write, hear: Hear | None = None
     client = _client(path)
     environ = {**os.environ, "JO_RESUME": "off", "PYDEVD_DISABLE_FILE_VALIDATION": "1", "JPY_SESSION_NAME": str(path)}
     environ["JO_CONTEXT"] = environ.get("JO_CONTEXT") or str(path.with_suffix(".jo"))
-    with client.setup_kernel(cwd=str(path.parent), env=environ):
+    with _started(client, path, environ):
         ready = Session(client, write, hear)
         ready.run("%load_ext jo_notebook", "%load_ext jo_notebook")
         for cell in cells:
@@ -102,6 +106,24 @@ def session(path: str | os.PathLike[str], write: Write, hear: Hear | None = None
             write("stderr", f"Note: {missing}\n")
         ready.is_quiet = False
         yield ready
+
+
+@contextmanager
+def _started(client: Any, path: Path, environ: dict[str, str]) -> Iterator[None]:
+    """A kernel that runs. Raises KernelFailed where there is none of that name, or it does not come up."""
+    from jupyter_client.kernelspec import NoSuchKernel
+
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(client.setup_kernel(cwd=str(path.parent), env=environ))
+        except NoSuchKernel as error:
+            raise KernelFailed(
+                f"{path.name} asks for the kernel {error.name}, which is not installed here. Open the notebook and "
+                "choose another one, or install it."
+            ) from error
+        except (RuntimeError, OSError) as error:
+            raise KernelFailed(f"The kernel of {path.name} does not start: {error}.") from error
+        yield
 
 
 def _placed(where: str, message: str) -> str:
