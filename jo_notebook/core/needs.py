@@ -8,6 +8,7 @@ Each name becomes one `Need`: what kind of thing it is, a digest that changes wh
 from __future__ import annotations
 
 import ast
+import builtins
 import functools
 import itertools
 import re
@@ -127,7 +128,7 @@ def resolve(
             continue
         if name in looked:
             needs = looked[name]
-        elif name in namespace:
+        elif name in namespace and not _is_wrapped_builtin(name, namespace[name]):
             needs = looked[name] = look_at(name, namespace[name], statement, versions, namespace)
         elif is_builtin(name):
             needs = [Need("untracked", name, "", f"what {name}() reaches")] if name in REACHING else []
@@ -253,6 +254,13 @@ def _look(name: str, value: Any, code: str, versions: Versions, home: Mapping[st
     if is_opaque(value):
         return _opaque(name, value, code)
     return _data(name, value, versions)
+
+
+def _is_wrapped_builtin(name: str, value: object) -> bool:
+    """Whether this is a builtin with a wrapper of the shell around it, as IPython's `open`: elsewhere it is plain."""
+    if type(value) is not FunctionType or value.__globals__.get("__name__", "").partition(".")[0] != "IPython":
+        return False
+    return vars(builtins).get(name, value) is _wrapped(value)
 
 
 def _wrapped(value: Any) -> object:
