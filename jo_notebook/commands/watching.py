@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from jo_notebook.commands.performing import INTERRUPTED
+from jo_notebook.commands.performing import INTERRUPTED, MISUSED
 from jo_notebook.commands.streams import Streams
 from jo_notebook.errors import UsageError
 from jo_notebook.interop.sources import Kind, Source, source_of
@@ -30,7 +30,7 @@ SETTLED = 0.15  # seconds without a change
 LONGEST = 5.0  # to wait for that
 LOOK = 2000  # milliseconds after which files are looked at although the system said nothing
 PATIENCE = 15.0  # for a round that was asked to stop
-MISSING = "jo watch needs the package watchfiles, which is not installed: pip install 'jo_notebook[watch]' brings it."
+MISSING = "jo watch needs the package watchfiles, which is not there: pip install 'jo_notebook[watch]' brings it."
 
 
 def watch(where: str, heads: Sequence[str], given: Mapping[str, Any], to: Streams) -> int:
@@ -53,7 +53,7 @@ def _rounds(source: Source, command: list[str], state: Watched, to: Streams) -> 
         told = _round(command)
         if told is None:
             return INTERRUPTED
-        if told.get("error", {}).get("type") == "UsageError" and not why:
+        if told.pop("code") == MISUSED and not why:
             raise UsageError(told["error"]["message"])
         try:
             to.say(f"{time.strftime('%H:%M:%S')}  {why}{_said(told)}")
@@ -79,7 +79,7 @@ def _round(command: list[str]) -> dict[str, Any] | None:
         told: dict[str, Any] = json.loads(text)
     except ValueError:
         told = {"error": {"type": "", "message": f"The run ended with {child.returncode} and told nothing."}}
-    return told
+    return {**told, "code": child.returncode}
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
