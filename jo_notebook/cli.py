@@ -11,7 +11,9 @@ import os
 import sys
 from collections.abc import Sequence
 
+from jo_notebook.commands.signals import ending_interrupts
 from jo_notebook.commands.streams import Streams, open_what_is_closed, streams
+from jo_notebook.errors import JoError
 
 COMPLETE = "_JO_COMPLETE"
 
@@ -26,14 +28,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return answer(asked, group())
     open_what_is_closed()
     own = words[: words.index("--")] if "--" in words else words
-    with streams(wants_data="--json" in own) as to:
+    with streams(wants_data="--json" in own) as to, ending_interrupts():
         return _perform(words, to)
 
 
 def _perform(words: list[str], to: Streams) -> int:
     """Parses, calls, and makes an exit code of whatever comes of it."""
-    from jo_notebook.errors import JoError
-
     try:
         return _invoke(words, to)
     except (JoError, KeyboardInterrupt) as error:

@@ -180,9 +180,13 @@ def _in_a_kernel(
             answers.append(data)
 
     words = [verb.name, *words_of(verb.arguments, args)]
-    with session(source.path, to.write, heard) as ready:
-        heads = list(args.heads) if is_watched else None
-        ready.ask(words, f"jo {verb.command or verb.name}", data=to.wants_data, events=hear is not None, watched=heads)
+    wanted = {"data": to.wants_data, "events": hear is not None, "watched": list(args.heads) if is_watched else None}
+    try:
+        with session(source.path, to.write, heard) as ready:
+            ready.ask(words, f"jo {verb.command or verb.name}", **wanted)
+    except KeyboardInterrupt as interrupt:
+        vars(interrupt)["data"] = {**(answers[-1] if answers else {})}  # it comes while the kernel is shut down
+        raise
     if not to.wants_data:
         return DONE
     told: dict[str, Any] = answers[-1] if answers else {}
@@ -190,9 +194,9 @@ def _in_a_kernel(
         to.answer(told)
         return DONE
     if error["type"] == "KeyboardInterrupt":
-        interrupt = KeyboardInterrupt()
-        interrupt.data = told  # type: ignore[attr-defined]
-        raise interrupt
+        stopped = KeyboardInterrupt()
+        vars(stopped)["data"] = told
+        raise stopped
     raise _Told(NUMBERED.sub("", error["message"]), error["type"], told)
 
 

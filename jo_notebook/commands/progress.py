@@ -1,7 +1,7 @@
 """How far a run is, on stderr: a bar on a terminal, plain lines elsewhere.
 
-Plain lines begin once a run has taken a second (then with what was done before): a quick run says all there is to
-say in its last line.
+Plain lines begin once a run has taken a few seconds (then with what was done before): a quick run says all there is
+to say in its last line.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from jo_notebook.commands.streams import Stream
 from jo_notebook.core.events import Event, EventKind
 from jo_notebook.views.words import duration, one_line, shorten
 
-DELAY = 1.0
+DELAY = 3.0
 WIDTH = 80
 TICK = 0.5
 NAMES_WIDTH = 48

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -42,8 +42,7 @@ def watch(where: str, heads: Sequence[str], given: Mapping[str, Any], to: Stream
     source = source_of(where)
     command = _command(source, heads, given)
     first = Watched(modules=_own_files(source))
-    with _stopping():
-        return _rounds(source, command, first, to)
+    return _rounds(source, command, first, to)
 
 
 def _rounds(source: Source, command: list[str], state: Watched, to: Streams) -> int:
@@ -165,19 +164,3 @@ def _said(told: Mapping[str, Any]) -> str:
 def _listed(paths: Sequence[str]) -> str:
     names = [one_line(os.path.basename(path)) for path in paths]
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
-@contextlib.contextmanager
-def _stopping() -> Iterator[None]:
-    """Inside, being asked to end (SIGTERM, SIGHUP) is as Ctrl-C."""
-
-    def stop(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    former = {number: signal.signal(number, stop) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)

@@ -14,8 +14,8 @@ from tests.test_cli import jo, notebook
 
 SLOW = (
     "import time",
-    "%%step Load\nprint('loading')\ntime.sleep(0.8)\n1",
-    "%%step Clean\nprint('half a', end='')\ntime.sleep(0.8)\nprint(' line')\nLoad + 1",
+    "%%step Load\nprint('loading')\ntime.sleep(1.7)\n1",
+    "%%step Clean\nprint('half a', end='')\ntime.sleep(1.7)\nprint(' line')\nLoad + 1",
     "%%step Bad\n1 / 0",
     "%%step Top\n(Bad, Clean)",
 )

@@ -18,7 +18,7 @@ from tests.test_cli import jo, notebook
 
 CELLS = (
     "import helper",
-    "%%step Load --reads data.txt\n" + body("Load", "helper.twice(__builtins__.open('data.txt').read())"),
+    "%%step Load --reads data.txt\n" + body("Load", "helper.twice(open('data.txt').read())"),
     "%%step Many --reads 'in/**/*.csv' --writes in/total.txt\n"
     + body("Many", "__import__('pathlib').Path('in/total.txt').write_text('x')"),
     "%%step Top --depends-on Load,Many --reads in\n" + body("Top", "(Load, Many)"),
@@ -114,7 +114,7 @@ def test_an_end_in_the_middle_of_a_run(tmp_path: Path, number: int) -> None:
 def test_changes_during_a_run(tmp_path: Path) -> None:
     """They are seen after it, once; a directory of results is watched without a kernel."""
     (tmp_path / "data.txt").write_text("a")
-    slow = "import time\nfound = __builtins__.open('data.txt').read()\ntime.sleep(1.5)\nfound"
+    slow = "import time\nfound = open('data.txt').read()\ntime.sleep(1.5)\nfound"
     notebook(tmp_path / "n.ipynb", "%%step Load --reads data.txt\n" + body("Load", slow))
     assert jo("run", "n.ipynb", cwd=tmp_path).returncode == 0
     runs(tmp_path)
