@@ -114,7 +114,7 @@ def _watch() -> Command:
 
     heads = next(argument for argument in verb.arguments if argument.flags == ("heads",))
     parameters = [_source(), parameter(heads, complete_step), *_state(), _jobs_module()]
-    codes = "0 ended while it waited, 2 bad usage, 130 ended in the middle of a run"
+    codes = "0 done, ended while it waited; 2 bad usage; 130 ended in the middle of a run"
     rows = [("SOURCE", WHERE), *about([heads])]
     return _made("watch", call, parameters, rows, codes)
 

@@ -36,7 +36,7 @@ LESSONS: dict[str, Lesson] = {
         ),
     ),
     "plan": Lesson(
-        "Nothing runs. Each step has its state, whether it would run, why, and how long that took before.",
+        "Each step has its state, whether it would run, why, and how long that took before.",
         (
             ("jo plan analysis.ipynb", "everything"),
             ("jo plan analysis.ipynb Score", "what Score needs"),

@@ -56,7 +56,11 @@ class Command(click.Command):
         if needs_words and not args and not ctx.resilient_parsing:
             ctx.obj.show(ctx.get_help())
             ctx.exit(2)
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
 
 
 def parameter(argument: Argument, complete: Complete | None = None) -> click.Parameter:

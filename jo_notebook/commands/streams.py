@@ -111,9 +111,9 @@ class Streams:
         self.out.flush()
 
     def complain(self, text: str) -> None:
-        """A message on stderr; one line gets the name of the program in front."""
+        """A message on stderr; one line has the name of the program in front."""
         shown = text if self.err.isatty() else ANSI.sub("", text)
-        self.err.write(f"{shown}\n" if "\n" in shown else f"jo: {shown}\n")
+        self.err.write(f"{shown}\n" if "\n" in shown or shown.startswith("jo ") else f"jo: {shown}\n")
         self.err.flush()
 
     def write(self, stream: str, text: str) -> None:

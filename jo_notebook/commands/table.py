@@ -27,6 +27,7 @@ ORDER = (
 )
 
 SUMMARIES = {
+    "verify": "Check every stored file or, with --rerun, whether steps come out the same.",
     "graph": "The picture of the pipeline, as a file.",
     "context": "Where results live, and how many there are.",
 }

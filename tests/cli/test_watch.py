@@ -150,7 +150,7 @@ def test_what_cannot_be_watched(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert done.stderr == (
-        "jo: jo watch needs the package watchfiles, which is not there: pip install 'jo_notebook[watch]' brings it.\n"
+        "jo watch needs the package watchfiles, which is not there: pip install 'jo_notebook[watch]' brings it.\n"
     )
 
 
