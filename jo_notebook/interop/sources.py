@@ -15,13 +15,24 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jo_notebook.errors import UsageError
+from jo_notebook.errors import JoError, UsageError
 
 if TYPE_CHECKING:
     from jo_notebook.pipeline import Pipeline
 
 FOUR = "a notebook (.ipynb), a stages file (.yaml, .yml), a Python file (.py) or a directory of results (.jo)"
 TRACES = ("FORMAT", "definitions", "results", "failures", "steps", "errors")
+
+
+class SourceFailed(JoError):
+    """The code of a source raised before there were any steps; `cause` is the error's name."""
+
+    def __init__(self, message: str, cause: str = "") -> None:
+        super().__init__(message, cause)
+        self.cause = cause
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class Kind(StrEnum):
@@ -64,6 +75,7 @@ class Options:
 
 def source_of(text: str | os.PathLike[str]) -> Source:
     """The source that a word names. Raises UsageError for what is not there, or is none of the four kinds."""
+    _check_here()
     path = Path(text)
     if os.path.isdir(path):
         _check_store(path)
@@ -90,7 +102,9 @@ def opened(source: Source, options: Options) -> Iterator[Pipeline]:
     if source.kind is Kind.SCRIPT:
         from jo_notebook.interop.script import open_script
 
-        yield open_script(source.path, sets=options.sets)
+        with _users_errors(source):
+            pipeline = open_script(source.path, sets=options.sets)
+        yield pipeline
         return
     if source.kind is Kind.STAGES:
         from jo_notebook.interop.stages import open_stages
@@ -98,12 +112,14 @@ def opened(source: Source, options: Options) -> Iterator[Pipeline]:
         more: dict[str, Any] = {"state": options.state} if options.state is not None else {}
         more |= {"take_state": True} if options.take_state else {}
         more |= {"sets": options.sets} if options.sets else {}
-        yield open_stages(source.path, module=options.module, **more)
+        with _users_errors(source):
+            pipeline = open_stages(source.path, module=options.module, **more)
+        yield pipeline
         return
     from jo_notebook.pipeline import Pipeline
 
     place = source.path.absolute()
-    with contextlib.chdir(place.parent), _importing_from(place.parent):
+    with _at_home_in(place.parent):
         yield Pipeline.open(place)
 
 
@@ -116,6 +132,7 @@ def results_of(text: str, *, is_made: bool = False) -> Pipeline:
     from jo_notebook.pipeline import Pipeline
     from jo_notebook.store.context import Context
 
+    _check_here()
     path = Path(text)
     kind = KINDS.get(path.suffix.lower())
     if is_made and kind is Kind.STORE and not os.path.exists(path):
@@ -128,6 +145,14 @@ def results_of(text: str, *, is_made: bool = False) -> Pipeline:
     pipeline = Pipeline(Context(place))
     pipeline.take_in()
     return pipeline
+
+
+def _check_here() -> None:
+    """Raises UsageError where the working directory was removed."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise UsageError(f"The working directory cannot be used ({error.strerror}): go to another one.") from error
 
 
 def _check_store(path: Path) -> None:
@@ -162,11 +187,34 @@ def check_notebook(source: Source, options: Options) -> None:
 
 
 @contextlib.contextmanager
-def _importing_from(folder: Path) -> Iterator[None]:
-    """Inside, local modules are found where the kernel of a notebook in this directory finds them."""
-    sys.path.insert(0, str(folder))
+def _users_errors(source: Source) -> Iterator[None]:
+    """What the user's own code raises inside, and its attempts to exit, become one error with the user's traceback."""
     try:
         yield
+    except (JoError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise SourceFailed(f"{source.path.name} failed.\n{_users_traceback(error)}", type(error).__name__) from error
+
+
+def _users_traceback(error: BaseException) -> str:
+    """The traceback without what stands above the user's code: this package, and Python's own way to run a file."""
+    import traceback
+
+    ours = str(Path(__file__).resolve().parents[1]) + os.sep
+    told = traceback.TracebackException.from_exception(error)
+    frames = [f for f in told.stack if not f.filename.startswith((ours, "<frozen "))]
+    told.stack = traceback.StackSummary.from_list(frames)
+    return "".join(told.format()).rstrip()
+
+
+@contextlib.contextmanager
+def _at_home_in(folder: Path) -> Iterator[None]:
+    """Inside, files and local modules are found where the kernel of a notebook in this directory finds them."""
+    sys.path.insert(0, str(folder))
+    try:
+        with contextlib.chdir(folder):
+            yield
     finally:
         with contextlib.suppress(ValueError):
             sys.path.remove(str(folder))

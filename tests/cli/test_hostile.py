@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.making import COMMAND, Terminal, data_of, environment, no_kernel_left
-from tests.journeys.asking import body, runs
+from tests.journeys.asking import body, runs, wait_for_notes
 from tests.test_cli import jo, notebook
 
 NAMES = [
@@ -23,6 +24,8 @@ NAMES = [
     "--help.ipynb",
     "a;b$c.ipynb",
 ]
+
+SLOW = "import os, time\nif not os.path.exists('quick'):\n    time.sleep(60)\n1"
 
 
 def shell(line: str, cwd: Path, **more: str | None) -> subprocess.CompletedProcess[str]:
@@ -87,11 +90,42 @@ def test_no_home(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_working_directory_that_is_gone(tmp_path: Path) -> None:
+    """One line, whatever the command."""
+    notebook(tmp_path / "n.ipynb", "%%step A\n1")
+    for line in ("plan ../n.ipynb", "gc ../n.ipynb", "graph ../n.jo"):
+        done = shell(f"mkdir gone && cd gone && rmdir ../gone && jo {line}", tmp_path)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.splitlines()[-1].startswith("jo: The working directory cannot be used (No such file")
+        assert "Traceback" not in done.stderr
+
+
 def test_an_encoding_that_cannot_say_it(tmp_path: Path) -> None:
     notebook(tmp_path / "n.ipynb", "%%step A\nprint('größe')\n1")
     done = shell("jo run n.ipynb && jo run n.jo A --force", tmp_path, PYTHONIOENCODING="ascii")
     assert done.returncode == 0
     assert "gr\\xf6\\xdfe" in done.stdout
+
+
+def test_interrupted_in_a_kernel_with_json(tmp_path: Path) -> None:
+    """The answer is JSON then too, with what was done until then."""
+    notebook(tmp_path / "n.ipynb", "%%step A\n" + body("A", "1"), "%%step B --depends-on A\n" + body("B", SLOW))
+    with no_kernel_left():
+        process = subprocess.Popen(
+            [*COMMAND, "run", "n.ipynb", "--json"],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+        )
+        wait_for_notes(tmp_path, 2, timeout=60)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=40)
+    told = json.loads(out)
+    assert (process.returncode, told["error"]["type"]) == (130, "KeyboardInterrupt"), err
+    assert (told["finished"], told["not_reached"]) == (["A"], ["B"])
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
@@ -156,8 +190,6 @@ def test_interrupted_here(tmp_path: Path) -> None:
         assert process.returncode == 130
         assert runs(tmp_path) == ["A", "B"]
         if more:
-            import json
-
             told = json.loads(out)
             assert (told["finished"], told["not_reached"]) == (["A"], ["B"])
             assert told["error"] == {"type": "KeyboardInterrupt", "message": "Interrupted."}
