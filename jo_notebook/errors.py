@@ -31,6 +31,7 @@ In IPython an error shows as its message alone: a traceback of ours is shown for
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 
 class JoError(Exception):
@@ -120,7 +121,14 @@ class FileMissing(JoError):
 
 
 class NotTheSame(JoError):
-    """A check found results that are damaged, or that do not come out the same again."""
+    """A check found results that are damaged, or that do not come out the same again; `data` says which, plainly."""
+
+    def __init__(self, message: str, data: dict[str, Any] | None = None) -> None:
+        super().__init__(message, data)
+        self.data = data
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class RunInProgress(JoError):

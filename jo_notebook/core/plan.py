@@ -108,6 +108,18 @@ class Plan:
         return f"<Plan: {len(self.to_run)} of {len(self)} steps will run>"
 
 
+def levels(plan: Plan) -> list[list[str]]:
+    """The steps of a plan in levels: each step stands as early as what it needs allows."""
+    depth: dict[str, int] = {}
+    rows: list[list[str]] = []
+    for decision in plan:  # dependencies first
+        needed = [depth[parent] + 1 for parent in plan.parents.get(decision.step, ()) if parent in depth]
+        here = depth[decision.step] = max(needed, default=0)
+        rows += [[]] if here == len(rows) else []
+        rows[here].append(decision.step)
+    return rows
+
+
 def root_causes(plan: Plan, step: str) -> list[tuple[str, Reason]]:
     """Why the steps upstream of this one run, as (step, reason): the reasons that are not themselves upstream ones."""
     found: list[tuple[str, Reason]] = []

@@ -8,7 +8,7 @@ from datetime import tzinfo
 from typing import Protocol
 
 from jo_notebook.core.files import as_option
-from jo_notebook.core.plan import Action, Availability, Decision, Plan
+from jo_notebook.core.plan import Action, Availability, Decision, Plan, levels
 from jo_notebook.core.reasons import CODE, Reason
 from jo_notebook.core.record import Record
 from jo_notebook.views.words import (
@@ -26,7 +26,7 @@ from jo_notebook.views.words import (
 )
 
 __all__ = [
-    *("accept_text", "duration", "explain_text", "plan_text", "run_line", "step_line", "steps_text"),
+    *("accept_text", "duration", "explain_text", "levels_text", "plan_text", "run_line", "step_line", "steps_text"),
     "verify_text",
 ]
 
@@ -43,6 +43,10 @@ NAMES_SHOWN = 8
 
 class Verified(Protocol):
     """What came of running a step again; see `engine/verify.py`."""
+
+    @property
+    def step(self) -> str:
+        """Which step."""
 
     @property
     def verdict(self) -> str:
@@ -77,6 +81,14 @@ def plan_text(plan: Plan, *, no_context: bool = False) -> str:
         row = f" [{mark}] ({_schedule(decision)}) {pad(name, name_width)}{pad(note, note_width)}{_expected(decision)}"
         lines.append(row.rstrip())
     return "\n".join(lines)
+
+
+def levels_text(plan: Plan) -> str:
+    """The steps of a plan level by level, one line a level."""
+    rows = enumerate(levels(plan), 1)
+    return "\n".join(
+        ["Levels, each needs earlier ones only:", *(f" {n}  {', '.join(map(one_line, r))}" for n, r in rows)]
+    )
 
 
 def steps_text(plan: Plan, records: Mapping[str, Record], *, zone: tzinfo | None = None) -> str:
