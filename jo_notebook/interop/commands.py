@@ -12,6 +12,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import IO, Any
 
@@ -21,6 +23,7 @@ TURN = 0.05
 CHUNK = 1 << 16
 GRACE = 2.0  # seconds that a command gets to end by itself once it is asked to
 DRAIN = 1.0  # seconds for what a command left running in the background to say something more
+RAISING = [getattr(signal, name) for name in ("SIGINT", "SIGALRM") if hasattr(signal, name)]
 IS_WINDOWS = os.name == "nt"
 
 
@@ -35,23 +38,45 @@ def run_command(command: str, /, **values: object) -> None:
     apart: dict[str, Any] = {"start_new_session": True}
     if IS_WINDOWS:
         apart = {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
-    process = subprocess.Popen(
-        command,
-        shell=True,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environ,
-        bufsize=0,
-        **apart,
-    )
+    process: subprocess.Popen[bytes] | None = None
     try:
+        with _held_back():
+            process = subprocess.Popen(
+                command,
+                shell=True,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=environ,
+                bufsize=0,
+                **apart,
+            )
         code = _follow_by_threads(process) if IS_WINDOWS else _follow(process)
     except BaseException:
-        _end(process)
+        if process is not None:
+            _end(process)
         raise
     if code:
         raise CommandFailed(f"the command {_how_it_ended(code)}: {_first_line(command)}", code)
+
+
+@contextmanager
+def _held_back() -> Iterator[None]:
+    """Inside, a signal that would raise waits: an interrupt must not come between a new process and its name."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[int] = []
+    raising = {number: handler for number in RAISING if callable(handler := signal.getsignal(number))}
+    try:
+        for number in raising:
+            signal.signal(number, lambda number, frame: caught.append(number))
+        yield
+    finally:
+        for number, handler in raising.items():
+            signal.signal(number, handler)
+    for number in caught:
+        raising[number](number, sys._getframe())
 
 
 class _Stream:
@@ -167,7 +192,17 @@ def _is_there(process: subprocess.Popen[bytes]) -> bool:
         os.killpg(process.pid, 0)
     except OSError:
         return False
-    return True
+    return not os.path.exists("/proc/self/stat") or any(_lives_in(process.pid, pid) for pid in os.listdir("/proc"))
+
+
+def _lives_in(group: int, pid: str) -> bool:
+    """Whether a process of Linux is one of this group, and not one that has ended and that nobody asks after."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as told:
+            state, _, found = told.read().rpartition(")")[2].split()[:3]
+    except (OSError, ValueError):
+        return False
+    return state not in "ZX" and int(found) == group
 
 
 def _how_it_ended(code: int) -> str:
