@@ -19,9 +19,11 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raises UsageError."""
-        known = [flag for action in self._actions for flag in action.option_strings]
+        flags = [flag for action in self._actions for flag in action.option_strings]
+        known = [flag.removeprefix("--") for flag in flags if flag.startswith("--")]
         wrong = message.rpartition(": ")[2].split() if message.startswith("unrecognized") else []
-        hint = next((h for w in wrong if (h := did_you_mean(w, known))), "")
+        hint = next((h for w in wrong if (h := did_you_mean(w.lstrip("-"), known))), "")
+        hint = hint.replace("mean ", "mean --").replace(" or ", " or --")
         raise UsageError(f"{self.prog}: {message}.{hint} Try {self.prog} --help.")
 
     def print_help(self, file: Any = None) -> NoReturn:

@@ -19,6 +19,7 @@ from jo_notebook.core.version import version_of, witness_of
 from jo_notebook.engine.attend import Attention
 from jo_notebook.engine.call import call_step, traceback_text, users_traceback
 from jo_notebook.engine.capture import Recorder, recording
+from jo_notebook.engine.inputs import Inputs
 from jo_notebook.engine.lanes import Lane, RunAlone
 from jo_notebook.engine.outcome import one_line
 from jo_notebook.engine.state import State
@@ -60,6 +61,7 @@ class Turn:
         self.outside = state.outside
         self.outcome = state.outcome
         self.lane = lane
+        self._inputs = Inputs(state, lane, self.emit, self.run)
 
     def emit(self, kind: EventKind, step: str = "", text: str = "", seconds: float = 0.0) -> None:
         """Tells what happened; a warning, and that a step was cancelled, stands in the outcome too."""
@@ -90,7 +92,7 @@ class Turn:
         """The value that is wanted in memory at the end."""
         if name == self.outside.load and self.outside.context.held(name):
             try:
-                self._input(name)
+                self._inputs.value(name)
             except BaseException:
                 if name not in self.outcome.failed:  # it ran again and failed: told with the other failures
                     raise
@@ -207,7 +209,7 @@ class Turn:
         """Gives the step its inputs, its code and its parameters as they are now, and calls it."""
         state, outside, name = self.state, self.outside, attempt.step
         for d in outside.graph.dependencies[name]:
-            attempt.inputs[d.parameter] = self._input(d.step)
+            attempt.inputs[d.parameter] = self._inputs.value(d.step)
             attempt.versions[d.step] = state.versions.get(d.step)
             if d.step in state.records:
                 attempt.records[d.step] = state.records[d.step]
@@ -309,47 +311,12 @@ class Turn:
             self.emit(EventKind.WARNING, name, f"the failure of {name} could not be written down: {trouble}")
         self.emit(EventKind.FAILED, name, line, seconds)
 
-    # -- what it is given ------------------------------------------------------------------------------
-
-    def _input(self, name: str) -> Any:
-        """The upstream value, certainly the one its step returned: a changed one is read again."""
-        state, context = self.state, self.outside.context
-        try:
-            with self.lane.reading(name):
-                from_disk = context.held(name) == "disk"
-                value = context[name]
-        except UntrustedError:
-            raise
-        except StoreError as error:
-            return self._again(name, str(error).rstrip("."))
-        if from_disk:
-            state.note_record(name)
-            if context.elsewhere(name, context.in_use(name)) and self._is_changed(value, state.records[name]):
-                return self._again(name, f"{name}, from elsewhere, is not what its file says of it")
-            self.outcome.loaded.append(name)
-            self.emit(EventKind.LOADED, name)
-        elif (record := state.records.get(name)) and self._is_changed(value, record):
-            value = self._restored(name)
-        if name in state.records:
-            state.versions[name] = state.records[name].output
-        return value
-
-    def _is_changed(self, value: object, record: Record) -> bool:
-        """Whether a value in memory is no longer the one its step returned."""
-        with self.lane.apart():
-            try:
-                return has_changed(value, record)
-            except Exception:
-                if not self.lane.is_beside:
-                    raise
-                return True  # somebody is changing it right now
-
     def _changed(self, attempt: Attempt) -> dict[str, str]:
         """The inputs that are no longer what they were when they were given, as parameter and step."""
         found = {}
         for d in self.outside.graph.dependencies[attempt.step]:
             given, record = attempt.inputs.get(d.parameter), attempt.records.get(d.step)
-            if type(given) not in UNCHANGING and record is not None and self._is_changed(given, record):
+            if type(given) not in UNCHANGING and record is not None and self._inputs.is_changed(given, record):
                 found[d.parameter] = d.step
         return found
 
@@ -360,8 +327,8 @@ class Turn:
             return  # looked at before the result was stored
         for parameter, step in self._changed(attempt).items():
             kept = "its stored result is as it was"
-            if self._is_in_memory_by_hand(step):
-                self._give_again(step, context[step])
+            if self._inputs.is_in_memory_by_hand(step):
+                self._inputs.give_again(step, context[step])
                 kept = f"what it is now counts as {SAID}"
             else:
                 context.drop_memory(step)
@@ -372,53 +339,3 @@ class Turn:
                 f"{name} changed its input {parameter}; {kept}. Work on a copy, so that {name} gives the "
                 "same whenever it runs",
             )
-
-    def _restored(self, name: str) -> Any:
-        """After something changed a value in memory: the stored one, or a new run of its step."""
-        context = self.outside.context
-        if self._is_in_memory_by_hand(name):
-            value = context[name]
-            self._give_again(name, value)
-            self.emit(EventKind.WARNING, name, f"{name} was changed after it was {SAID}; what it is now counts")
-            return value
-        context.drop_memory(name)
-        if context.held(name):
-            what = "the stored result is used instead"
-            self.emit(EventKind.WARNING, name, f"{name} was changed after its step returned it; {what}")
-            with self.lane.reading(name):
-                value = context[name]
-            self.outcome.loaded.append(name)
-            self.state.note_record(name)
-            return value
-        return self._again(name, f"{name} was changed after its step returned it")
-
-    def _is_in_memory_by_hand(self, name: str) -> bool:
-        """Whether a value was put in by hand and is nowhere on disk: then no run can bring back what it was."""
-        context, record = self.outside.context, self.outside.context.record(name)
-        return record is not None and record.is_given and not context.is_stored(name)
-
-    def _give_again(self, name: str, value: object) -> None:
-        (self.state.records[name],) = self.outside.context.give({name: value})
-
-    def _again(self, name: str, why: str, *, may_take: bool = True) -> Any:
-        """The value of a step that has to run once more because its result cannot be had."""
-        if self.lane.is_beside:
-            raise RunAlone  # with whoever needs the value, by the very code that runs one step at a time
-        self.emit(EventKind.WARNING, name, f"{why}; it runs again")
-        is_taken = self.run(name, may_take=may_take)
-        if name in self.outcome.failed:
-            raise self.outcome.failed[name]
-        try:
-            with self.lane.reading(name):
-                return self.outside.context[name]
-        except StoreError as error:
-            if not is_taken:
-                raise
-            return self._again(name, str(error).rstrip("."), may_take=False)
-
-
-def has_changed(value: object, record: Record) -> bool:
-    """Whether a value in memory is no longer the one its step returned."""
-    if record.exact:
-        return version_of(value).digest != record.version
-    return bool(record.witness) and witness_of(value) != record.witness

@@ -93,7 +93,7 @@ class Claim:
         digest: str,
         waiting: Callable[[Owner], None],
         look: Callable[[], bool],
-        pause: Callable[[float], object] = time.sleep,
+        pause: Callable[[float], object] | None = None,
     ) -> None:
         self._claims = claims
         self._step = step
@@ -134,7 +134,7 @@ class Claim:
                 if tries > len(GLANCES) and not has_told:
                     has_told = True
                     self._waiting(owner)
-            self._pause(next(pauses))
+            (self._pause or time.sleep)(next(pauses))
 
     def _try(self) -> Owner | None:
         """Who holds the claim; None where it is ours now, or where there can be none."""

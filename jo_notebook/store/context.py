@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -345,14 +344,19 @@ class Context(Writable, Portable, Upkeep):
             self._known.reread(fresh, used, gone=gone)
 
     def claim(
-        self, name: str, digest: str, *, waiting: Callable[[Owner], None], pause: Callable[[float], object] = time.sleep
+        self,
+        name: str,
+        digest: str,
+        *,
+        waiting: Callable[[Owner], None],
+        pause: Callable[[float], object] | None = None,
     ) -> AbstractContextManager[bool]:
         """Run a step in this block, and nobody else meanwhile; `digest` is of the fingerprint it runs for.
 
         Waits while another kernel runs it, and tells `waiting` once who that is; where the owner `is_unsure`, nobody
         waits. Entering gives whether a newer result than before is known then. Where nobody can lock, or there is
         no disk, the block simply runs. KeyboardInterrupt ends the wait. Raises what `waiting` does, and `pause`, which
-        waits so many seconds.
+        waits so many seconds where it is given.
         """
         if self._claims is None or self._disk is None or self._disk.newer:
             return contextlib.nullcontext(False)
