@@ -59,11 +59,32 @@ class Bash(BashComplete):
         """Nothing is started to ask for a version: the script is the same for all."""
 
 
+def _plain(item: CompletionItem) -> CompletionItem:
+    """A source as a word like any other: the scripts of zsh and fish know our own types not."""
+    return CompletionItem(item.value, help=item.help) if item.type in ("path", "folder") else item
+
+
+class Zsh(ZshComplete):
+    """Zsh quotes what it puts in."""
+
+    def format_completion(self, item: CompletionItem) -> str:
+        """What click's script reads."""
+        return super().format_completion(_plain(item))
+
+
+class Fish(FishComplete):
+    """Fish quotes what it puts in."""
+
+    def format_completion(self, item: CompletionItem) -> str:
+        """What click's script reads."""
+        return super().format_completion(_plain(item))
+
+
 def script(shell: str) -> str:
     """The script that makes a shell ask us."""
     if shell == "bash":
         return BASH
-    kind = {"zsh": ZshComplete, "fish": FishComplete}[shell]
+    kind = {"zsh": Zsh, "fish": Fish}[shell]
     return str(kind(click.Command("jo"), {}, "jo", VARIABLE).source())
 
 
@@ -71,7 +92,8 @@ def answer(words: str, group: click.Group) -> int:
     """Answers a shell that asks what may stand at its cursor; `words` is what the variable says."""
     from click.shell_completion import shell_complete
 
-    add_completion_class(Bash, "bash")
+    for name, kind in (("bash", Bash), ("zsh", Zsh), ("fish", Fish)):
+        add_completion_class(kind, name)
     return shell_complete(group, {}, "jo", VARIABLE, words)
 
 

@@ -19,11 +19,12 @@ from tests.test_cli import kernels
 
 COMMAND = [sys.executable, "-m", "jo_notebook.cli"]
 HOME = Path(__file__).parents[2]
+MARK = f"{os.getpid()}-{time.time_ns()}"
 
 
 def environment(more: Mapping[str, str | None] | None = None) -> dict[str, str]:
     """This process's environment, with ours found from any directory; None takes a variable away."""
-    found = {**os.environ, "PYTHONPATH": str(HOME), **(more or {})}
+    found = {**os.environ, "PYTHONPATH": str(HOME), "TESTED_BY": MARK, **(more or {})}
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -73,13 +74,21 @@ class Terminal:
 
 @contextlib.contextmanager
 def no_kernel_left() -> Iterator[None]:
-    """Afterwards there are no more kernels than before."""
-    before = kernels()
+    """Afterwards no kernel is left of those that commands of this process have started."""
     yield
     deadline = time.monotonic() + 15
-    while kernels() - before and time.monotonic() < deadline:
+    while _ours() and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not kernels() - before
+    assert not _ours()
+
+
+def _ours() -> list[str]:
+    found = []
+    for number in kernels():
+        with contextlib.suppress(OSError):
+            if f"TESTED_BY={MARK}".encode() in (Path("/proc") / number / "environ").read_bytes():
+                found.append(number)
+    return found
 
 
 class Watch:

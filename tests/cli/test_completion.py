@@ -82,6 +82,25 @@ def test_bash(place: Path) -> None:
     assert ask(place, "run", "nowhere.ipynb", "") == []
 
 
+@pytest.mark.parametrize(
+    ("shell", "words", "wanted"),
+    [
+        ("zsh", {"COMP_WORDS": "jo run ", "COMP_CWORD": "2"}, ["plain", "my notes.ipynb"]),
+        ("zsh", {"COMP_WORDS": "jo run a.ipynb Cl", "COMP_CWORD": "3"}, ["plain", "Clean"]),
+        ("fish", {"COMP_WORDS": "jo run ", "COMP_CWORD": ""}, ["plain", "stages.yaml"]),
+        ("fish", {"COMP_WORDS": "jo run a.ipynb Cl", "COMP_CWORD": "Cl"}, ["plain", "Clean"]),
+    ],
+)
+def test_zsh_and_fish(place: Path, shell: str, words: dict[str, str], wanted: list[str]) -> None:
+    """What their scripts are answered: words of the type that they put in."""
+    env = environment({"_JO_COMPLETE": f"{shell}_complete", **words})
+    done = subprocess.run(
+        [sys.executable, "-m", "jo_notebook.cli"], cwd=place, env=env, capture_output=True, text=True, check=True
+    )
+    lines = done.stdout.replace(",", "\n").splitlines()
+    assert any(lines[at : at + 2] == wanted for at in range(len(lines))), done.stdout
+
+
 def test_it_is_quick(place: Path) -> None:
     """No kernel and no Jupyter: a Tab that has to be waited for is not pressed again."""
     code = (
