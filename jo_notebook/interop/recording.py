@@ -26,6 +26,7 @@ class Recording:
     def __init__(self, notebook: Any) -> None:
         """`notebook` is nbformat's object; it is not changed."""
         self._original = notebook
+        self.widgets: dict[str, Any] = {}
         self._began = self._mark = datetime.now(UTC)
         self._entries: dict[tuple[int, bool], dict[str, Any]] = {}
         self._injected: dict[int, NotebookCell] = {}
@@ -94,6 +95,9 @@ class Recording:
         self._add_marks(made)
         for cell in made.cells:
             cell.pop("jo_key", None)
+        made.metadata.pop("widgets", None)
+        if self.widgets:
+            made.metadata["widgets"] = self.widgets
         now = datetime.now(UTC)
         made.metadata["papermill"] = {
             "default_parameters": {},
