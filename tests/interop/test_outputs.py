@@ -196,7 +196,7 @@ def test_a_step_that_fails(tmp_path: Path) -> None:
 
 
 def test_what_json_has_no_word_for(tmp_path: Path) -> None:
-    """Values that are no JSON, pictures of widgets, an old notebook without ids: the copy is a notebook all the same."""
+    """Values that are no JSON, widgets, an old notebook without ids: the copy is a notebook all the same."""
     path = written(tmp_path, ["x = 1", "%%step A\nx", "A", "%graph"])
     old = load_notebook(path)
     for cell in old.cells:
