@@ -80,7 +80,8 @@ def check_own_code(line: StepLine) -> StepLine:
 
 def definition_of(line: StepLine, source: Source, origin: Origin) -> Definition:
     """The step that a line and the body below it define."""
-    return Definition(line.name, source, origin=origin, **{name: getattr(line, name) for name in SETTINGS})
+    said = {name: getattr(line, name) for name in SETTINGS if getattr(line, name) != UNSAID.get(name)}
+    return Definition(line.name, source, origin=origin, **said)
 
 
 def definition_like(line: StepLine, model: Definition, origin: Origin) -> Definition:
