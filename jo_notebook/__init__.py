@@ -1,6 +1,6 @@
 """Turn a Jupyter notebook into a pipeline that remembers.
 
-In a notebook: `%load_ext jo_notebook`, then `%%step NAME` cells. In a script: `Pipeline.open(path)`.
+In a notebook: `%load_ext jo_notebook`, then `%%step NAME` cells. In a script: `@step` functions, or `Step` classes.
 """
 
 from __future__ import annotations
@@ -11,12 +11,30 @@ if TYPE_CHECKING:
     from jo_notebook.core.plan import Plan
     from jo_notebook.errors import JoError
     from jo_notebook.pipeline import Pipeline
+    from jo_notebook.steps.classes import Step
+    from jo_notebook.steps.functions import step
     from jo_notebook.store.context import Context
 
 __version__ = "0.1.0"
-__all__ = ["Context", "JoError", "Pipeline", "Plan", "load_ipython_extension", "unload_ipython_extension"]
+__all__ = [
+    "Context",
+    "JoError",
+    "Pipeline",
+    "Plan",
+    "Step",
+    "load_ipython_extension",
+    "step",
+    "unload_ipython_extension",
+]
 
-_HOMES = {"Context": "store.context", "JoError": "errors", "Pipeline": "pipeline", "Plan": "core.plan"}
+_HOMES = {
+    "Context": "store.context",
+    "JoError": "errors",
+    "Pipeline": "pipeline",
+    "Plan": "core.plan",
+    "Step": "steps.classes",
+    "step": "steps.functions",
+}
 
 
 def __getattr__(name: str) -> Any:

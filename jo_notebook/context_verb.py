@@ -8,12 +8,11 @@ from __future__ import annotations
 import argparse
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jo_notebook.errors import UsageError, did_you_mean
-from jo_notebook.pipeline import Pipeline
-from jo_notebook.store.foreign import Foreign
-from jo_notebook.store.refusals import obstacle, shown
 from jo_notebook.upkeep import (
     DRY_RUN,
     GENERATION,
@@ -28,8 +27,13 @@ from jo_notebook.upkeep import (
     verify,
 )
 from jo_notebook.verb import STORE_TRUE, Answer, Argument, Call, Verb
+from jo_notebook.views import machine
 from jo_notebook.views.listings import foreign_text, stored_text, taken_text, trusted_text
 from jo_notebook.views.words import count, file_size, one_line
+
+if TYPE_CHECKING:
+    from jo_notebook.pipeline import Pipeline
+    from jo_notebook.store.foreign import Foreign
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +56,17 @@ def _show(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     kept = [record for record in context.records.values() if not record.unsaved]
     where = one_line(str(context.place)) if context.place is not None else "memory only"
     text = f"Results live in {where}: {len(kept)} on disk, {file_size(context.size())}."
-    notes = [f"Note: {one_line(problem)}" for problem in dict.fromkeys(context.problems)]
-    return Answer("\n".join(filter(None, (text, context.crowding(), *notes))), value=context)
+    problems = list(dict.fromkeys(context.problems))
+    notes = [f"Note: {one_line(problem)}" for problem in problems]
+    data = partial(machine.place_data, context.place, len(kept), context.size(), problems)
+    return Answer("\n".join(filter(None, (text, context.crowding(), *notes))), value=context, data=data)
 
 
 def _at(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     if not args.words:
         raise UsageError("Say where results should live, for instance: %context at results.jo")
     pipeline.move_to(_directory(args.words[0]))
-    return Answer(found_text(pipeline))
+    return found(pipeline)
 
 
 def _trust(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
@@ -68,12 +74,14 @@ def _trust(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     wanted = [name for word in args.words for name in word.split(",") if name]
     rows = _foreign(pipeline, wanted)
     if not rows:
-        return Answer("There is nothing from elsewhere here.", value=[])
+        return Answer("There is nothing from elsewhere here.", value=[], data=partial(machine.foreign_data, (), ()))
     if not args.yes:
         again = " ".join(["%context trust", *wanted, "--yes"])
-        return Answer(f"{foreign_text(rows)}\nNothing is trusted yet: {again} trusts it.", value=rows)
+        text = f"{foreign_text(rows)}\nNothing is trusted yet: {again} trusts it."
+        return Answer(text, value=rows, data=partial(machine.foreign_data, rows, ()))
     trusted = pipeline.trust(*wanted)
-    return Answer(trusted_text(trusted, _foreign(pipeline, wanted)), value=[])
+    left = _foreign(pipeline, wanted)
+    return Answer(trusted_text(trusted, left), value=[], data=partial(machine.foreign_data, left, trusted))
 
 
 def _foreign(pipeline: Pipeline, wanted: list[str]) -> list[Foreign]:
@@ -89,15 +97,18 @@ def _foreign(pipeline: Pipeline, wanted: list[str]) -> list[Foreign]:
 def _store(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     path, *names = _path_and_names(args, "store")
     done = pipeline.context.store(Path(os.path.expanduser(path)), *names)
-    return Answer(stored_text(done.path, done.stored, done.left), value=done)
+    data = partial(machine.stored_data, done.path, done.stored, done.left)
+    return Answer(stored_text(done.path, done.stored, done.left), value=done, data=data)
 
 
 def _load(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     path, *names = _path_and_names(args, "load")
     done, before = pipeline.context.take(Path(os.path.expanduser(path)), *names), set(pipeline.dag)
     pipeline.resume()
-    text = taken_text(done.taken, done.left, done.damaged, [name for name in done.definitions if name not in before])
-    return Answer("\n".join([text, *_foreign_lines(pipeline)]), value=done)
+    new = [name for name in done.definitions if name not in before]
+    data = partial(machine.taken_data, done.taken, done.left, done.damaged, new)
+    text = taken_text(done.taken, done.left, done.damaged, new)
+    return Answer("\n".join([text, *_foreign_lines(pipeline)]), value=done, data=data)
 
 
 def _path_and_names(args: argparse.Namespace, action: str) -> list[str]:
@@ -189,6 +200,13 @@ CONTEXT_VERB = Verb(
 )
 
 
+def found(pipeline: Pipeline) -> Answer:
+    """What the context holds, as an answer."""
+    text, context = found_text(pipeline), pipeline.context
+    problems = list(dict.fromkeys([*pipeline.problems, *context.problems]))
+    return Answer(text, data=partial(machine.found_data, context.place, pipeline.steps(), context.damaged, problems))
+
+
 def found_text(pipeline: Pipeline) -> str:
     """What the context holds, in a line, and a line for each thing that is wrong with it."""
     context = pipeline.context
@@ -199,8 +217,8 @@ def found_text(pipeline: Pipeline) -> str:
     else:
         states = [str(decision.availability) for decision in plan]
         counts = ", ".join(f"{states.count(s)} {s}" for s in dict.fromkeys(states))
-        found = f"{count(len(plan), 'step')} in {where}: {counts}"
-        lines = [f"jo_notebook: {found}. Nothing was run or loaded; %graph shows the steps."]
+        steps = f"{count(len(plan), 'step')} in {where}: {counts}"
+        lines = [f"jo_notebook: {steps}. Nothing was run or loaded; %graph shows the steps."]
     if elsewhere := context.running_elsewhere():
         lines.append(f"Running in another kernel: {', '.join(f'{one_line(o.step)} ({o.who})' for o in elsewhere)}.")
     lines += _foreign_lines(pipeline)
@@ -230,7 +248,9 @@ def _foreign_lines(pipeline: Pipeline) -> list[str]:
 
 def _directory(text: str) -> Path:
     """A place for results. Raises UsageError where something is in the way."""
+    from jo_notebook.store.refusals import obstacle, shown
+
     place = os.path.realpath(os.path.expanduser(text))
-    if found := obstacle(place):
-        raise UsageError(f"Results cannot live in {shown(text)}: {found}. {NAME_ANOTHER}")
+    if in_the_way := obstacle(place):
+        raise UsageError(f"Results cannot live in {shown(text)}: {in_the_way}. {NAME_ANOTHER}")
     return Path(place)

@@ -8,10 +8,17 @@
     ├── CycleError              steps that wait for each other; carries the path
     ├── SourceError             a cell's body that cannot become a function
     ├── StepFailed              a step's own code raised; the cause is the user's exception
+    ├── StepTimeout             a step took longer than its --timeout
+    ├── CommandFailed           a shell command of a stage ended with another exit code than 0
     ├── FileMissing             a file that a step declares is not there, or cannot be read
     ├── NotTheSame              a check on the command line found results that are not what they were
     ├── RunInProgress           a run was asked for from inside a run
+    ├── AttributeMissing        no key answers to an attribute (also an AttributeError)
+    ├── NotOffered              a method of job_orchestra that another one replaces (also a NotImplementedError)
+    ├── NotAName                a result is to be kept under what is no text (also a TypeError)
     └── StoreError              the place where results live cannot do what was asked
+        ├── PlaceTaken          a snapshot is to be written where something is (also a FileExistsError)
+        ├── SnapshotMissing     a snapshot is to be read where nothing is (also a FileNotFoundError)
         ├── ResultMissing       nothing is kept under this name
         ├── ResultNotSaved      a value or a disk refuses; the value is still in memory
         ├── ResultDamaged       what is on disk is not what was written
@@ -24,6 +31,7 @@ In IPython an error shows as its message alone: a traceback of ours is shown for
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 
 class JoError(Exception):
@@ -93,20 +101,62 @@ class StepFailed(JoError):
         return super()._render_traceback_()
 
 
+class StepTimeout(JoError):
+    """A step took longer than its --timeout; raised in the step's own code."""
+
+
+class CommandFailed(JoError):
+    """A shell command of a stage ended badly: `code` is its exit code, negative for the signal that ended it."""
+
+    def __init__(self, message: str, code: int = 1) -> None:
+        super().__init__(message, code)
+        self.code = code
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class FileMissing(JoError):
     """A file that a step declares to read or to write is not there, or cannot be read."""
 
 
 class NotTheSame(JoError):
-    """A check found results that are damaged, or that do not come out the same again."""
+    """A check found results that are damaged, or that do not come out the same again; `data` says which, plainly."""
+
+    def __init__(self, message: str, data: dict[str, Any] | None = None) -> None:
+        super().__init__(message, data)
+        self.data = data
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class RunInProgress(JoError):
     """A run was asked for from inside a run."""
 
 
+class AttributeMissing(JoError, AttributeError):
+    """No key answers to this attribute, or several do."""
+
+
+class NotOffered(JoError, NotImplementedError):
+    """A method that job_orchestra has by inheritance and refuses, too; the message names what to say instead."""
+
+
+class NotAName(JoError, TypeError):
+    """A result is to be kept under something that is no text."""
+
+
 class StoreError(JoError):
     """The place where results live cannot do what was asked."""
+
+
+class PlaceTaken(StoreError, FileExistsError):
+    """Something is there already where a snapshot is to be written."""
+
+
+class SnapshotMissing(StoreError, FileNotFoundError):
+    """Nothing is there where a snapshot is to be read."""
 
 
 class ResultMissing(StoreError, KeyError):

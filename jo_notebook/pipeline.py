@@ -14,13 +14,17 @@ from typing import Any
 from jo_notebook.core.definition import Definition
 from jo_notebook.core.events import Event, EventKind
 from jo_notebook.core.graph import Graph
+from jo_notebook.core.homes import OBJECT
 from jo_notebook.core.needs import Need
 from jo_notebook.core.overrides import accepted
 from jo_notebook.core.plan import Availability, Decision, Known, Plan, make_plan
 from jo_notebook.core.record import LogEntry, Record
 from jo_notebook.engine.call import users_traceback
+from jo_notebook.engine.capture import is_in_a_step
+from jo_notebook.engine.outcome import Outcome, one_line
 from jo_notebook.engine.progress import Progress
-from jo_notebook.engine.run import Around, Outcome, Surroundings, execute, nothing_around, one_line
+from jo_notebook.engine.run import execute
+from jo_notebook.engine.surroundings import Around, Surroundings, check_jobs, jobs_from, nothing_around
 from jo_notebook.engine.today import Today
 from jo_notebook.engine.verify import Verified, verify_step
 from jo_notebook.errors import (
@@ -40,6 +44,7 @@ from jo_notebook.store.plain import check_definition
 Listener = Callable[[Event], None]
 
 NOT_UNDERSTOOD = (LookupError, TypeError, ValueError, AttributeError, SyntaxError, RecursionError, MemoryError)
+OVER = (EventKind.STARTED, EventKind.KEPT, EventKind.CANCELLED)  # then a step waits no longer for another kernel
 SHOWN = 200
 IN_PROGRESS = "A run is going on in this kernel: wait for it, or interrupt it first."
 IN_A_STEP = (
@@ -51,7 +56,9 @@ class Pipeline:
     """Holds graph, context and listeners; every verb is a few lines over the layers below.
 
     `namespace` is what step bodies have as their globals. A front end sets `around` (entered around each call
-    of a step), `send` (where a request from a picture goes) and what `today` wants to know of the notebook.
+    of a step), `send` (where a request from a picture goes) and what `today` wants to know of the notebook. `jobs`
+    is how many steps run at once where a verb does not say (JO_JOBS, or one); `grace` is how many seconds a step on a
+    thread has to stop when it is told to; then the run goes on without it.
     """
 
     def __init__(self, context: Context | None = None, *, namespace: dict[str, Any] | None = None) -> None:
@@ -59,10 +66,13 @@ class Pipeline:
         self.context = Context() if context is None else context
         self.today = Today({"__name__": "__main__"} if namespace is None else namespace)
         self.around: Around = nothing_around
+        self.jobs = jobs_from(os.environ)
+        self.grace = 5.0
         self.send: Callable[[dict[str, Any]], None] = self._answer
         self.gone_cells: frozenset[str] = frozenset()
         self.problems: list[str] = []
         self.notice = ""
+        self._waits_for = ""
         self.outcome: Outcome | None = None
         self._pins: frozenset[str] | None = None
         self._planned: tuple[Graph, tuple[Any, ...], Plan] | None = None
@@ -95,11 +105,7 @@ class Pipeline:
 
         Raises CycleError, DuplicateStepError or UsageError; then nothing changed.
         """
-        if definition.format:
-            check_format(definition.format, step=definition.name)
-        both = {d.parameter for d in definition.depends_on or ()} & {name for name, _ in definition.params}
-        if both:
-            raise UsageError(f"{definition.name}: {', '.join(both)} is a dependency and a parameter; rename one.")
+        _check(definition)
         with self._lock:
             self._refuse_second_claim(definition)
             definition = self._as_before(definition, replacing)
@@ -111,6 +117,29 @@ class Pipeline:
             self._remember([definition.name])
         self.tell(Event(EventKind.CHANGED, definition.name))
         return definition
+
+    def add_all(self, definitions: Iterable[Definition], *, replacing: Iterable[str] = ()) -> None:
+        """Registers many steps at once, all or none, in the place of their older selves and of those they replace.
+
+        Raises CycleError, DuplicateStepError or UsageError; then nothing changed.
+        """
+        definitions = list(definitions)
+        for definition in definitions:
+            _check(definition)
+        with self._lock:
+            for definition in definitions:
+                self._refuse_second_claim(definition)
+            new = [self._as_before(definition, ()) for definition in definitions]
+            names = [definition.name for definition in new]
+            former = set(replacing).difference(names)
+            self.dag = self.dag.add_all(new, replacing=former)
+            self._drop_definitions(former)
+            self.touch()
+            if not self.dag.definitions.keys() >= self.context.records.keys():
+                for name in names:
+                    self._take_over(name, former)
+            self._remember(names)
+        self.tell(Event(EventKind.CHANGED))
 
     def remove(self, *names: str) -> None:
         """Takes steps out of the graph; their results stay in the context."""
@@ -196,17 +225,26 @@ class Pipeline:
             return plan
 
     def materialize(
-        self, *heads: str, force: bool = False, only: bool = False, fail_fast: bool = False, echo: bool = True
+        self,
+        *heads: str,
+        force: bool = False,
+        only: bool = False,
+        fail_fast: bool = False,
+        echo: bool = True,
+        jobs: int = 1,
     ) -> Any:
         """Makes the heads' results exist, running only what is needed, and returns them.
 
         One head gives its value; several (or none: every step nobody depends on) give a mapping of values, each
         loaded when it is looked up.
-        With `force` the heads run whatever is known; with `only` what they depend on is taken as it is.
-        Raises UnknownStepError, StepFailed (its cause is the user's exception) or RunInProgress.
+        With `force` the heads run whatever is known; with `only` what they depend on is taken as it is. Up to `jobs`
+        steps run at once, on threads, each as soon as its dependencies are there; what must run alone does.
+        Raises UnknownStepError, UsageError, StepFailed (its cause is the user's exception) or RunInProgress.
         """
+        check_jobs(jobs)
         if not self._run_lock.acquire(blocking=False):
-            raise RunInProgress(IN_A_STEP if self._runner == threading.get_ident() else IN_PROGRESS)
+            is_inside = self._runner == threading.get_ident() or is_in_a_step()
+            raise RunInProgress(IN_A_STEP if is_inside else IN_PROGRESS)
         try:
             self._runner = threading.get_ident()
             self.notice = ""
@@ -220,7 +258,7 @@ class Pipeline:
             known = self._known(heads, force=force, only=only)
             outcome = self.outcome = Outcome()
             load = heads[0] if len(heads) == 1 else ""
-            execute(plan, self._surroundings(known, fail_fast=fail_fast, echo=echo, load=load), outcome)
+            execute(plan, self._surroundings(known, fail_fast=fail_fast, echo=echo, load=load, jobs=jobs), outcome)
             self.touch()
             self._remember(outcome.finished)
         finally:
@@ -357,8 +395,8 @@ class Pipeline:
         with self._lock:
             self._progress.follow(event)
             if event.kind is EventKind.CLAIMED:
-                self.notice = event.text
-            elif event.kind in (EventKind.STARTED, EventKind.KEPT, EventKind.CANCELLED):
+                self.notice, self._waits_for = event.text, event.step
+            elif event.step == self._waits_for and event.kind in OVER:
                 self.notice = ""
         for listener in list(self._listeners):
             try:
@@ -406,7 +444,8 @@ class Pipeline:
         )
 
     def _define(self, step: str, name: str) -> bool:
-        return self.today.define(self.dag, step, name)
+        with self._lock:
+            return self.today.define(self.dag, step, name)
 
     def _use_what_is_right(self, plan: Plan) -> None:
         """Where an earlier result is the one of today, it is what the context gives from now on."""
@@ -469,7 +508,7 @@ class Pipeline:
             except JoError as error:
                 self.problems.append(str(error))
 
-    def _surroundings(self, known: Known, *, fail_fast: bool, echo: bool, load: str) -> Surroundings:
+    def _surroundings(self, known: Known, *, fail_fast: bool, echo: bool, load: str, jobs: int) -> Surroundings:
         return Surroundings(
             graph=self.dag,
             known=known,
@@ -482,7 +521,14 @@ class Pipeline:
             echo=echo,
             fail_fast=fail_fast,
             load=load,
+            jobs=jobs,
+            alone=self._must_be_alone,
+            lock=self._lock,
+            grace=self.grace,
         )
+
+    def _must_be_alone(self, name: str) -> bool:
+        return self.today.must_be_alone(self.dag, name, self.context.record(name))
 
     def _recall_files(self) -> None:
         """What our own records know of declared files spares reading those that have not changed since."""
@@ -528,8 +574,13 @@ class Pipeline:
         old = self.dag.definitions.get(definition.name)
         if old is None or old.origin.remembered or definition.name in self.orphans:
             return
-        mine, theirs = definition.origin.cell_id, old.origin.cell_id
-        if mine and theirs and mine != theirs:
+        mine, theirs = definition.origin, old.origin
+        if mine.cell_id != theirs.cell_id and not (mine.is_cell and theirs.is_cell):
+            raise DuplicateStepError(
+                f"{old.origin} has a step called {definition.name}, and {definition.origin} claims the name too. The "
+                "first stays in force; give one of them another name."
+            )
+        if mine.cell_id and theirs.cell_id and mine.cell_id != theirs.cell_id:
             raise DuplicateStepError(
                 f"Two cells define a step called {definition.name}: {old.origin} has it, and {definition.origin} "
                 "claims it too. The first stays in force; give one of them another name."
@@ -572,7 +623,16 @@ class Pipeline:
         """Where no front end takes requests: the one that makes sense is done at once."""
         if message.get("verb") != "materialize":
             raise UsageError(f"Without the notebook extension a picture can only materialize, not {message!r}.")
-        self.materialize(*filter(None, [str(message.get("step", ""))]))
+        self.materialize(*filter(None, [str(message.get("step", ""))]), jobs=self.jobs)
+
+
+def _check(definition: Definition) -> None:
+    """Raises UsageError for a format that nobody knows, and for one name of two inputs."""
+    if definition.format:
+        check_format(definition.format, step=definition.name)
+    both = {d.parameter for d in definition.depends_on or ()} & {name for name, _ in definition.params}
+    if both:
+        raise UsageError(f"{definition.name}: {', '.join(both)} is a dependency and a parameter; rename one.")
 
 
 def _order(data: Mapping[str, Any]) -> int:
@@ -586,6 +646,7 @@ def _lost(step: Definition | None, cause: BaseException) -> str:
     name = cause.name if isinstance(cause, NameError) else None
     if step is None or name not in {need.name for need in step.needs}:
         return ""
+    name = str(name).removeprefix(OBJECT)
     return f" {name} could not be kept from the earlier session: run the cell that defines it."
 
 

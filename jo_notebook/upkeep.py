@@ -5,15 +5,19 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING
 
-from jo_notebook.core.definition import check_keep
-from jo_notebook.core.record import Record
 from jo_notebook.errors import NotTheSame, UsageError
-from jo_notebook.pipeline import Pipeline
-from jo_notebook.store.cleaning import Removable
-from jo_notebook.store.context import Context
 from jo_notebook.verb import STORE_TRUE, Answer, Argument
+from jo_notebook.views import machine
 from jo_notebook.views.words import count, file_size, one_line, table
+
+if TYPE_CHECKING:
+    from jo_notebook.core.record import Record
+    from jo_notebook.pipeline import Pipeline
+    from jo_notebook.store.cleaning import Removable
+    from jo_notebook.store.context import Context
 
 KEEP = Argument(
     ("--keep",), "gc: how many results of each step stay, whatever the steps say", (("type", int), ("metavar", "N"))
@@ -34,20 +38,23 @@ def verify(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     context = pipeline.context
     problems = context.verify()
     if not problems:
-        return Answer("Every stored file is whole.")
+        return Answer("Every stored file is whole.", data=partial(machine.damage_data, {}, {}))
     lines = ["Damaged on disk:", *(f"  {one_line(where)}: {what}" for where, what in problems.items())]
     lines += [f"{one_line(name)}: {choices(context, name)}." for name in context.damaged]
-    if args.quarantine:
-        moved = context.quarantine()
-        lines += [f"Moved: {one_line(where)} is in {target} now." for where, target in moved.items()]
-    raise NotTheSame("\n".join(lines))
+    moved = context.quarantine() if args.quarantine else {}
+    lines += [f"Moved: {one_line(where)} is in {target} now." for where, target in moved.items()]
+    raise NotTheSame("\n".join(lines), machine.damage_data(problems, moved))
 
 
 def gc(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     """Removes what nobody needs, or says what that is. Raises UsageError and StoreError."""
+    from jo_notebook.core.definition import check_keep
+
     keep = 0 if args.keep is None else check_keep(args.keep)
     orphans = undefined(pipeline) if args.orphans else ()
-    return Answer(gc_text(pipeline.context.gc(keep, orphans=orphans, dry_run=args.dry_run), dry_run=args.dry_run))
+    rows = pipeline.context.gc(keep, orphans=orphans, dry_run=args.dry_run)
+    data = partial(machine.gc_data, rows, dry_run=args.dry_run)
+    return Answer(gc_text(rows, dry_run=args.dry_run), data=data)
 
 
 def undefined(pipeline: Pipeline) -> list[str]:
@@ -73,14 +80,15 @@ def restore(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
         raise UsageError("Say which step to restore, for instance: %context restore Clean")
     if args.generation is not None and (len(args.words) > 1 or args.generation < 1):
         raise UsageError("--generation is the number of one result of one step, from 1 on.")
-    lines = []
+    lines, done = [], []
     for name in args.words:
         step = pipeline.dag.definitions.get(name)
         undo = pipeline.restore if step else pipeline.context.restore  # what no cell defines may be gone back to, too
         record = undo(name, args.generation or 0)
         state = f"it is {pipeline.explain(name).availability}" if step else "no cell defines it"
         lines.append(f"Restored {one_line(name)}: its result of {moment(record)} is the newest again; {state}.")
-    return Answer("\n".join(lines))
+        done.append(record)
+    return Answer("\n".join(lines), data=partial(machine.restored_data, done))
 
 
 def migrate(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
@@ -89,9 +97,10 @@ def migrate(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     place = pipeline.context.place
     where = place.name if place else "memory"
     if not done:
-        return Answer(f"There is nothing to migrate in {where}: it has today's format.")
+        return Answer(f"There is nothing to migrate in {where}: it has today's format.", data=lambda: {"migrated": 0})
     pipeline.take_in()
-    return Answer(f"Migrated {where}: {count(done, 'file')} written anew, in today's format.")
+    text = f"Migrated {where}: {count(done, 'file')} written anew, in today's format."
+    return Answer(text, data=lambda: {"migrated": done})
 
 
 def choices(context: Context, name: str) -> str:

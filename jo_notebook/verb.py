@@ -5,22 +5,27 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jo_notebook.pipeline import Pipeline
+if TYPE_CHECKING:
+    from jo_notebook.pipeline import Pipeline
 
-Call = Callable[[Pipeline, argparse.Namespace], "Answer"]
+Call = Callable[["Pipeline", argparse.Namespace], "Answer"]
 STORE_TRUE = (("action", "store_true"),)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a verb gives back: text for everybody, and a value or a picture for those who can show it."""
+    """What a verb gives back: text for everybody, and a value or a picture for those who can show it.
+
+    `data` makes plain data of it, for machines; see `views/machine.py`.
+    """
 
     text: str = ""
     value: Any = None
     has_value: bool = False
     picture: Any = None
+    data: Callable[[], dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,20 +7,22 @@ be done by typing cannot be done by calling the `Pipeline` method of the same na
 from __future__ import annotations
 
 import argparse
+import unicodedata
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from jo_notebook.context_verb import CONTEXT_VERB, found_text
-from jo_notebook.core.definition import check_name
+from jo_notebook.context_verb import CONTEXT_VERB, found
 from jo_notebook.core.lines import Help as Help
 from jo_notebook.core.lines import Parser as Parser
 from jo_notebook.core.lines import split as split
-from jo_notebook.core.plan import root_causes
-from jo_notebook.engine.verify import Verdict
 from jo_notebook.errors import NotTheSame, UsageError, did_you_mean
-from jo_notebook.pipeline import Pipeline
 from jo_notebook.verb import STORE_TRUE, Answer, Argument, Verb
-from jo_notebook.views.text import accept_text, explain_text, plan_text, run_line, steps_text, verify_text
+from jo_notebook.views import machine
+
+if TYPE_CHECKING:
+    from jo_notebook.pipeline import Pipeline
 
 
 def parser_of(verb: Verb, prog: str) -> Parser:
@@ -56,22 +58,33 @@ def listing() -> str:
 
 def _heads(words: Sequence[str]) -> list[str]:
     """Step names out of words; commas between them are welcome."""
-    return [check_name(name) for word in words for name in word.split(",") if name]
+    return [unicodedata.normalize("NFKC", name) for word in words for name in word.split(",") if name]
 
 
 def _plan(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
+    from jo_notebook.views.text import levels_text, plan_text
+
     plan = pipeline.plan(*_heads(args.heads), force=args.force, only=args.only)
-    return Answer(plan_text(plan), value=plan)
+    text = f"{plan_text(plan)}\n{levels_text(plan)}" if args.levels else plan_text(plan)
+    return Answer(text, value=plan, data=partial(machine.plan_data, plan))
 
 
 def _materialize(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     heads = _heads(args.heads)
-    value = pipeline.materialize(*heads, force=args.force, only=args.only, fail_fast=args.fail_fast)
-    return Answer(outcome_text(pipeline), value, has_value=len(heads) == 1)
+    jobs = pipeline.jobs if args.jobs is None else args.jobs
+    value = pipeline.materialize(*heads, force=args.force, only=args.only, fail_fast=args.fail_fast, jobs=jobs)
+    return Answer(outcome_text(pipeline), value, has_value=len(heads) == 1, data=partial(outcome_data, pipeline))
+
+
+def outcome_data(pipeline: Pipeline) -> dict[str, Any]:
+    """What the last run did, as plain data; empty where nothing has begun."""
+    return {} if pipeline.outcome is None else machine.run_data(pipeline.outcome)
 
 
 def outcome_text(pipeline: Pipeline) -> str:
     """What the last run did, in a line, and a line for each result that could not be stored."""
+    from jo_notebook.views.text import run_line
+
     outcome = pipeline.outcome
     if outcome is None:
         return ""
@@ -83,13 +96,23 @@ def outcome_text(pipeline: Pipeline) -> str:
             taken=outcome.taken,
             failed=list(outcome.failed),
             blocked=list(outcome.blocked),
+            not_reached=outcome.cancelled,
             seconds=outcome.seconds,
         )
     ]
     lines += [f"Note: {warning}." for warning in dict.fromkeys(outcome.warnings)]
+    lines += [f"Note: {name} took {tries + 1} tries." for name, tries in outcome.retried.items()]
     lines += _unsaved_lines(outcome.unsaved)
     if outcome.finished and (crowding := pipeline.context.crowding()):
         lines.append(crowding)
+    return "\n".join(lines)
+
+
+def interrupted_text(pipeline: Pipeline) -> str:
+    """What became of a run that was interrupted."""
+    left = pipeline.outcome.left_behind if pipeline.outcome is not None else []
+    lines = ["Interrupted. What was finished is kept."]
+    lines += [f"{name} does not stop: its thread was left behind, and what it makes is not kept." for name in left]
     return "\n".join(lines)
 
 
@@ -104,16 +127,25 @@ def _unsaved_lines(unsaved: Mapping[str, str]) -> list[str]:
 
 
 def _explain(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
+    from jo_notebook.core.plan import root_causes
+    from jo_notebook.views.text import explain_text
+
     (name,) = _heads([args.name]) or [""]
     plan = pipeline.plan(name)
-    return Answer(explain_text(plan[name], root_causes(plan, name)), value=plan[name])
+    causes = root_causes(plan, name)
+    return Answer(
+        explain_text(plan[name], causes), value=plan[name], data=partial(machine.explain_data, plan[name], causes)
+    )
 
 
 def _graph(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     heads = _heads(args.heads)
     plan = pipeline.plan(*heads)
+    from jo_notebook.views.text import plan_text
+
     if not args.output:
-        return Answer(plan_text(plan), picture=lambda: pipeline.graph(*heads))
+        data = partial(machine.graph_data, plan)
+        return Answer(plan_text(plan), picture=lambda: pipeline.graph(*heads), data=data)
     from jo_notebook.views.diagram import mermaid, svg  # with the layout, slow to import
     from jo_notebook.views.state import graph_state
 
@@ -125,59 +157,71 @@ def _graph(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
         path.write_text(drawers[path.suffix](graph_state(plan)), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"The graph cannot be written to {path}: {error.strerror}.") from error
-    return Answer(f"The graph is in {path}.")
+    return Answer(f"The graph is in {path}.", data=lambda: {"output": str(path)})
 
 
 def _steps(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
-    plan = pipeline.steps()
+    from jo_notebook.views.text import steps_text
+
+    plan, records = pipeline.steps(), pipeline.context.records
+    data = partial(machine.status_data, plan, records)
     if not plan.decisions:
-        return Answer("No step is registered yet. A cell becomes one with %%step NAME on its first line.")
-    return Answer(steps_text(plan, pipeline.context.records), value=plan)
+        return Answer("No step is registered yet. A cell becomes one with %%step NAME on its first line.", data=data)
+    return Answer(steps_text(plan, records), value=plan, data=data)
 
 
 def _log(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     (name,) = _heads([args.name]) or [""]
     entries = pipeline.log(name)
     text = "".join(entry.text if entry.text.endswith("\n") else entry.text + "\n" for entry in entries)
-    return Answer(text.rstrip("\n") or f"{name} has printed nothing.", value=entries)
+    said = text.rstrip("\n") or f"{name} has printed nothing."
+    return Answer(said, value=entries, data=partial(machine.log_data, name, entries))
 
 
 def _forget(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     names = _heads(args.names)
     pipeline.forget(*names)
-    return Answer(f"Forgotten: {', '.join(names)}.")
+    return Answer(f"Forgotten: {', '.join(names)}.", data=lambda: {"forgotten": names})
 
 
 def _accept(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
-    lines = []
+    from jo_notebook.views.text import accept_text
+
+    lines, rows = [], []
     for name in _heads(args.names):
         before = pipeline.context.record(name)
         decision = pipeline.accept(name)
         now = pipeline.context.record(name)
-        lines.append(accept_text(decision, now.accepted if now is not None and now is not before else ()))
-    return Answer("\n".join(lines))
+        reasons = now.accepted if now is not None and now is not before else ()
+        lines.append(accept_text(decision, reasons))
+        rows.append(machine.accepted_data(decision, reasons))
+    return Answer("\n".join(lines), data=lambda: {"accepted": rows})
 
 
 def _pin(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     names = _heads(args.names)
     for name in names:
         pipeline.pin(name, on=not args.off)
+    said = f"Pinned: {', '.join(names)}. Their results stay in force whatever changes; --off lets them go."
     if args.off:
-        return Answer(f"Let go: {', '.join(names)}. Their results count by what they are made of again.")
-    return Answer(f"Pinned: {', '.join(names)}. Their results stay in force whatever changes; --off lets them go.")
+        said = f"Let go: {', '.join(names)}. Their results count by what they are made of again."
+    return Answer(said, data=lambda: {"let_go" if args.off else "pinned": names})
 
 
 def _verify(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
+    from jo_notebook.engine.verify import Verdict
+    from jo_notebook.views.text import verify_text
+
     results = pipeline.verify(*_heads(args.heads))
     text = verify_text(results)
     if args.check and any(result.verdict in (Verdict.DIFFERENT, Verdict.FAILED) for result in results):
-        raise NotTheSame(text)
-    return Answer(text, value=results)
+        raise NotTheSame(text, machine.verified_data(results))
+    return Answer(text, value=results, data=partial(machine.verified_data, results))
 
 
 def _resume(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     pipeline.resume()
-    return Answer(found_text(pipeline))
+    return found(pipeline)
 
 
 HEADS = Argument(("heads",), "steps; without any, every step nobody depends on", (("nargs", "*"), ("metavar", "HEAD")))
@@ -185,15 +229,17 @@ NAMES = Argument(("names",), "steps", (("nargs", "+"), ("metavar", "NAME")))
 NAME = Argument(("name",), "a step", (("metavar", "NAME"),))
 FORCE = Argument(("--force",), "run the heads whatever is known", (("action", "store_true"),))
 ONLY = Argument(("--only",), "take what the heads depend on as it is", (("action", "store_true"),))
+LEVELS = Argument(("--levels",), "also list the steps level by level: each needs earlier levels only", STORE_TRUE)
 FAIL_FAST = Argument(("--fail-fast",), "stop at the first failure", (("action", "store_true"),))
+JOBS = Argument(("--jobs",), "how many steps may run at once, on threads", (("type", int), ("metavar", "N")))
 
 VERBS: tuple[Verb, ...] = (
-    Verb("plan", "What would run, and why. Runs nothing.", _plan, (HEADS, FORCE, ONLY)),
+    Verb("plan", "What would run, and why. Runs nothing.", _plan, (HEADS, FORCE, ONLY, LEVELS)),
     Verb(
         "materialize",
         "Make results exist, running only what is needed.",
         _materialize,
-        (HEADS, FORCE, ONLY, FAIL_FAST),
+        (HEADS, FORCE, ONLY, FAIL_FAST, JOBS),
         command="run",
     ),
     Verb(

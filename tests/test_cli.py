@@ -139,7 +139,7 @@ def test_a_step_cell_that_is_wrong(tmp_path: Path) -> None:
 USAGE = {
     "no words": ([], "jo COMMAND --help"),
     "an unknown command": (["rum", "n.ipynb"], "jo has no command 'rum'. Did you mean run?"),
-    "no notebook": (["run"], "NOTEBOOK"),
+    "no source": (["run"], "SOURCE"),
     "a notebook that is not there": (["run", "nowhere.ipynb"], "There is no notebook at"),
     "a file that is no notebook": (["run", "text.ipynb"], "text.ipynb is not a notebook"),
     "an unknown option": (["run", "n.ipynb", "--forse"], "Did you mean --force?"),

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from jo_notebook import cli
+from jo_notebook.interop import headless
 from jo_notebook.store import Context
 from tests.golden.make_store import put_key
 from tests.store.making import ROOT, flip, generations, record
@@ -26,7 +27,7 @@ def jo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     def no_kernel(*args: object) -> None:
         raise AssertionError("a kernel was started")
 
-    monkeypatch.setattr(cli, "session", no_kernel)
+    monkeypatch.setattr(headless, "session", no_kernel)
 
     def run(*words: str) -> tuple[int, str, str]:
         code = cli.main(words)
@@ -96,7 +97,7 @@ def test_migrate(jo: Jo, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "expected"),
     [
-        (["gc"], 2, "usage: jo gc"),
+        (["gc"], 2, "Usage: jo gc"),
         (["gc", "nowhere.ipynb"], 2, "There is no notebook at nowhere.ipynb"),
         (["gc", "nowhere.jo"], 2, "There is no context at nowhere.jo"),
         (["gc", "n.jo", "--dri-run"], 2, "Did you mean --dry-run?"),
@@ -110,8 +111,8 @@ def test_migrate(jo: Jo, tmp_path: Path) -> None:
         (["verify", "n.jo", "Load"], 2, "--rerun"),
         (["context", "n.jo", "gcc"], 2, "Did you mean gc?"),
         (["gcc", "n.jo"], 2, "Did you mean gc?"),
-        (["gc", "--help"], 0, "a notebook, or the directory of its results"),
-        (["--help"], 0, "jo migrate  NOTEBOOK"),
+        (["gc", "--help"], 0, "SOURCE  a notebook (.ipynb), a stages file (.yaml)"),
+        (["--help"], 0, "jo migrate    SOURCE"),
     ],
 )
 def test_bad_usage(jo: Jo, tmp_path: Path, words: list[str], code: int, expected: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jo_notebook.cli import COMMANDS, ON_THE_STORE
+from jo_notebook.commands.table import COMMANDS, ON_THE_STORE
 from jo_notebook.core.stepline import STEP_OPTIONS
 from jo_notebook.notebook.settings import JoNotebook
 from jo_notebook.verbs import VERBS, Verb

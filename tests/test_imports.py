@@ -107,12 +107,15 @@ def printing(path: Path) -> list[int]:
     return [line for line in calls if "noqa: T201 - " not in lines[line - 1]]
 
 
+PRINTS = ("steps/classes.py",)  # `Step.execution_plan()` is a print, as in job_orchestra
+
+
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_only_the_fronts_print(path: Path) -> None:
     if path.name == "cli.py":
         return
     assert printing(path) == []
-    if path.relative_to(PACKAGE).parts[0] != "notebook":
+    if path.relative_to(PACKAGE).parts[0] != "notebook" and path.relative_to(PACKAGE).as_posix() not in PRINTS:
         text = path.read_text(encoding="utf-8").replace("import secrets; print(", "")  # what a user is told to type
         assert "print(" not in text
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from jo_notebook.core.definition import Definition
+from jo_notebook.core.definition import Definition, Origin
 from jo_notebook.errors import (
     CycleError,
     DuplicateStepError,
@@ -751,3 +751,29 @@ def test_a_format_that_is_gone_costs_only_the_saving(place: Path) -> None:
     assert pipeline.materialize("A") == 2
     assert pipeline.outcome is not None
     assert pipeline.outcome.unsaved["A"].startswith("There is no format 'zarr': say json, npy")
+
+
+def test_many_steps_at_once(place: Path) -> None:
+    """All or none, in the place of others, whose definitions leave the disk; a renamed one keeps its result."""
+    pipeline = with_steps(notebook(place=place), step("A", "1"), step("B", "A + 1"), step("Old", "7"))
+    pipeline.materialize()
+    with pytest.raises(UsageError, match="wants the format 'nonsense'"):
+        pipeline.add_all([step("C", "3"), replace(step("D", "4"), format="nonsense")])
+    assert list(pipeline.dag) == ["A", "B", "Old"]
+    pipeline.add_all([step("C", "B + 1"), step("New", "7")], replacing=["Old"])
+    assert list(pipeline.dag) == ["A", "B", "C", "New"]
+    assert [d.step for d in pipeline.plan() if d.reasons] == ["C"]
+    assert pipeline.materialize("C") == 3
+    assert set(Pipeline.open(place).dag) == {"A", "B", "C", "New"}
+
+
+def test_a_cell_and_a_file_cannot_claim_one_name() -> None:
+    """Also where nobody tells which cell it is."""
+    pipeline = notebook()
+    pipeline.add(replace(step("A", "1"), origin=Origin("s.yaml", "s.yaml:A", "s.yaml, line 1")))
+    for cell_id in ("", "c1"):
+        with pytest.raises(DuplicateStepError, match=r"s.yaml, line 1 has a step called A, and .*cell"):
+            pipeline.add(replace(step("A", "2"), origin=Origin("n.ipynb", cell_id)))
+    pipeline.add(replace(step("A", "3"), origin=Origin("s.yaml", "s.yaml:A", "s.yaml, line 2")))
+    with pytest.raises(DuplicateStepError, match=r"s.yaml, line 2 has a step called A, and t.yaml, line 1 claims"):
+        pipeline.add_all([replace(step("A", "1"), origin=Origin("t.yaml", "t.yaml:A", "t.yaml, line 1"))])

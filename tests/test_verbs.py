@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jo_notebook.cli import COMMANDS, ON_THE_STORE
+from jo_notebook.commands.table import COMMANDS, ON_THE_STORE
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.verbs import VERBS, find, listing, parser_of
 from tests.kernel import Kernel

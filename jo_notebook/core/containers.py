@@ -6,6 +6,7 @@ import marshal
 from types import MappingProxyType, ModuleType
 from typing import Any
 
+from jo_notebook.core.attributes import AttrDict
 from jo_notebook.core.plain import FLAT, FORMAT, flat
 from jo_notebook.core.walk import Node, Rule
 
@@ -37,6 +38,11 @@ def _mapping(node: Node, value: dict[Any, Any]) -> None:
         kind = type(item)
         if kind not in FLAT:
             node.inside(item, kind, node.lenient)
+
+
+def _attributes(node: Node, value: AttrDict) -> None:
+    """A dict, whichever way its keys are reached."""
+    _mapping(node, dict(value))
 
 
 def _outline(node: Node, outline: Any) -> None:
@@ -98,6 +104,7 @@ RULES: dict[type, Rule] = {
     list: _sequence,
     tuple: _sequence,
     dict: _mapping,
+    AttrDict: _attributes,
     set: _set,
     frozenset: _set,
     slice: _slice,

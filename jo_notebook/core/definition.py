@@ -5,8 +5,8 @@ from __future__ import annotations
 import keyword
 import sys
 import unicodedata
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jo_notebook.core.fingerprint import SCHEMA
@@ -17,6 +17,8 @@ from jo_notebook.errors import StepNameError, UsageError
 NAME_LIMIT = 128
 KEEP_LIMIT = 1000
 FORMAT_LIMIT = 64
+RETRIES_LIMIT = 1000
+LONGEST = 1e9  # seconds, some thirty years
 READ_BY = f"{sys.version_info[0]}.{sys.version_info[1]} {SCHEMA}"
 
 
@@ -32,6 +34,11 @@ class Origin:
     cell_id: str = ""
     label: str = ""
     remembered: bool = False
+
+    @property
+    def is_cell(self) -> bool:
+        """Whether it is a cell: what stands in another file has an id with a colon, such as `stages.yaml:Lint`."""
+        return ":" not in self.cell_id
 
     def __str__(self) -> str:
         if self.remembered:
@@ -62,8 +69,10 @@ class Definition:
     `reads` and `writes` are declared files and directories, `seed` is what random numbers start from, `env` are
     declared environment variables, `ignore` names whose changes do not count. `always` runs the step every time,
     `pinned` keeps its result in force whatever changes. `keep` is how many generations of its result stay, 0 for as
-    many as of any other step; `format` is the one its value is written in, empty for the best. Neither is part of what
-    makes a result this one.
+    many as of any other step; `format` is the one its value is written in, empty for the best. `retries` is how often a
+    failing run is tried again, after `backoff` seconds the first time and twice as long each time after that; `timeout`
+    is how many seconds one try may take, 0 for as long as it wants. None of these five is part of what makes a result
+    this one. `call` is the function itself, for a step that is no cell and lives in this process.
     """
 
     name: str
@@ -83,6 +92,10 @@ class Definition:
     pinned: bool = False
     keep: int = 0
     format: str = ""
+    retries: int = 0
+    backoff: float = 0.0
+    timeout: float = 0.0
+    call: Callable[..., Any] | None = field(default=None, compare=False, repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, for a file; enough to show, load and run the step in a fresh kernel."""
@@ -111,6 +124,9 @@ class Definition:
             "pinned": self.pinned,
             "keep": self.keep,
             "format": self.format,
+            "retries": self.retries,
+            "backoff": self.backoff,
+            "timeout": self.timeout,
         }
 
     @classmethod
@@ -123,7 +139,7 @@ class Definition:
 
         deps = data["depends_on"]
         return cls(
-            name=check_name(data["name"]),
+            name=check_shown_name(data["name"]),
             source=_source_from_json(data, trusted=trusted),
             depends_on=None if deps is None else tuple(Dependency(*pair) for pair in deps),
             params=tuple((name, ast.literal_eval(value)) for name, value in data["params"]),
@@ -140,6 +156,9 @@ class Definition:
             pinned=data.get("pinned") is True,
             keep=kept_of(data),
             format=_format_of(data),
+            retries=_retries_of(data),
+            backoff=_seconds_of(data, "backoff"),
+            timeout=_seconds_of(data, "timeout"),
         )
 
     def under(self, name: str, origin: Origin) -> Definition:
@@ -175,6 +194,37 @@ def _format_of(data: Mapping[str, Any]) -> str:
     return name if isinstance(name, str) and name.isidentifier() and len(name) <= FORMAT_LIMIT else ""
 
 
+def _retries_of(data: Mapping[str, Any]) -> int:
+    """How often a definition, as plain data, wants to be tried again; 0 where it does not say, or says nonsense."""
+    retries = data.get("retries")
+    return retries if type(retries) is int and 0 <= retries <= RETRIES_LIMIT else 0
+
+
+def _seconds_of(data: Mapping[str, Any], key: str) -> float:
+    """A number of seconds in plain data; 0 where there is none, or nonsense."""
+    seconds = data.get(key)
+    return float(seconds) if isinstance(seconds, int | float) and is_time(seconds) else 0.0
+
+
+def is_time(seconds: float) -> bool:
+    """Whether it is a number of seconds within reason."""
+    return type(seconds) in (int, float) and 0 <= seconds <= LONGEST
+
+
+def check_retries(number: int) -> int:
+    """A number of times to try again. Raises UsageError for one that makes no sense."""
+    if type(number) is not int or not 0 <= number <= RETRIES_LIMIT:
+        raise UsageError(f"{number} retries make no sense: say a number from 0 to {RETRIES_LIMIT}, as in --retries 3.")
+    return number
+
+
+def check_seconds(option: str, seconds: float) -> float:
+    """A time that an option says. Raises UsageError for one that makes no sense."""
+    if not is_time(seconds):
+        raise UsageError(f"{option} {seconds} makes no sense: say seconds, 0 or more, as in {option} 2.5.")
+    return float(seconds)
+
+
 def check_keep(number: int) -> int:
     """A number of generations to keep. Raises UsageError for one that makes no sense."""
     if not 1 <= number <= KEEP_LIMIT:
@@ -199,6 +249,15 @@ def check_name(name: str) -> str:
     if len(normal) > NAME_LIMIT:
         raise StepNameError(f"A step's name has at most {NAME_LIMIT} characters; this one has {len(normal)}.")
     return normal
+
+
+def check_shown_name(name: object) -> str:
+    """The name of any step, also of a Step object, which need not be a variable. Raises StepNameError."""
+    if not isinstance(name, str) or not name.strip(". ") or not name.isprintable() or len(name) > NAME_LIMIT:
+        raise StepNameError(f"{str(name)[:40]!r} cannot name a step: it takes 1 to {NAME_LIMIT} characters that show.")
+    if unicodedata.normalize("NFC", name) != name:
+        raise StepNameError(f"{name!r} cannot name a step: write it in its composed form (NFC).")
+    return name
 
 
 def parse_dependencies(words: Iterable[str]) -> tuple[Dependency, ...] | None:

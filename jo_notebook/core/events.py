@@ -21,6 +21,7 @@ class EventKind(StrEnum):
     FAILED = "failed"
     BLOCKED = "blocked"  # something it needs failed
     CANCELLED = "cancelled"
+    RETRY = "retry"  # a run of it failed and it is tried again; text says which time, why, and when
     WARNING = "warning"  # the user should know; text says what
     ENDED = "ended"  # the run is over
 

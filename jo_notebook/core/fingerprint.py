@@ -6,6 +6,7 @@ parts themselves are stored, because the reasons shown to a user are their diffe
 
 Kinds, in the order in which reasons are told (root cause first):
 
+    given     the value, where it was put in by hand: then it is the only part
     code      the step's own canonical text             param     a parameter of the step
     seed      what random numbers start from            helper    a function or class of the notebook
     module    a definition of a local module            constant  a plain value the step reads
@@ -27,8 +28,9 @@ from functools import cached_property
 from typing import Any
 
 SCHEMA = 2
+GIVEN = "given"
 KINDS = (
-    *("code", "param", "seed", "helper", "module", "constant", "global"),
+    *(GIVEN, "code", "param", "seed", "helper", "module", "constant", "global"),
     *("file", "env", "package", "import", "input", "untracked"),
 )
 RANK = {kind: number for number, kind in enumerate(KINDS)}

@@ -59,6 +59,16 @@ class Graph:
                 placed = True
         return Graph(rows if placed else [*rows, definition])
 
+    def add_all(self, definitions: Iterable[Definition], *, replacing: Iterable[str] = ()) -> Graph:
+        """A graph with all these definitions, each in the place of its older self, and without those replaced.
+
+        Raises CycleError; this graph stays as it was.
+        """
+        new = {definition.name: definition for definition in definitions}
+        gone = set(replacing)
+        kept = [new.get(name, old) for name, old in self.definitions.items() if name in new or name not in gone]
+        return Graph([*kept, *(d for name, d in new.items() if name not in self.definitions)])
+
     def remove(self, *names: str) -> Graph:
         """A graph without these steps."""
         return Graph(d for name, d in self.definitions.items() if name not in names)
@@ -139,6 +149,8 @@ class Graph:
     def _cycle_message(self, path: list[str]) -> str:
         if len(path) == 2:
             step = self.definitions[path[0]]
+            if step.depends_on is not None:
+                return f"{step.name} would depend on itself ({step.origin}): take it out of what it depends on."
             return (
                 f"{step.name} would depend on itself ({step.origin}): its body reads the name {step.name}. "
                 "Use another name inside the step, or depend on the step you mean."
@@ -148,6 +160,22 @@ class Graph:
             f"These steps wait for each other: {' ← '.join(path)} ({cells}). "
             "Change what one of them depends on; nothing was registered."
         )
+
+
+def levels(graph: Graph, names: Collection[str] | None = None) -> list[list[str]]:
+    """The steps (or those of `names`) in levels: each needs only steps of levels before its own, and one of the last.
+
+    Within a level the order is that of registration. A run does not wait for a level to be done.
+    """
+    depth: dict[str, int] = {}
+    for name in graph.order:
+        if names is None or name in names:
+            depth[name] = 1 + max((depth[p] for p in graph.parents(name) if p in depth), default=-1)
+    found: list[list[str]] = [[] for _ in range(max(depth.values(), default=-1) + 1)]
+    for name in graph:
+        if name in depth:
+            found[depth[name]].append(name)
+    return found
 
 
 def _dependencies(definition: Definition, names: Collection[str]) -> tuple[Dependency, ...]:

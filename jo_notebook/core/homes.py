@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 OURS = "jo_notebook"
+OBJECT = "_jo_object_"  # before the name of a step: the name of an object that is its code
 INSTALLED_PLACES = ("site-packages", "dist-packages")
 
 

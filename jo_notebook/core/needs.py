@@ -458,7 +458,7 @@ def _data(name: str, value: object, versions: Versions) -> list[Need]:
         version = lenient_version(value)
     if not version.digest:
         return untracked
-    text = _literal(value)
+    text = literal(value)
     kind = "constant" if isinstance_of(value, PLAIN) and text else "global"
     shown = text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
     code = f"{name} = {text}" if text and len(text) <= RESTORABLE else ""
@@ -469,7 +469,7 @@ def _data(name: str, value: object, versions: Versions) -> list[Need]:
     return [need, *(untracked if version.left_out else [])]
 
 
-def _literal(value: object) -> str:
+def literal(value: object) -> str:
     """The value as Python source that gives it back, or an empty string."""
     if not isinstance_of(value, PLAIN) or (isinstance(value, list | tuple | dict | set) and len(value) > LISTED):
         return ""

@@ -53,6 +53,7 @@ NAMES = frozenset(
         ),
         *("IPython.core.interactiveshell.InteractiveShell", "traitlets.config.configurable.SingletonConfigurable"),
         *("distributed.client.Client", "distributed.client.Future", "distributed.deploy.cluster.Cluster"),
+        "jo_notebook.store.context.Context",
         *("pyspark.sql.session.SparkSession", "pyspark.context.SparkContext", "jupyter_client.client.KernelClient"),
     }
 )

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from jo_notebook.core.attributes import AttrDict
 from jo_notebook.core.buffers import LARGE, digest_of_blocks, digest_of_bytes
 from jo_notebook.core.kinds import comes_from, path_of
 
@@ -112,6 +113,7 @@ LEAVES: dict[type, Leaf] = {
     list: _small_list,
     tuple: _small_list,
     dict: _small_dict,
+    AttrDict: lambda value: _small_dict(dict(value)),
     type(Ellipsis): _leaf("Ellipsis", lambda value: b""),
     type(NotImplemented): _leaf("NotImplemented", lambda value: b""),
     range: _leaf("range", lambda value: (value.start, value.stop, value.step)),

@@ -42,7 +42,8 @@ class Decision:
     `seconds` is the expected time of a run, from this step's own history, or None. `held` says where the
     value is now: "memory", "disk" or "" (nowhere). `size` is in bytes on disk. `unsaved` says why the result could
     not be stored; empty for one that is. `elsewhere` is "data" for a result that somebody else made and that loads as
-    it is, "code" for one whose loading would run their code, empty for ours.
+    it is, "code" for one whose loading would run their code, empty for ours. `override` says by what else than its
+    fingerprint a result is in force: "pinned", "accepted", "given" (put in by hand), or nothing.
     """
 
     step: str
@@ -105,6 +106,18 @@ class Plan:
 
     def __repr__(self) -> str:
         return f"<Plan: {len(self.to_run)} of {len(self)} steps will run>"
+
+
+def levels(plan: Plan) -> list[list[str]]:
+    """The steps of a plan in levels: each step stands as early as what it needs allows."""
+    depth: dict[str, int] = {}
+    rows: list[list[str]] = []
+    for decision in plan:  # dependencies first
+        needed = [depth[parent] + 1 for parent in plan.parents.get(decision.step, ()) if parent in depth]
+        here = depth[decision.step] = max(needed, default=0)
+        rows += [[]] if here == len(rows) else []
+        rows[here].append(decision.step)
+    return rows
 
 
 def root_causes(plan: Plan, step: str) -> list[tuple[str, Reason]]:
@@ -209,8 +222,13 @@ def choose(graph: Graph, known: Known, name: str, versions: Mapping[str, str | N
 
 
 def reasons_to_run(graph: Graph, known: Known, name: str, versions: Mapping[str, str | None]) -> tuple[Reason, ...]:
-    """Why the result in `known.records` is not this step's result of today; empty when it is."""
+    """Why the result in `known.records` is not this step's result of today; empty when it is.
+
+    What was put in by hand is the result of today, whatever the code, until a run is asked for.
+    """
     asked = [Reason("asked", "asked to run again", name)] if name in known.force else []
+    if _is_given(known, name):
+        return tuple(asked)
     if name in known.always:
         asked.append(Reason("always", "runs every time, as its line says", name))
     if name in known.problems:
@@ -228,6 +246,11 @@ def reasons_to_run(graph: Graph, known: Known, name: str, versions: Mapping[str,
     elif record is None:
         found = [Reason("missing", "not run since it was edited", name), *found]
     return (*asked, *found)
+
+
+def _is_given(known: Known, name: str) -> bool:
+    record = known.records.get(name)
+    return record is not None and record.is_given and name not in known.problems
 
 
 def _today(graph: Graph, known: Known, name: str, versions: Mapping[str, str | None]) -> Fingerprint:
@@ -367,6 +390,8 @@ def _decision(
 def _override(choice: Choice, *, is_pinned: bool) -> tuple[str, tuple[str, ...]]:
     if is_pinned:
         return "pinned", tuple(reason.text for reason in choice.overridden)
+    if choice.record is not None and choice.record.is_given and not choice.reasons:
+        return "given", ()
     if choice.record is not None and choice.record.accepted and not choice.reasons:
         return "accepted", choice.record.accepted
     return "", ()
@@ -374,5 +399,7 @@ def _override(choice: Choice, *, is_pinned: bool) -> tuple[str, tuple[str, ...]]
 
 def _seconds(graph: Graph, record: Record, choices: Mapping[str, Choice]) -> float | None:
     """The expected time of a run, by the sizes that the inputs have now as far as that is known."""
+    if record.is_given and not record.history:
+        return None
     sizes = [c.record.size for p in graph.parents(record.step) if (c := choices.get(p)) and c.record]
     return expected_seconds(record.history or ((record.seconds, 0.0),), float(sum(sizes)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from jo_notebook.core.homes import Find, Home, Kind
+from jo_notebook.core.homes import OURS, Find, Home, Kind
 from jo_notebook.core.slices import Chain, Import, Outline, Statement, Uses, outline_of, problem_of
 from jo_notebook.core.source import is_builtin
 
@@ -266,6 +266,8 @@ class ReachWalk:
         return True
 
     def _installed(self, module: str, home: Home) -> None:
+        if module.partition(".")[0] == OURS:
+            return  # how steps are written and kept is no part of what they compute
         home = home if home.version else self._home(module)  # parts of a namespace are installed one by one
         self._packages.add((home.distribution or module.partition(".")[0], home.version))
 
@@ -311,9 +313,10 @@ class ReachWalk:
         for module in sorted(self._loaded):
             outline = self._outline(module)
             for place, statement in enumerate(outline.statements if outline else ()):
+                if not (statement.runs or statement.alters):
+                    continue  # most of them, in a module of many functions
                 unread = [n for n in statement.binds if (module, n) not in self._texts]
-                alters = unread and (statement.runs or statement.alters)
-                if alters and not self._altered_by(module, place, statement).isdisjoint(self._texts):
+                if unread and not self._altered_by(module, place, statement).isdisjoint(self._texts):
                     for name in unread:
                         self._later(self._name, module, name, ())
 

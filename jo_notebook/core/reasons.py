@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from jo_notebook.core.fingerprint import RANK, Fingerprint, Part, digest_of
+from jo_notebook.core.homes import OBJECT
 from jo_notebook.core.source import canonical_text
 
 SHOWN = 48
 CODE = ("code", "helper", "module")
-APART = ("code", "param", "seed", "module", "file", "env", "package", "input")
+APART = ("given", "code", "param", "seed", "module", "file", "env", "package", "input")
 DECLARED = ("file", "env")
 Key = tuple[str, str]
 
@@ -140,8 +141,12 @@ def _reason(was: Part | None, now: Part | None) -> Reason:
 def _sentence(part: Part, was: Part | None, now: Part | None) -> str:
     """One change in words. Each kind has its own; both sides are there unless something came or went."""
     name = part.name
+    if name.startswith(OBJECT):
+        return "its code, or what its object holds, changed"
     if part.kind == "code":
         return "code changed"
+    if part.kind == "given":
+        return "put in by hand" if now else "what was put in by hand is not in use"
     if part.kind == "input":
         return _came_or_went(f"input {name}", was, now) or f"input {name} has a new value"
     if part.kind == "module":

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from jo_notebook.core.fingerprint import Fingerprint, digest_of
+from jo_notebook.core.fingerprint import GIVEN, Fingerprint, digest_of
+from jo_notebook.core.version import version_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,20 @@ class Record:
 
     @property
     def output(self) -> str:
-        """The version of all that the step made: its value and the files it writes."""
-        if not self.writes:
-            return self.version
-        return digest_of(self.version, *(word for row in self.writes for word in row))
+        """The version of all that the step made: its value, the files it writes and, where it returns None, its doing.
+
+        A step that returns None is run for what it does, so that each run of it is another one.
+        """
+        words = [word for row in self.writes for word in row]
+        if self.version == nothing() and self.run_id:
+            words += ["done in run", self.run_id]
+        return digest_of(self.version, *words) if words else self.version
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the value was put in by hand, and not made by a run."""
+        parts = self.fingerprint.parts
+        return len(parts) == 1 and parts[0].kind == GIVEN
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, for a file."""
@@ -61,6 +73,12 @@ class Record:
         """The reverse of `to_json`; keys from a newer release are ignored."""
         known = {name: _frozen(data[name]) for name in cls.__slots__ if name in data}
         return cls(**{**known, "fingerprint": Fingerprint.from_json(data["fingerprint"])})
+
+
+@lru_cache(maxsize=1)
+def nothing() -> str:
+    """The data version of None."""
+    return version_of(None).digest
 
 
 def _frozen(value: Any) -> Any:

@@ -7,7 +7,16 @@ import os
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
-from jo_notebook.core.definition import Definition, Dependency, Origin, check_keep, check_name, parse_dependencies
+from jo_notebook.core.definition import (
+    Definition,
+    Dependency,
+    Origin,
+    check_keep,
+    check_name,
+    check_retries,
+    check_seconds,
+    parse_dependencies,
+)
 from jo_notebook.core.lines import Help, Parser, split
 from jo_notebook.core.source import Source
 from jo_notebook.errors import StepNameError, UsageError
@@ -15,13 +24,16 @@ from jo_notebook.errors import StepNameError, UsageError
 EXAMPLE = "%%step Clean --depends-on Load"
 STEP_OPTIONS = (
     *("--depends-on", "--name-alias", "--params", "--reads", "--writes", "--seed", "--env", "--ignore", "--always"),
-    *("--keep", "--format", "--run", "--like", "--help"),
+    *("--keep", "--format", "--retries", "--backoff", "--timeout", "--run", "--like", "--help"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class StepLine:
-    """A parsed line. `depends_on` is None where dependencies are to be inferred; `like` names another step."""
+    """A parsed line. `depends_on` is None where dependencies are to be inferred; `like` names another step.
+
+    `retries`, `backoff` and `timeout` are None where the line does not say them.
+    """
 
     name: str
     depends_on: tuple[Dependency, ...] | None
@@ -36,6 +48,9 @@ class StepLine:
     always: bool = False
     keep: int = 0
     format: str = ""
+    retries: int | None = None
+    backoff: float | None = None
+    timeout: float | None = None
 
 
 def parse_step_line(line: str) -> StepLine:
@@ -68,7 +83,24 @@ def parse_step_line(line: str) -> StepLine:
         always=args.always,
         keep=0 if args.keep is None else check_keep(args.keep),
         format=args.format,
+        retries=None if args.retries is None else check_retries(args.retries),
+        backoff=None if args.backoff is None else check_seconds("--backoff", args.backoff),
+        timeout=None if args.timeout is None else check_seconds("--timeout", args.timeout),
     )
+
+
+def parse_stages_line(line: str) -> tuple[str, str]:
+    """What stands behind `%load_stages`: the file and the module, empty where none is named.
+
+    Raises UsageError with an example, and Help for `--help`.
+    """
+    parser = Parser(prog="%load_stages", allow_abbrev=False)
+    parser.add_argument("file", nargs="*", metavar="FILE")
+    parser.add_argument("--module", default="", metavar="MODULE")
+    args = parser.parse_args(split(line))
+    if len(args.file) != 1:
+        raise UsageError("%load_stages takes one file, for instance: %load_stages stages.yaml --module foo_jobs")
+    return args.file[0], args.module
 
 
 def check_own_code(line: StepLine) -> StepLine:
@@ -80,8 +112,8 @@ def check_own_code(line: StepLine) -> StepLine:
 
 def definition_of(line: StepLine, source: Source, origin: Origin) -> Definition:
     """The step that a line and the body below it define."""
-    said = {name: getattr(line, name) for name in SETTINGS if getattr(line, name) != UNSAID.get(name)}
-    return Definition(line.name, source, origin=origin, **said)
+    plain = {f.name: f.default for f in fields(Definition)}
+    return Definition(line.name, source, origin=origin, **{n: _said(line, n, plain[n]) for n in SETTINGS})
 
 
 def definition_like(line: StepLine, model: Definition, origin: Origin) -> Definition:
@@ -145,6 +177,11 @@ def _parser() -> Parser:
         help="what its value is written as: json, npy, arrow, data, parquet, pickle, dill or another package's; "
         "without it the first that takes the value",
     )
+    parser.add_argument("--retries", type=int, metavar="N", help="how often it is tried again when it fails")
+    parser.add_argument(
+        "--backoff", type=float, metavar="S", help="seconds before it is tried again, doubled each time after that"
+    )
+    parser.add_argument("--timeout", type=float, metavar="S", help="seconds that one try may take; longer is a failure")
     parser.add_argument("--run", action="store_true", help="materialize at once")
     parser.add_argument("--like", metavar="STEP", help="%%step only as a line: reuse the code of another step")
     return parser
@@ -203,6 +240,7 @@ __all__ = [
     "check_own_code",
     "definition_like",
     "definition_of",
+    "parse_stages_line",
     "parse_step_line",
     "step_help",
 ]

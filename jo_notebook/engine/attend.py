@@ -27,12 +27,13 @@ Row = tuple[str, ...]
 
 @dataclass
 class Attention:
-    """What was noticed: rows for the record, and sentences for the user."""
+    """What was noticed: rows for the record, sentences for the user, and which names it read were changed by it."""
 
     files: tuple[Row, ...] = ()
     writes: tuple[tuple[str, str], ...] = ()
     hidden: tuple[tuple[str, str, str], ...] = ()
     notes: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
 
 
 @contextmanager
@@ -47,12 +48,14 @@ def attending(
     moving: Collection[str] = (),
     told: Collection[tuple[str, str]] = (),
     modules: frozenset[str] = frozenset(),
+    placed: Callable[[], Collection[str]] = frozenset,
 ) -> Iterator[Attention]:
     """Around the call: checks what must be there first, seeds, watches, and tells afterwards what was noticed.
 
     `own` says whether a file of code is the user's, `ignored` are directories whose files are ours, `state` gives
     the digests of what the step reads from the notebook, of which `moving` are changed by mere use (random generators).
-    `modules` are the modules its code imports. Hidden inputs in `told`, as (kind, name), are not told again.
+    `modules` are the modules its code imports, `placed` the names that were brought back meanwhile for another step.
+    Hidden inputs in `told`, as (kind, name), are not told again.
     Raises FileMissing where a declared file cannot be read, and where one it declares to write is not there afterwards.
     """
     name = definition.name
@@ -67,6 +70,7 @@ def attending(
     globals_before = state()
     with seeded(definition.seed, modules), watching(namespace, own=own, ignored=ignored) as seen:
         yield attention
+    seen.bound = [bound for bound in seen.bound if bound not in placed()] if seen.bound else []
     attention.writes = tuple(_written(name, path, files) for path in definition.writes)
     attention.files = (*attention.files, *files.witnesses(definition.writes))
     for path, found in before.items():
@@ -75,6 +79,7 @@ def attending(
     _suggest(definition, seen, files, attention, frozenset(told))
     for changed, digest in state().items():
         if changed in globals_before and globals_before[changed] != digest and changed not in seen.bound:
+            attention.changed.append(changed)
             how = "make it in the step" if changed in moving else "work on a copy, or return it instead"
             attention.notes.append(f"{name} changed {changed}, which it reads from the notebook: {how}")
 

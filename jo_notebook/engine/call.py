@@ -7,9 +7,12 @@ import contextlib
 import contextvars
 import inspect
 import threading
+import traceback
 from collections.abc import Callable, Coroutine, Mapping
 from types import AsyncGeneratorType, GeneratorType, TracebackType
 from typing import Any
+
+from jo_notebook.errors import StepTimeout
 
 PACKAGE = __name__.partition(".")[0]
 
@@ -35,7 +38,7 @@ async def _drain(generator: Any) -> list[Any]:
 
 
 def _run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Runs on a helper thread; an interrupt of this thread cancels it."""
+    """Runs on a helper thread; an interrupt of this thread, or an end of its time, cancels it."""
     outcome: dict[str, Any] = {}
     ended = threading.Event()
     loop = asyncio.new_event_loop()
@@ -58,10 +61,14 @@ def _run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
         # thread for ended whose join was interrupted
         while not ended.wait(0.2):
             pass
-    except KeyboardInterrupt:
+    except BaseException as stopped:  # an interrupt, or its time is up
         with contextlib.suppress(RuntimeError):  # it has just ended
             loop.call_soon_threadsafe(task.cancel)
-        ended.wait()
+        while not ended.wait(0.2):
+            pass
+        inside = outcome.get("error")
+        if isinstance(stopped, StepTimeout) and inside is not None:
+            raise stopped.with_traceback(inside.__traceback__) from None  # where the coroutine was
         raise
     thread.join()
     if "error" in outcome:
@@ -75,6 +82,14 @@ def users_traceback(error: BaseException) -> TracebackType | None:
     while trace is not None and _is_plumbing(trace):
         trace = trace.tb_next
     return trace if trace is not None else error.__traceback__
+
+
+def traceback_text(error: BaseException) -> str:
+    """The error with the user's lines, as text; a time that was up while none of them ran is told in one line."""
+    trace = users_traceback(error)
+    if isinstance(error, StepTimeout) and trace is not None and _is_plumbing(trace):
+        return "".join(traceback.format_exception_only(error))
+    return "".join(traceback.format_exception(type(error), error, trace))
 
 
 def _is_plumbing(trace: TracebackType) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, TextIO
 
@@ -20,10 +20,17 @@ _recorder: ContextVar[Recorder | None] = ContextVar("jo_notebook_recorder", defa
 
 
 class Recorder:
-    """The log of one step while it runs. With `echo`, text is also shown where it would have been."""
+    """The log of one step while it runs. With `echo`, text is also shown where it would have been.
 
-    def __init__(self, *, echo: bool = True, on_entry: Callable[[LogEntry], None] | None = None) -> None:
+    `is_beside` says that other steps may run at the same time: then what is shown at once is whole lines.
+    """
+
+    def __init__(
+        self, *, echo: bool = True, on_entry: Callable[[LogEntry], None] | None = None, is_beside: bool = False
+    ) -> None:
         self.echo = echo
+        self.is_beside = is_beside
+        self._begun: dict[str, str] = {}  # lines that are not shown yet, because they have no end
         self._entries: list[LogEntry] = []
         self._pieces: list[str] = []  # of the last entry, while it grows
         self._size = 0
@@ -38,6 +45,19 @@ class Recorder:
     def write(self, kind: str, text: str) -> None:
         """Adds printed text."""
         self.add(LogEntry(kind, text))
+
+    def to_show(self, kind: str, text: str) -> str:
+        """What to show at once of printed text."""
+        if not self.echo:
+            return ""
+        if not self.is_beside:
+            return text
+        whole, end, self._begun[kind] = (self._begun.get(kind, "") + text).rpartition("\n")
+        return whole + end
+
+    def begun(self, kind: str) -> str:
+        """The line that is not shown yet, because it has no end; it is to be shown now."""
+        return self._begun.pop(kind, "")
 
     def add(self, entry: LogEntry) -> None:
         """Adds an entry, until the log is full; then one line says so."""
@@ -68,6 +88,11 @@ class Recorder:
             self._entries[-1] = LogEntry(self._entries[-1].kind, self._pieces[0])
 
 
+def is_in_a_step() -> bool:
+    """Whether this is a step's own code, also on a thread that carries its context."""
+    return _recorder.get() is not None
+
+
 @contextmanager
 def recording(recorder: Recorder) -> Iterator[None]:
     """Inside, what this thread (and what it starts with its context) prints goes to the recorder."""
@@ -75,6 +100,10 @@ def recording(recorder: Recorder) -> Iterator[None]:
     try:
         yield
     finally:
+        if recorder.is_beside:
+            for stream in (sys.stdout, sys.stderr):
+                with suppress(Exception):  # whatever the user has put there
+                    stream.flush()
         _recorder.reset(token)
 
 
@@ -103,7 +132,15 @@ class _Router:
         if recorder is None:
             return self.jo_stream.write(text)
         recorder.write(self.jo_kind, text)
-        return self.jo_stream.write(text) if recorder.echo else len(text)
+        if shown := recorder.to_show(self.jo_kind, text):
+            self.jo_stream.write(shown)
+        return len(text)
+
+    def flush(self) -> None:
+        recorder = _recorder.get()
+        if recorder is not None and (begun := recorder.begun(self.jo_kind)):
+            self.jo_stream.write(begun)
+        self.jo_stream.flush()
 
     def writelines(self, lines: Any) -> None:
         for line in lines:

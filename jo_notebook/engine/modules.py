@@ -105,6 +105,11 @@ class Modules:
         for name in [name for name in sys.modules.copy() if name not in self._foreign]:
             self._note(name)
 
+    def local_files(self) -> set[str]:
+        """The files of the local modules that anybody asked for, and of those that are loaded."""
+        homes = [*(found.home for found in self._found.values()), *(noted.read for noted in self._noted.values())]
+        return {home.path for home in homes if home.kind is Kind.LOCAL and home.path}
+
     def held(self, name: str) -> Held | None:
         """What a loaded local module held when it was loaded; None for any other."""
         noted, module = self._note(name), self.live(name)

@@ -8,7 +8,7 @@ import linecache
 import os
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -20,9 +20,11 @@ from jo_notebook.core.homes import Find, Kind, kind_of_path
 from jo_notebook.core.needs import Need, imports_bound, look_at, reads_docs, resolve
 from jo_notebook.core.patches import attributes_read, state_of, value_at
 from jo_notebook.core.private import PRIVATE
+from jo_notebook.core.record import Record
 from jo_notebook.core.source import compile_step, shell_calls
 from jo_notebook.core.version import Version, version_of
 from jo_notebook.core.witness import Witness, still, witness
+from jo_notebook.engine.alone import must_be_alone
 from jo_notebook.engine.attend import Attention, attending
 from jo_notebook.engine.files import Files
 from jo_notebook.engine.modules import Modules
@@ -47,7 +49,9 @@ class Today:
     """Looks names up in a namespace, and remembers what it saw as long as it is certainly unchanged.
 
     A front end sets `statement` (the text of the notebook's statement that bound a name) and `filename` (what
-    tracebacks call a step; None for a step that no cell of this kernel holds). `touch` says that names, modules,
+    tracebacks call a step; None for a step that no cell of this kernel holds). Where it `follows_edits`, local modules
+    count as they are on disk, and edited ones are loaded again before a step that reaches them runs; else they count
+    as they are loaded, and stay. Names that a step binds are noticed in `watched`. `touch` says that names, modules,
     files or the environment may have changed: then all of it is compared, and looked at anew where it has.
     """
 
@@ -57,6 +61,8 @@ class Today:
         self.filename: Callable[[Definition], str | None] = lambda definition: None
         self.modules = Modules()
         self.files = Files()
+        self.follows_edits = True
+        self.watched = namespace
         self._stamp = 0
         self._doubt = NONE
         self._slow: set[int] = set()
@@ -92,7 +98,7 @@ class Today:
         made, of = self._made.get(name), (definition, graph.dependencies[name])
         if made is None or made.of[0] is not definition or made.of[1] != of[1]:
             self._look_at_modules()
-            parts = tuple(self._found(graph, name, self.modules.find))
+            parts = tuple(self._found(graph, name, self._find))
             self._look_at_modules()
             made = self._made[name] = _Made(of, self._state_of_files(definition), parts)
         return made.parts
@@ -118,27 +124,51 @@ class Today:
         definition = graph[name]
         if not definition.trusted:
             raise UntrustedError(f"{name} was defined elsewhere: running it would run somebody else's code.")
-        needs = self.needs(graph, name, self.modules.find)
+        needs = self.needs(graph, name, self._find)
         self._bring_back(name, needs)
-        self._load_again(name, needs)
+        if self.follows_edits:
+            self._load_again(name, needs)
         params = copy.deepcopy(dict(definition.params))
+        if definition.call is not None:
+            return definition.call, params
         inputs = [d.parameter for d in graph.dependencies[name]]
         filename = self.filename(definition) or _remembered_file(definition)
         function = compile_step(definition.source, name, [*inputs, *params], self.namespace, filename)
         return function, params
 
+    @property
+    def _find(self) -> Find:
+        """How local modules are looked up."""
+        return self.modules.find if self.follows_edits else self.modules.loaded
+
+    def must_be_alone(self, graph: Graph, name: str, record: Record | None) -> bool:
+        """Whether nothing may run beside this step: by what it touches, or because modules are loaded again for it."""
+        needs = self.needs(graph, name, self._find)
+        reloads = self.follows_edits and bool(self.modules.edited(_reached(needs)))
+        return must_be_alone(graph[name], needs, record) or reloads
+
     @contextmanager
     def attend(
-        self, graph: Graph, name: str, told: Collection[tuple[str, str]] = (), *, ignored: tuple[str, ...] = ()
+        self,
+        graph: Graph,
+        name: str,
+        told: Collection[tuple[str, str]] = (),
+        *,
+        ignored: tuple[str, ...] = (),
+        parts: Sequence[Part] = (),
     ) -> Iterator[Attention]:
-        """Around one call of a step: its files, its seed, and what it reads or changes without saying so."""
+        """Around one call of a step: its files, its seed, and what it reads or changes without saying so.
+
+        `parts` are what it is made of, where that is known.
+        """
         definition = graph[name]
-        parts = self._now[1] if self._now[0] == name else self.parts_now(graph, name)
+        parts = parts or (self._now[1] if self._now[0] == name else self.parts_now(graph, name))
         data = [part.name for part in parts if part.kind in ("constant", "global")]
         moving = frozenset(part.name for part in parts if part.kind == "untracked")
         modules = frozenset(part.name for part in parts if part.kind == "package")
 
         helpers = [part.name for part in parts if part.kind == "helper"]
+        brought_back = set(self._brought_back)
 
         def state() -> dict[str, str]:
             self._versions.clear()
@@ -151,7 +181,7 @@ class Today:
             self.modules.settling(pieces),
             attending(
                 definition,
-                self.namespace,
+                self.watched,
                 self.files,
                 own=self._is_own,
                 ignored=ignored,
@@ -159,6 +189,7 @@ class Today:
                 moving=moving,
                 told=told,
                 modules=modules,
+                placed=lambda: self._brought_back.keys() - brought_back,
             ) as attention,
         ):
             try:
@@ -265,7 +296,7 @@ class Today:
 
     def _load_again(self, step: str, needs: tuple[Need, ...]) -> None:
         """Local modules that were edited since they were loaded, as far as a step reaches them."""
-        reached = {module_of_file(need.name.partition(":")[0]) for need in needs if need.kind == "module"}
+        reached = _reached(needs)
         if not reached:
             return
         reloaded = self.modules.reload(reached, self.namespace, imports_bound(needs))
@@ -369,6 +400,11 @@ class Today:
             if time.perf_counter() - began > SLOW:
                 self._slow.add(id(value))
         return known[1]
+
+
+def _reached(needs: Iterable[Need]) -> set[str]:
+    """The local modules that a step reaches."""
+    return {module_of_file(need.name.partition(":")[0]) for need in needs if need.kind == "module"}
 
 
 def _is_same(one: Inside, other: Inside) -> bool:

@@ -87,6 +87,8 @@ def verify_step(graph: Graph, context: Context, plan: Plan, name: str) -> Verifi
             return _not_run(name, f"{step} is in memory only, where a clean process cannot read it")
     record = context.record(name)
     assert record is not None
+    if record.is_given:
+        return _not_run(name, "its result was put in by hand")
     numbers = {step: context.in_use(step) for step in (name, *graph.parents(name))}
     told = _again(context.place, name, numbers, graph[name].writes)
     hidden = tuple((kind, what) for kind, what in told.get("hidden", ()))

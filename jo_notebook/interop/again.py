@@ -23,7 +23,7 @@ def main() -> None:
 
 
 def _run(asked: dict[str, Any]) -> dict[str, Any]:
-    from jo_notebook.engine.run import one_line
+    from jo_notebook.engine.outcome import one_line
 
     try:
         return _compare(asked)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from jo_notebook.errors import JoError
+from jo_notebook.interop.messages import ANSWER, EVENTS
 from jo_notebook.interop.notebook_file import LOADING, CellKind, NotebookCell, left_out, read_notebook
 from jo_notebook.interop.parameters import INJECTED, values_text, with_values
 
@@ -19,6 +20,8 @@ OVERRIDE = "__import__('jo_notebook.interop.parameters', fromlist=['override']).
 PIPELINE = "get_ipython().run_line_magic('pipeline', '')"
 Write = Callable[[str, str], None]
 Record = Callable[[NotebookCell | None, Any], None]
+Hear = Callable[[str, Any], None]
+OURS = (ANSWER, EVENTS)
 
 
 class CellFailed(JoError):
@@ -32,12 +35,20 @@ class CellFailed(JoError):
         return str(self.args[0])
 
 
-class Session:
-    """One kernel that has run the cells a notebook's steps need. `write` receives (stream, text) as it comes."""
+class KernelFailed(JoError):
+    """The notebook's kernel does not start."""
 
-    def __init__(self, client: Any, write: Write) -> None:
+
+class Session:
+    """One kernel that has run the cells a notebook's steps need.
+
+    `write` receives (stream, text) as it comes, `hear` what the kernel sends beside text; see `interop/messages.py`.
+    """
+
+    def __init__(self, client: Any, write: Write, hear: Hear | None = None) -> None:
         self._client = client
         self._write = write
+        self._hear = hear
         self.is_quiet = True
         self.last: Any = None
         client.jo_heard = self._heard
@@ -69,15 +80,29 @@ class Session:
                 return _placed(where, output.evalue) if is_ours else f"{where} failed.\n" + "\n".join(output.traceback)
         return f"{where} failed: {error.ename}: {error.evalue}"
 
-    def _heard(self, message: dict[str, Any]) -> None:
+    def ask(self, words: Sequence[str], where: str, **wanted: Any) -> None:
+        """Calls a verb as `%jo` does; `wanted` are what `notebook/remote.py` has: data, events, watched."""
+        remote = "__import__('jo_notebook.notebook.remote', fromlist=['answer'])"
+        self.run(f"{remote}.answer({list(words)!r}, **{wanted!r});", where)
+
+    def _heard(self, message: dict[str, Any]) -> bool:
+        """Passes a message on; whether it was for us alone, and no output of a cell."""
         if message["msg_type"] == "stream" and not self.is_quiet:
             self._write(message["content"]["name"], message["content"]["text"])
+        if message["msg_type"] != "display_data":
+            return False
+        ours = {mime: data for mime, data in message["content"]["data"].items() if mime in OURS}
+        for mime, data in ours.items():
+            if self._hear is not None:
+                self._hear(mime, data)
+        return bool(ours)
 
 
 @contextmanager
 def session(
     path: str | os.PathLike[str],
     write: Write,
+    hear: Hear | None = None,
     *,
     sets: Mapping[str, object] | None = None,
     record: Record | None = None,
@@ -94,8 +119,8 @@ def session(
     client = _client(path)
     environ = {**os.environ, "JO_RESUME": "off", "PYDEVD_DISABLE_FILE_VALIDATION": "1", "JPY_SESSION_NAME": str(path)}
     environ["JO_CONTEXT"] = environ.get("JO_CONTEXT") or str(path.with_suffix(".jo"))
-    with client.setup_kernel(cwd=str(path.parent), env=environ):
-        ready = Session(client, write)
+    with _started(client, path, environ):
+        ready = Session(client, write, hear)
         ready.run("%load_ext jo_notebook", "%load_ext jo_notebook")
         record(None, ready.last)
         for cell in cells:
@@ -120,6 +145,24 @@ def run_cell(ready: Session, cell: NotebookCell, path: Path, record: Record) -> 
         record(cell, ready.last)
 
 
+@contextmanager
+def _started(client: Any, path: Path, environ: dict[str, str]) -> Iterator[None]:
+    """A kernel that runs. Raises KernelFailed where there is none of that name, or it does not come up."""
+    from jupyter_client.kernelspec import NoSuchKernel
+
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(client.setup_kernel(cwd=str(path.parent), env=environ))
+        except NoSuchKernel as error:
+            raise KernelFailed(
+                f"{path.name} asks for the kernel {error.name}, which is not installed here. Open the notebook and "
+                "choose another one, or install it."
+            ) from error
+        except (RuntimeError, OSError) as error:
+            raise KernelFailed(f"The kernel of {path.name} does not start: {error}.") from error
+        yield
+
+
 def _placed(where: str, message: str) -> str:
     """An error of ours with its place in the file; this kernel's own numbering of cells means nothing to a user."""
     if where.startswith("jo "):
@@ -142,11 +185,10 @@ def _client(path: Path) -> Any:
     class Client(NotebookClient):  # type: ignore[misc]
         """Hands every message on before it becomes an output of a cell."""
 
-        jo_heard: Any = staticmethod(lambda message: None)
+        jo_heard: Any = staticmethod(lambda message: False)
 
         def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
-            self.jo_heard(msg)
-            return super().process_message(msg, cell, cell_index)
+            return None if self.jo_heard(msg) else super().process_message(msg, cell, cell_index)
 
     kernel = nbformat.read(path, as_version=4).metadata.get("kernelspec", {}).get("name") or "python3"
     return Client(

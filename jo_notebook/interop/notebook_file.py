@@ -1,9 +1,9 @@
 """Steps from an `.ipynb` file without a kernel: which cells a headless run needs, and in which order.
 
-A cell is a *step* (a `%%step` line or a `#| step:` comment), a *setup* cell (imports, helpers, constants, settings) or
-a *use*: it reads a step's value, directly or through a name that another use defined, or it calls a verb, or it stands
-below the last step and binds nothing that a step or a setup cell reads. A headless run executes steps and setup; uses
-are for people.
+A cell is a *step* (a `%%step` line, a `#| step:` comment, or `%load_stages`), a *setup* cell (imports, helpers,
+constants, settings) or a *use*: it reads a step's value, directly or through a name that another use defined, or it
+calls a verb, or it stands below the last step and binds nothing that a step or a setup cell reads. A headless run
+executes steps and setup; uses are for people.
 """
 
 from __future__ import annotations
@@ -11,19 +11,22 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shlex
 import symtable
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from jo_notebook.core.source import free_names
-from jo_notebook.errors import DuplicateStepError, UsageError
+from jo_notebook.errors import DuplicateStepError, JoError, UsageError
 
 STEP = re.compile(r"\s*(?:%%(?:capture|time)\b[^\n]*\n)*(?:%%step\s+|#\|\s*step:\s*)(?P<name>[^\s<]+)(?P<rest>[^\n]*)")
 ALIAS = re.compile(r"--name-alias[ =](\S+)")
 LIKE = re.compile(r"^%step\s+(?P<name>\S+)", re.MULTILINE)
+STAGES = re.compile(r"^\s*%load_stages\s+(?P<line>\S[^\n]*)", re.MULTILINE)
 LOADING = re.compile(r"^[ \t]*%load_ext[ \t]+jo_notebook[ \t]*;?[ \t]*$", re.MULTILINE)
 VERB = re.compile(
     r"^\s*(?:\w+\s*=\s*)?%(?:materialize|plan|graph|explain|steps|log|forget|resume|context|pipeline|jo|"
@@ -64,7 +67,7 @@ def read_notebook(path: str | os.PathLike[str]) -> tuple[NotebookCell, ...]:
 
     Raises UsageError for a file that is not there or is no notebook.
     """
-    return code_cells(load_notebook(path))
+    return code_cells(load_notebook(path), Path(path).parent)
 
 
 def load_notebook(path: str | os.PathLike[str]) -> Any:
@@ -80,11 +83,15 @@ def load_notebook(path: str | os.PathLike[str]) -> Any:
         raise UsageError(f"{path} is not a notebook: {error}") from error
 
 
-def code_cells(notebook: Any) -> tuple[NotebookCell, ...]:
-    """The code cells that are not empty, each with what it is for. Raises DuplicateStepError."""
+def code_cells(notebook: Any, folder: Path = Path()) -> tuple[NotebookCell, ...]:
+    """The code cells that are not empty, each with what it is for; `folder` is where the notebook lies.
+
+    Raises DuplicateStepError.
+    """
     code = [(i, cell) for i, cell in enumerate(notebook.cells) if cell.cell_type == "code" and cell.source.strip()]
+    stages = {name for _, cell in code for name in _stages_of(cell.source, folder)}
     tags = {i: tuple(str(tag) for tag in cell.metadata.get("tags", ())) for i, cell in code}
-    cells = _sorted_out([(i, str(cell.get("id", "")), cell.source) for i, cell in code])
+    cells = _sorted_out([(i, str(cell.get("id", "")), cell.source) for i, cell in code], stages)
     return tuple(_with_tags(cell, tags[cell.index]) for cell in cells)
 
 
@@ -109,15 +116,15 @@ def left_out(cells: Sequence[NotebookCell]) -> list[str]:
     return told
 
 
-def _sorted_out(cells: Iterable[tuple[int, str, str]]) -> tuple[NotebookCell, ...]:
+def _sorted_out(cells: Iterable[tuple[int, str, str]], stages: Collection[str] = ()) -> tuple[NotebookCell, ...]:
     cells = list(cells)
     _refuse_second_claims(cells)
-    steps = {name for _, _, text in cells for name in _steps_of(text)}
+    steps = {name for _, _, text in cells for name in _steps_of(text)}.union(stages)
     tainted = set(steps)
     found = []
     for index, cell_id, text in cells:
         names = _steps_of(text)
-        if names:
+        if names or STAGES.search(text):
             kind = CellKind.STEP
         elif VERB.search(without_loading(text) or text) or names_read(text) & tainted:
             kind = CellKind.USE
@@ -171,6 +178,21 @@ def _steps_of(text: str) -> list[str]:
         return [found["name"] for found in LIKE.finditer(text)]
     alias = ALIAS.search(match["rest"])
     return [alias[1] if alias else match["name"]]
+
+
+def _stages_of(text: str, folder: Path) -> list[str]:
+    """The stages that a cell with `%load_stages` brings; none where their file cannot be read: its cell will say so."""
+    found = STAGES.search(text)
+    if found is None:
+        return []
+    from jo_notebook.interop.stage_file import read_stages
+
+    try:
+        words = ["", *shlex.split(found["line"], comments=True)]
+        files = [w for before, w in pairwise(words) if not w.startswith("--") and before != "--module"]
+        return [stage.name for stage in read_stages(folder / os.path.expanduser(files[0])).stages]
+    except (JoError, ValueError, IndexError):
+        return []
 
 
 def _python(text: str) -> str:

@@ -57,7 +57,7 @@ def run_notebook(
     recording, run = Recording(notebook), None
     try:
         with session(path, write, sets=sets, record=recording.heard) as ready:
-            run = _Run(ready, recording, code_cells(notebook), path, heads)
+            run = _Run(ready, recording, code_cells(notebook, path.parent), path, heads)
             run.go(words)
     except BaseException:
         recording.stop()

@@ -21,7 +21,7 @@ class Defining:
     def __init__(self, shell: Any, cells: Cells, notebook: str) -> None:
         self._shell = shell
         self._cells = cells
-        self._notebook = Path(notebook).name
+        self.notebook = Path(notebook).name
         self._files: dict[str, str] = {}
 
     def of_cell(self, line: StepLine, body: str) -> Definition:
@@ -57,7 +57,7 @@ class Defining:
         return None if definition.origin.remembered else self._files.get(definition.name)
 
     def _origin(self) -> Origin:
-        return Origin(self._notebook, self._cells.current.id, self._cells.label())
+        return Origin(self.notebook, self._cells.current.id, self._cells.label())
 
     def _header(self, line: StepLine, body: str) -> str:
         """What stands above the body in the cell, so that line numbers are the cell's own."""

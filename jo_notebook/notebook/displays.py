@@ -15,7 +15,7 @@ from jo_notebook.engine.capture import Recorder
 
 @contextmanager
 def capture_displays(shell: Any, recorder: Recorder) -> Iterator[None]:
-    """Inside, what is displayed goes to the recorder, and on to the cell where the recorder echoes."""
+    """Inside, what this thread displays goes to the recorder, and on to the cell where the recorder echoes."""
     publisher = shell.display_pub
 
     def hook(message: dict[str, Any]) -> dict[str, Any] | None:
@@ -28,7 +28,8 @@ def capture_displays(shell: Any, recorder: Recorder) -> Iterator[None]:
         publisher.register_hook(hook)
     try:
         yield
-        _flush_figures()
+        if not recorder.is_beside:  # a step that draws runs alone
+            _flush_figures()
     finally:
         if hooked:
             publisher.unregister_hook(hook)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -24,6 +26,7 @@ from jo_notebook.notebook.magics import perform_and_show, register_magics
 from jo_notebook.notebook.mainloop import MainLoop
 from jo_notebook.notebook.messages import Messages
 from jo_notebook.notebook.names import Names
+from jo_notebook.notebook.objects import StepObjects
 from jo_notebook.notebook.saved import SavedCells
 from jo_notebook.notebook.settings import JoNotebook
 from jo_notebook.pipeline import Pipeline
@@ -47,9 +50,9 @@ def unload(shell: Any) -> None:
         extension.close()
 
 
-def _say_who_runs_it(event: Event) -> None:
-    """A line at once, below the cell that waits for another kernel."""
-    if event.kind is EventKind.CLAIMED:
+def _say_what_it_waits_for(event: Event) -> None:
+    """A line at once, below the cell that waits for another kernel, or until a step is tried again."""
+    if event.kind in (EventKind.CLAIMED, EventKind.RETRY):
         print(event.text, flush=True)  # noqa: T201 - whoever waits must see for what
 
 
@@ -67,16 +70,19 @@ class Extension:
         self.pipeline.today.statement = self.cells.statement
         self.pipeline.today.filename = self.defining.file_of
         self.pipeline.around = self._around_steps
+        self.pipeline.jobs = self.settings.jobs
         self.loop = MainLoop()
         self.answers = StepAnswers(self.pipeline)
         self.pipeline.send = Messages(self.pipeline, self.loop, lambda heads: self.names.bind_results()).handle
         self.names = Names(shell, self.pipeline)
+        self.objects = StepObjects(self.pipeline, self.cells, self.defining.notebook, self._show_step)
         self._pictures: dict[str, Any] = {}
         self.pipeline.today.modules.packages = self.settings.packages
         self.settings.observe(lambda change: self._count_packages(change["new"]), "packages")
         self.settings.observe(lambda change: self.pipeline.move_to(self._locate(change["new"]).place), "context")
         self.settings.observe(lambda change: self._limit(), ["keep", "quota"])
-        self._turn_away = self.pipeline.listen(_say_who_runs_it)
+        self.settings.observe(lambda change: setattr(self.pipeline, "jobs", change["new"]), "jobs")
+        self._turn_away = self.pipeline.listen(_say_what_it_waits_for)
         self._register()
         if os.environ.get("JO_RESUME", "on") != "off":
             self.pipeline.take_in()
@@ -142,6 +148,7 @@ class Extension:
         for picture in self._pictures.values():
             picture.close()
         self._turn_away()
+        self.objects.close()
         self.answers.close()
         self.loop.close()
 
@@ -158,7 +165,8 @@ class Extension:
     def _mark_orphans(self) -> None:
         """Steps whose cell was deleted: in this session, or (for remembered ones) from the saved file."""
         origins = [definition.origin for definition in self.pipeline.dag.definitions.values()]
-        remembered = frozenset(origin.cell_id for origin in origins if origin.remembered and origin.cell_id)
+        cells = [origin for origin in origins if origin.remembered and origin.is_cell and origin.cell_id]
+        remembered = frozenset(origin.cell_id for origin in cells)
         self.pipeline.gone_cells = frozenset(self.cells.deleted) | self.saved.gone(remembered)
 
     def _after_cell(self, result: Any) -> None:
@@ -166,6 +174,8 @@ class Extension:
         if cell is None:
             return
         self.pipeline.touch()
+        for problem in self.objects.follow():
+            print(problem)  # noqa: T201 - below the cell that made it so
         self.names.explain_missing(result.error_in_exec)
         if cell.id and cell.text and result.success:
             self._drop_left_over(cell.id, cell.defined)
@@ -183,25 +193,47 @@ class Extension:
 
     def define(self, line: StepLine, body: str) -> Any:
         """Registers the running cell as a step, shows its line, and materializes it where that is asked."""
+        self.objects.refuse(line.name)
+        line = replace(line, depends_on=self.objects.joined(line.depends_on))
         return self._add(self.defining.of_cell(line, body), run=line.run, replacing=self._of_this_cell())
 
     def define_like(self, line: StepLine) -> Any:
         """Registers a step with the code of another one."""
+        self.objects.refuse(line.name)
+        line = replace(line, depends_on=self.objects.joined(line.depends_on))
         return self._add(self.defining.like(line, self.pipeline), run=line.run, replacing=())
+
+    def load_stages(self, path: str, module: str) -> str:
+        """Registers the stages of a file, as seen from where the notebook is; a sentence says which.
+
+        Raises UsageError, CycleError or DuplicateStepError, with file and line; then nothing changed.
+        """
+        from jo_notebook.interop.stages import load_stages  # with YAML, wanted by few
+
+        notebook = self.location.notebook
+        folder = Path(notebook).parent if notebook else start_directory(self.shell)
+        names = load_stages(self.pipeline, folder / os.path.expanduser(path), module=module, called=path)
+        notes = [note for name in names for note in self.names.shadowed(name)]
+        few = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+        line = f"{Path(path).name}: {few} · {'a stage' if len(names) == 1 else f'{len(names)} stages'}."
+        return "\n".join([line, *notes[:12]])
 
     def _add(self, definition: Definition, *, run: bool, replacing: tuple[str, ...]) -> Any:
         name = definition.name
         self.pipeline.add(definition, replacing=replacing)
         self.cells.current.defined.add(name)
         self.defining.keep_text(definition)
-        plan = self.pipeline.plan(name)
-        notes = mismatches(self.pipeline, name, plan) + self.names.shadowed(name)
         materialize = run or self.settings.on_step == "materialize"
-        button = self.settings.button and not materialize and self.cells.has_front_end()
-        self.answers.show(name, notes, button=button)
+        self._show_step(name, button=not materialize)
         if not materialize:
             return None
         return perform_and_show(self, find("materialize"), [name], "%materialize")
+
+    def _show_step(self, name: str, *, button: bool = True) -> None:
+        """The line, and the button, below the cell that defined a step."""
+        plan = self.pipeline.plan(name)
+        notes = mismatches(self.pipeline, name, plan) + self.names.shadowed(name)
+        self.answers.show(name, notes, button=button and self.settings.button and self.cells.has_front_end())
 
     def _of_this_cell(self) -> tuple[str, ...]:
         """Steps that this very cell defined when it ran before."""
@@ -213,7 +245,14 @@ class Extension:
 
     @contextmanager
     def _around_steps(self, recorder: Recorder) -> Iterator[None]:
-        """What the engine enters around each call of a step."""
+        """What the engine enters around each call of a step.
+
+        The shell's magics are one table for all threads: a step that uses them runs alone, on the main thread.
+        """
+        if recorder.is_beside:
+            with capture_displays(self.shell, recorder):
+                yield
+            return
         with capture_displays(self.shell, recorder), magics_see_the_step(self.shell):
             yield
 

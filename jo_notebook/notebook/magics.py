@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from jo_notebook.core.stepline import Help, StepLine, parse_step_line, step_help
+from jo_notebook.core.stepline import Help, StepLine, parse_stages_line, parse_step_line, step_help
 from jo_notebook.errors import StepFailed, UsageError
 from jo_notebook.notebook.names import Names
 from jo_notebook.notebook.tracebacks import failure_lines, interrupt_lines
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.verb import Answer, Verb
-from jo_notebook.verbs import VERBS, find, listing, outcome_text, perform, split
+from jo_notebook.verbs import VERBS, find, interrupted_text, listing, outcome_text, perform, split
 
 Magic = tuple[str, str, Callable[..., Any]]
 
@@ -20,10 +20,19 @@ STEP_DOC = """Make this cell a step of the pipeline.
 
     %%step NAME [--depends-on A,B | x=A | none] [--params "p=1"] [--reads FILE …] [--writes FILE …]
                 [--seed N] [--env VAR …] [--ignore NAME …] [--always] [--keep N] [--format NAME]
-                [--name-alias N] [--run]
+                [--retries N] [--backoff S] [--timeout S] [--name-alias N] [--run]
 
 Registers and runs nothing, unless --run says so. The last expression is the result; without --depends-on the
 dependencies are the steps whose names the body reads. `%%step --help` says more.
+"""
+
+
+STAGES_DOC = """Register the stages of a stages file, beside the steps of this notebook.
+
+    %load_stages FILE [--module MODULE]
+
+The file is looked for from where the notebook is. Runs nothing. Run again after an edit of the file, it replaces
+what the file had before. `load_stages` of `jo_notebook.interop.stages` does the same from Python.
 """
 
 
@@ -40,15 +49,19 @@ class Front(Protocol):
     def define_like(self, line: StepLine) -> Any:
         """Registers a step with the code of another one."""
 
+    def load_stages(self, path: str, module: str) -> str:
+        """Registers the stages of a file; a sentence says which."""
+
     def keep_picture(self, picture: Any) -> Any:
         """Remembers the picture a cell shows."""
 
 
 def register_magics(extension: Front) -> list[Magic]:
-    """Registers `%%step`, `%step`, `%jo`, `%pipeline` and one magic for each verb; returns (kind, name, function)."""
+    """Registers the magics of steps, `%jo`, `%pipeline` and one for each verb; returns (kind, name, function)."""
     magics: list[Magic] = [
         ("cell", "step", _cell_step(extension)),
         ("line", "step", _line_step(extension)),
+        ("line", "load_stages", _load_stages(extension)),
         ("line", "jo", _jo(extension)),
         ("line", "pipeline", _pipeline(extension)),
     ]
@@ -85,6 +98,18 @@ def _line_step(extension: Front) -> Callable[..., Any]:
             print(step_help())  # noqa: T201 - a magic's help goes to its cell
 
     return _magic(step, f"A step with the code of another one: %step NAME --like STEP.\n\n{STEP_DOC}")
+
+
+def _load_stages(extension: Front) -> Callable[..., Any]:
+    def load_stages(line: str) -> None:
+        try:
+            path, module = parse_stages_line(line)
+        except Help:
+            print(STAGES_DOC)  # noqa: T201 - a magic's help goes to its cell
+            return
+        print(extension.load_stages(path, module))  # noqa: T201 - a magic's answer goes to its cell
+
+    return _magic(load_stages, STAGES_DOC)
 
 
 def _verb(extension: Front, verb: Verb) -> Callable[..., Any]:
@@ -125,7 +150,7 @@ def perform_and_show(extension: Front, verb: Verb, line: str | Sequence[str], pr
         error.render = lambda failure: failure_lines(extension.shell, failure)
         raise
     except KeyboardInterrupt as interrupt:
-        print("Interrupted. What was finished is kept.", flush=True)  # noqa: T201 - a magic's answer goes to its cell
+        print(interrupted_text(extension.pipeline), flush=True)  # noqa: T201 - a magic's answer goes to its cell
         extension.names.bind_results()
         lines = interrupt_lines(extension.shell, interrupt)
         vars(interrupt)["_render_traceback_"] = lambda: lines

@@ -9,6 +9,7 @@ from jo_notebook.core.events import Event, EventKind
 from jo_notebook.errors import StepFailed, UsageError
 from jo_notebook.notebook.mainloop import MainLoop
 from jo_notebook.pipeline import Pipeline
+from jo_notebook.verbs import interrupted_text
 
 Done = Callable[[list[str]], None]
 
@@ -52,10 +53,10 @@ class Messages:
         pipeline = self._pipeline
         pipeline.notice = ""
         try:
-            pipeline.materialize(*heads, echo=False)
+            pipeline.materialize(*heads, echo=False, jobs=pipeline.jobs)
             self._done(heads)
         except KeyboardInterrupt:
-            self._say("Interrupted. What was finished is kept.")
+            self._say(interrupted_text(pipeline))
         except StepFailed:
             self._done(heads)  # the step itself shows that it failed, and its log why
         except Exception as error:  # noqa: BLE001 - nobody above would show it

@@ -8,12 +8,15 @@ from typing import Any
 from jo_notebook.core.plan import Availability
 from jo_notebook.core.source import is_builtin, parse_source
 from jo_notebook.errors import JoError
+from jo_notebook.notebook.objects import is_step
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.verbs import VERBS
 
 WORD = re.compile(r"\w+")
 STEP_CELL = re.compile(r"\s*(?:%%step\b|#\|\s*step:)")
-OWN_MAGIC = re.compile(rf"\s*(?:\w+\s*=\s*)?%(?:step|jo|pipeline|{'|'.join(verb.name for verb in VERBS)})\b")
+OWN_MAGIC = re.compile(
+    rf"\s*(?:\w+\s*=\s*)?%(?:step|load_stages|jo|pipeline|{'|'.join(verb.name for verb in VERBS)})\b"
+)
 ABSENT = object()
 
 
@@ -34,7 +37,7 @@ class Names:
         if outcome is None:
             return
         for name in dict.fromkeys([*outcome.finished, *outcome.loaded]):
-            if context.held(name) == "memory":
+            if context.held(name) == "memory" and not is_step(self._namespace.get(name)):
                 self._bind(name, context[name])
 
     def look_at_what_is_read(self, text: str) -> None:
@@ -55,7 +58,7 @@ class Names:
     def shadowed(self, name: str) -> list[str]:
         """A note where a name is in use already, for something that is no step's value."""
         taken = name in self._namespace and self._namespace[name] is not self._bound.get(name, ABSENT)
-        if taken or is_builtin(name):
+        if (taken and not is_step(self._namespace[name])) or is_builtin(name):
             return [f"Note: {name} is already a name in this notebook; materializing binds it to the step's result."]
         return []
 

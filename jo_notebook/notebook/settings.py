@@ -9,6 +9,7 @@ from traitlets import Bool, Enum, Int, TraitError, Unicode, default, validate
 from traitlets.config import Configurable
 
 from jo_notebook.core.definition import KEEP_LIMIT
+from jo_notebook.engine.surroundings import JOBS_LIMIT, jobs_from
 from jo_notebook.errors import UsageError
 from jo_notebook.store.quota import KEEP, keep_from, parse_size
 
@@ -37,6 +38,17 @@ class JoNotebook(Configurable):  # type: ignore[misc]
     quota = Unicode(
         "", help="A size such as 5 GB: when results take more, a line says so. Nothing is deleted by itself."
     ).tag(config=True)
+
+    jobs = Int(
+        1,
+        min=1,
+        max=JOBS_LIMIT,
+        help="How many steps may run at once, on threads; %materialize --jobs says it for one run",
+    ).tag(config=True)
+
+    @default("jobs")  # type: ignore[untyped-decorator]
+    def _jobs_of_the_environment(self) -> int:
+        return jobs_from(os.environ)
 
     @default("keep")  # type: ignore[untyped-decorator]
     def _keep_of_the_environment(self) -> int:

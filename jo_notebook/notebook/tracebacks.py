@@ -38,7 +38,7 @@ def _lines(shell: Any, error: BaseException, trace: TracebackType | None) -> lis
 
 def _is_ours_alone(trace: TracebackType | None) -> bool:
     """Whether no line of the user's was running: then the message says it all."""
-    plumbing = (PACKAGE, "contextlib", "importlib")
+    plumbing = (PACKAGE, "contextlib", "importlib", "threading")
     while trace is not None:
         if str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0] not in plumbing:
             return False

@@ -87,13 +87,20 @@ class Claim:
     """
 
     def __init__(
-        self, claims: Claims, step: str, digest: str, waiting: Callable[[Owner], None], look: Callable[[], bool]
+        self,
+        claims: Claims,
+        step: str,
+        digest: str,
+        waiting: Callable[[Owner], None],
+        look: Callable[[], bool],
+        pause: Callable[[float], object] = time.sleep,
     ) -> None:
         self._claims = claims
         self._step = step
         self._digest = digest
         self._waiting = waiting
         self._look = look
+        self._pause = pause
         self._path = os.path.join(claims.folder, stem_of(step))
         self._file: FileIO | None = None
         self._pid = 0
@@ -127,7 +134,7 @@ class Claim:
                 if tries > len(GLANCES) and not has_told:
                     has_told = True
                     self._waiting(owner)
-            time.sleep(next(pauses))
+            self._pause(next(pauses))
 
     def _try(self) -> Owner | None:
         """Who holds the claim; None where it is ours now, or where there can be none."""

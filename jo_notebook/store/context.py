@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from jo_notebook.core.attributes import AttrDict
 from jo_notebook.core.record import Failure, Record
-from jo_notebook.errors import ResultNotSaved, StoreError
+from jo_notebook.errors import ResultMissing, ResultNotSaved, UsageError
 from jo_notebook.store.claims import Claim, Claims
 from jo_notebook.store.definitions import Definitions
 from jo_notebook.store.disk import Disk
@@ -20,23 +22,30 @@ from jo_notebook.store.foreign import Foreign, foreign
 from jo_notebook.store.formats import format_problems, python_version
 from jo_notebook.store.held import SAVING
 from jo_notebook.store.known import Known
-from jo_notebook.store.loading import FROZEN, Load, Snapshot, Taken, take
+from jo_notebook.store.loading import Snapshot, is_orchestras
+from jo_notebook.store.mapping import META, Writable, items_of, meta_of
 from jo_notebook.store.names import check_stored_name, stem_of
 from jo_notebook.store.older import Older
 from jo_notebook.store.owners import Owner
+from jo_notebook.store.portable import Portable
 from jo_notebook.store.quota import Sizes, keep_from, quota_from
 from jo_notebook.store.reading import Found
-from jo_notebook.store.refusals import advised, refusal
+from jo_notebook.store.refusals import advised, refusal, shown
 from jo_notebook.store.renaming import rename
 from jo_notebook.store.saving import drafted, save_failure, save_results
-from jo_notebook.store.snapshots import Stored, store
 from jo_notebook.store.trust import open_key
 from jo_notebook.store.upkeep import Upkeep
 from jo_notebook.store.values import Values
 
+if TYPE_CHECKING:
+    from jo_notebook.store.orchestra import OrchestraStore
 
-class Context(Mapping[str, Any], Upkeep):
+
+class Context(Writable, Portable, Upkeep):
     """A mapping of step name to result, lazy: a value is read when it is asked for.
+
+    `Context()`, `Context("analysis.jo")`, and with values put in by hand `Context({"a": 1})`, `Context([("a", 1)])`,
+    `Context(a=1)`. The names place, keep and quota are never values there; `Context({"keep": 1})` makes them so.
 
     `place` is the directory `<notebook>.jo`, made at the first write; without one nothing outlives the
     kernel. `keep` generations of each result stay on disk: what is said here, or JO_KEEP, or two; from `quota` bytes
@@ -46,7 +55,27 @@ class Context(Mapping[str, Any], Upkeep):
     what a value needs from the notebook and does not find there; it says whether the name is defined now.
     """
 
-    def __init__(self, place: str | os.PathLike[str] | None = None, *, keep: int = 0, quota: int = 0) -> None:
+    OWN: ClassVar[frozenset[str]] = frozenset(
+        {
+            *("define", "keep", "quota"),
+            *("_known", "_lock", "_disk", "_snapshot", "_trouble", "_key_trouble", "_sizes", "_claims"),
+            *("_definitions", "_values", "_older", "_orchestra"),
+        }
+    )
+
+    def __init__(
+        self,
+        place: str | os.PathLike[str] | Mapping[str, Any] | Iterable[tuple[str, Any]] | None = None,
+        *,
+        keep: int = 0,
+        quota: int = 0,
+        **values: Any,
+    ) -> None:
+        """Raises UsageError for a number that is none and for a store of job_orchestra, and as `update` for values."""
+        if type(keep) is not int or type(quota) is not int:
+            raise UsageError("keep and quota are numbers of a context: write Context({'keep': …}) for values.")
+        where = place if isinstance(place, (str, os.PathLike)) else None
+        given = items_of(*([] if place is where else [place]), **values)
         self.define: Callable[[str, str], bool] = lambda step, name: False
         self._known = Known()
         self._lock = self._known.lock
@@ -57,24 +86,33 @@ class Context(Mapping[str, Any], Upkeep):
         self.keep = keep or keep_from(os.environ)
         self.quota = quota or quota_from(os.environ)
         self._sizes = Sizes()
-        if place is not None:
+        self._orchestra: OrchestraStore | None = None
+        if where is not None and is_orchestras(os.path.abspath(where)):
+            raise UsageError(f"{shown(os.fspath(where))} is a store of job_orchestra: open it with Context.load(path).")
+        if where is not None:
             key = open_key()
             self._key_trouble = key.problem
-            self._disk = Disk(os.path.abspath(place), key, self.keep)
+            self._disk = Disk(os.path.abspath(where), key, self.keep)
         self._claims = Claims(self._disk.place, self._disk.scratch) if self._disk else None
         self._definitions = Definitions(self._disk)
         self._values = Values(self._known, self._disk)
         self._older = Older(self._known, self._disk, self._values)
         self.refresh()
-
-    __eq__ = object.__eq__  # comparing contents would read every value
-    __hash__ = object.__hash__
+        if given:
+            self.give(given)
 
     def __repr__(self) -> str:
         return f"<Context of {len(self)} results in {self._disk.name if self._disk else 'memory'}>"
 
     def __getitem__(self, name: str) -> Any:
         """The value. Raises ResultMissing, ResultDamaged, UntrustedError or StoreError."""
+        if not isinstance(name, str):
+            raise ResultMissing(f"Nothing is kept under {name!r}: names are text.")
+        if self._orchestra is not None and name != META and self.record(name) is None:
+            self._orchestra.check([name])
+        if name == META and self.record(META) is None:
+            told = self._orchestra.meta if self._orchestra else None
+            return AttrDict(told) if told is not None else meta_of(self.records.values())
         return self._values.read(name, self.define)
 
     def __contains__(self, name: object) -> bool:
@@ -125,18 +163,26 @@ class Context(Mapping[str, Any], Upkeep):
     def untrusted(self) -> frozenset[str]:
         """The steps whose result, the newest or the one in use, was made elsewhere."""
         with self._lock:
-            return frozenset(n for n, found in self._known.behind_none().items() if found.footer and not found.ours)
+            waiting = (n for n, held in self._known.held.items() if held.pending and held.pending.runs_code)
+            theirs = (n for n, found in self._known.behind_none().items() if found.footer and not found.ours)
+            return frozenset((*waiting, *theirs))
 
     @property
     def problems(self) -> list[str]:
         """What is wrong with the store as a whole, with definitions when they were last read, with others' formats."""
-        told = (self._key_trouble, self._trouble, *self._definitions.problems, *format_problems())
+        theirs = self._orchestra.problems if self._orchestra else ()
+        told = (self._key_trouble, self._trouble, *theirs, *self._definitions.problems, *format_problems())
         return [text for text in told if text]
 
     def held(self, name: str) -> str:
         """Where the value is: "memory", "disk", or "" for nowhere."""
         with self._lock:
             return self._known.where(name)
+
+    def is_stored(self, name: str) -> bool:
+        """Whether the result that stands for a step is on disk, so that memory may let go of it."""
+        record = self.record(name)
+        return self._disk is not None and record is not None and not record.unsaved
 
     def size(self) -> int:
         """Bytes on disk."""
@@ -189,10 +235,13 @@ class Context(Mapping[str, Any], Upkeep):
         return found.record
 
     def bring(self, other: Context) -> None:
-        """Keep what another context has in memory and nowhere on disk, of steps that have no result here."""
-        rows = [(name, record) for name, record in other.records.items() if record.unsaved and name not in self.records]
-        held = [(name, record) for name, record in rows if other.held(name) == "memory"]
-        self.put_all((record, other[name], other.log(name)) for name, record in held)
+        """Keep what another context could not store, or was given and has no place for, where nothing is here."""
+        alone = [row for row in other.records.items() if row[1].unsaved or (other.place is None and row[1].is_given)]
+        held = [(name, r) for name, r in alone if name not in self.records and other.held(name) == "memory"]
+        aside = {name for name, record in held if record.is_given and self._why_in_memory(name)}
+        self.put_all((record, other[name], other.log(name)) for name, record in held if name not in aside)
+        for name in aside:
+            self._hold(other.records[name], other[name], other.log(name))
 
     def fail(self, failure: Failure, log: Log = ()) -> None:
         """Keep the story of a run that raised, on disk where it takes it. Raises StepNameError."""
@@ -295,16 +344,19 @@ class Context(Mapping[str, Any], Upkeep):
                 self._trouble = f"C{gone[1:]}."
             self._known.reread(fresh, used, gone=gone)
 
-    def claim(self, name: str, digest: str, *, waiting: Callable[[Owner], None]) -> AbstractContextManager[bool]:
+    def claim(
+        self, name: str, digest: str, *, waiting: Callable[[Owner], None], pause: Callable[[float], object] = time.sleep
+    ) -> AbstractContextManager[bool]:
         """Run a step in this block, and nobody else meanwhile; `digest` is of the fingerprint it runs for.
 
         Waits while another kernel runs it, and tells `waiting` once who that is; where the owner `is_unsure`, nobody
         waits. Entering gives whether a newer result than before is known then. Where nobody can lock, or there is
-        no disk, the block simply runs. KeyboardInterrupt ends the wait. Raises what `waiting` does.
+        no disk, the block simply runs. KeyboardInterrupt ends the wait. Raises what `waiting` does, and `pause`, which
+        waits so many seconds.
         """
         if self._claims is None or self._disk is None or self._disk.newer:
             return contextlib.nullcontext(False)
-        return Claim(self._claims, name, digest, waiting, lambda: self._look(name))
+        return Claim(self._claims, name, digest, waiting, lambda: self._look(name), pause)
 
     def running_elsewhere(self) -> list[Owner]:
         """Which steps other kernels are running now, and who they are; what killed ones left does not count."""
@@ -322,7 +374,8 @@ class Context(Mapping[str, Any], Upkeep):
 
     def foreign(self) -> list[Foreign]:
         """All that is whole and was made elsewhere, as it tells of itself; no value is read. Raises StoreError."""
-        return foreign(self._disk, self._definitions) if self._disk else []
+        theirs = self._orchestra.foreign() if self._orchestra else []
+        return [*theirs, *(foreign(self._disk, self._definitions) if self._disk else [])]
 
     def elsewhere(self, name: str, number: int) -> str:
         """Whether a generation of a step (0: the newest) was made elsewhere: "data" loads as it is, "code" waits for
@@ -335,8 +388,12 @@ class Context(Mapping[str, Any], Upkeep):
         """Take what was made elsewhere as one's own, so that loading it may run its code; see `foreign` before.
 
         Everything that is whole is read through, checked and signed, of these steps or of all; the names concerned
-        come back. Raises StoreError.
+        come back. What lies in a store of job_orchestra is not signed: this context may read it. Raises StoreError.
         """
+        if self._orchestra is not None:
+            with self._lock:
+                self._known.touch()
+                return self._orchestra.trust(names)
         if self._disk is None:
             return []
         signed = {*self._disk.resign(names), *self._definitions.resign(names)}
@@ -344,46 +401,6 @@ class Context(Mapping[str, Any], Upkeep):
         with self._lock:
             self._known.touch()
         return sorted(signed)
-
-    def store(self, path: str | os.PathLike[str], *names: str) -> Stored:
-        """Write a snapshot: a new, complete store at `path`, or one file where that ends in `.zip`.
-
-        It has the result that stands for each step (of these, or of all whose names do not begin with a dot), with
-        logs and definitions; what is in memory only is written, too, and what cannot be is told. It appears whole
-        or not at all. Raises StoreError, also where something is at `path`, and ResultMissing for an unknown name.
-        """
-        return store(self._known, self._disk, self._definitions, os.fspath(path), names)
-
-    load = Load()
-
-    @classmethod
-    def open_snapshot(cls, path: str | os.PathLike[str]) -> Self:
-        """A context on a snapshot, a directory or a zip file, that stays as it is: what is put goes to memory alone.
-
-        No value is read before it is asked for. Raises StoreError where there is no snapshot.
-        """
-        snapshot = Snapshot(os.path.abspath(path), open_key())
-        context = cls(snapshot.place)
-        context._snapshot = snapshot
-        if context._disk is not None:
-            context._disk.frozen = FROZEN
-        return context
-
-    def take(self, path: str | os.PathLike[str], *names: str) -> Taken:
-        """Copy the results of a snapshot (of these steps, or all) into this context, as the newest of their steps.
-
-        Nothing is decoded; what a stranger made stays a stranger's. A run that is here already is left out. Definitions
-        of steps that are not here come along. Raises StoreError, also where this context has no place.
-        """
-        if self._disk is None:
-            raise StoreError("This context lives in memory: give it a place, or open the snapshot with Context.load.")
-        self._disk.check_writable()
-        try:
-            return take(
-                self._known, self._disk, self._definitions, Snapshot(os.path.abspath(path), self._disk.key), names
-            )
-        finally:
-            self.refresh()
 
     def save_definition(self, name: str, data: dict[str, Any]) -> None:
         """Remember a step's definition, plain data; nothing is written if it is there. Raises StoreError."""

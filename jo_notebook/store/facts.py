@@ -86,7 +86,7 @@ class Facts:
         """memory, disk or nothing."""
         held = self.held.get(name)
         if held is not None:
-            return "memory" if held.has_value else ""
+            return "memory" if held.has_value else "disk" if held.pending else ""
         return "disk" if _has_value(self.current(name)) else ""
 
     def is_nowhere_else(self, name: str) -> bool:
@@ -109,6 +109,8 @@ class Facts:
     def elsewhere(self, name: str, number: int) -> str:
         """Whether a generation (0: the newest) is a stranger's: "data" can be loaded, "code" not before trust."""
         held = self.held.get(name)
+        if held is not None and held.pending and held.pending.runs_code:
+            return "code"
         if number == self.in_use(name):
             found = None if held is not None and held.record is not None else self.current(name)
         elif number == 0:
@@ -129,7 +131,8 @@ class Facts:
         if found is None or self.where(name) != "disk":
             record = self.record(name)
             reason = (record.unsaved if record else "") or "it was in memory only"
-            raise ResultMissing(f"{name} ran, but its value is not kept ({reason}): run {name} again.")
+            did = "was put in by hand" if record and record.is_given else "ran"
+            raise ResultMissing(f"{name} {did}, but its value is not kept ({reason}): run {name} again.")
         return found
 
     def _on_disk(self) -> dict[str, Found[Record]]:

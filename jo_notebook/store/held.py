@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from jo_notebook.core.record import LogEntry, Record
 from jo_notebook.store.reading import Found
@@ -12,12 +12,23 @@ SAVING = "saving was interrupted"
 """Why a value is not stored yet while it is being saved; it stays so where that was interrupted."""
 
 
+class Pending(Protocol):
+    """A value that lies somewhere else than on our disk, and is read when it is asked for."""
+
+    @property
+    def runs_code(self) -> bool:
+        """Whether it waits for trust."""
+
+    def __call__(self) -> Any:
+        """The value. Raises StoreError, UntrustedError."""
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """A value in memory. `record` and `log` are set where the disk does not have this result.
 
     `base` is the id of the newest result on disk at that time: once it is another one, another kernel
-    has a newer result and this value is out of date.
+    has a newer result and this value is out of date. `pending` gets the value where it lies elsewhere.
     """
 
     value: Any
@@ -25,6 +36,7 @@ class Held:
     record: Record | None = None
     log: tuple[LogEntry, ...] = ()
     has_value: bool = True
+    pending: Pending | None = None
 
     def without_value(self) -> Held | None:
         """What stays when the value leaves memory: the story of a result that is nowhere else."""

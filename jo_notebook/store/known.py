@@ -44,6 +44,15 @@ class Known(Facts):
             self.touch()
         return self.held[found.step].value if self.held[found.step].has_value else value
 
+    def arrive(self, name: str, held: Held, record: Record, value: Any) -> Any:
+        """A value that was elsewhere has been read; the one in memory, where another thread was first."""
+        now = self.held.get(name)
+        if now is not held:
+            return now.value if now is not None and now.has_value and now.pending is held.pending else value
+        self.held[name] = replace(held, value=value, record=record, has_value=True)
+        self.touch()
+        return value
+
     def let_go(self, name: str) -> None:
         """Drop the value in memory; the story of a result that is nowhere else stays."""
         held = self.held.get(name)

@@ -6,12 +6,11 @@ Nothing is decoded: files are copied as they are, so that a plan judges them by 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, overload
 
 from jo_notebook.core.record import Record
-from jo_notebook.errors import ResultDamaged, ResultMissing, StoreError, did_you_mean
+from jo_notebook.errors import ResultDamaged, ResultMissing, SnapshotMissing, StoreError, did_you_mean
 from jo_notebook.store.definitions import Definitions
 from jo_notebook.store.disk import Disk, Index
 from jo_notebook.store.known import Known
@@ -22,8 +21,8 @@ from jo_notebook.store.snapshots import GONE, copy_result
 from jo_notebook.store.trust import Key
 from jo_notebook.store.zipped import Unpacked
 
-if TYPE_CHECKING:
-    from jo_notebook.store.context import Context
+RECORD = "master_record.json"
+"""By which a store of job_orchestra is known."""
 
 FROZEN = "it is a snapshot and stays as it was stored"
 
@@ -38,17 +37,9 @@ class Taken:
     definitions: tuple[str, ...] = ()
 
 
-class Load:
-    """`Context.load(path)` is `Context.open_snapshot`, `context.load(path)` is `context.take`."""
-
-    @overload
-    def __get__(self, context: None, owner: type[Context]) -> Callable[[str | os.PathLike[str]], Context]: ...
-
-    @overload
-    def __get__(self, context: Context, owner: type[Context]) -> Callable[..., Taken]: ...
-
-    def __get__(self, context: Context | None, owner: type[Context]) -> Callable[..., Any]:
-        return owner.open_snapshot if context is None else context.take
+def is_orchestras(path: str) -> bool:
+    """Whether a directory is a store that job_orchestra wrote; see `orchestra`."""
+    return os.path.isfile(os.path.join(path, RECORD)) and not os.path.lexists(os.path.join(path, "FORMAT"))
 
 
 class Snapshot:
@@ -61,7 +52,7 @@ class Snapshot:
         self._unpacked = Unpacked(path) if os.path.isfile(path) else None
         self.place = self._unpacked.path if self._unpacked else path
         if not os.path.isdir(self.place):
-            raise StoreError(f"There is no snapshot at {path}.")
+            raise SnapshotMissing(f"There is no snapshot at {path}.")
         self.disk = Disk(self.place, key, 1)
         try:
             self.index = self.disk.scan(Index({}, {}))
@@ -70,7 +61,14 @@ class Snapshot:
         if self.disk.newer:
             raise StoreError(f"Cannot read {path}: {self.disk.newer}.")
         if not (self.disk.store_id or self.index.results):
-            raise StoreError(f"{path} is no snapshot: no results are in it.")
+            raise StoreError(f"{path} is no snapshot: {_what_it_is(self.place)}.")
+
+
+def _what_it_is(path: str) -> str:
+    """What is there in the place of results."""
+    if any("_-_" in name for name in os.listdir(path)):
+        return f"job_orchestra did not finish it, for it has no {RECORD}"
+    return "no results are in it"
 
 
 def take(known: Known, disk: Disk, definitions: Definitions, source: Snapshot, names: Collection[str]) -> Taken:

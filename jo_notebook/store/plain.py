@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass, replace
 from functools import cache
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from jo_notebook.core.definition import Definition, check_name
+from jo_notebook.core.definition import Definition, check_shown_name
 from jo_notebook.core.fingerprint import Fingerprint
 from jo_notebook.core.record import Failure, Record
 
@@ -65,7 +65,7 @@ def check_definition(definition: Definition, name: str) -> None:
     if definition.name != name:
         raise ValueError(f"it is written down as {name}")
     for dependency in definition.depends_on or ():
-        check_name(dependency.step)
+        check_shown_name(dependency.step)
     words = [*definition.env, *definition.reads, *definition.writes, *definition.inferred, *definition.ignore]
     words += [dependency.parameter for dependency in definition.depends_on or ()]
     if not all(word.isprintable() and word for word in words):
@@ -96,6 +96,8 @@ def _fits(value: object, kind: Any) -> bool:
         return isinstance(value, frozenset) and all(_fits(each, get_args(kind)[0]) for each in value)
     if get_origin(kind) is tuple:
         return isinstance(value, (tuple, list)) and _all_fit(value, get_args(kind))
+    if get_origin(kind) is Callable:
+        return False  # no file tells of one
     if get_origin(kind) is not None:
         return any(_fits(value, each) for each in get_args(kind))  # one of several types
     return isinstance(value, (int, float) if kind is float else kind)

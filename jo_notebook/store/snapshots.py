@@ -15,10 +15,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from jo_notebook.core.record import LogEntry, Record
-from jo_notebook.errors import ResultDamaged, ResultMissing, ResultNotSaved, StoreError, did_you_mean
+from jo_notebook.errors import (
+    PlaceTaken,
+    ResultDamaged,
+    ResultMissing,
+    ResultNotSaved,
+    StepNameError,
+    StoreError,
+    did_you_mean,
+)
+from jo_notebook.store.committing import Fill
 from jo_notebook.store.definitions import Definitions
 from jo_notebook.store.disk import Disk, copied
+from jo_notebook.store.generation import Footer
+from jo_notebook.store.hiding import hidden_rest, without_hidden
 from jo_notebook.store.known import Known
+from jo_notebook.store.names import check_stored_name
 from jo_notebook.store.publish import publish, publish_folder, sync_folder
 from jo_notebook.store.reading import Found
 from jo_notebook.store.saving import save_result
@@ -43,20 +55,17 @@ class Stored:
 def store(known: Known, disk: Disk | None, definitions: Definitions, path: str, names: Collection[str]) -> Stored:
     """Write the results that stand for their steps, with logs and definitions, as a new store or (`.zip`) one file.
 
-    Names that begin with a dot are left out unless they are asked for. Raises StoreError where something is at
-    `path`, its parent is missing, or the disk refuses; then nothing is there that was not. Raises ResultMissing for
-    a name under which nothing is kept.
+    Names that begin with a dot are left out unless they are asked for. Raises PlaceTaken where something is at
+    `path`, StoreError where the disk refuses; then nothing is there that was not. Raises ResultMissing for a name
+    under which nothing is kept.
     """
     path = os.path.abspath(path)
     chosen = _chosen(known, names)
     parent = os.path.dirname(path)
     if os.path.lexists(path):
-        raise StoreError(f"{path} is there already: name another place, or remove it first.")
-    if not os.path.isdir(parent):
-        raise StoreError(f"There is no directory {parent}: make it first, or name another place.")
-    _sweep(parent)
+        raise PlaceTaken(f"{path} is there already: name another place, or remove it first.")
     try:
-        with _draft(parent) as draft:
+        with _parents(parent), _draft(parent) as draft:
             target = Disk(draft, disk.key if disk else open_key(), 1)
             left = {name: reason for name in chosen if (reason := _keep(known, disk, target, name))}
             _keep_definitions(definitions, target, {*chosen} if names else None)
@@ -77,8 +86,28 @@ def _chosen(known: Known, names: Collection[str]) -> list[str]:
 
 
 @contextlib.contextmanager
+def _parents(parent: str) -> Iterator[None]:
+    """Make the directories above a snapshot; those that were not there go again where the block raises."""
+    made: list[str] = []
+    while not os.path.lexists(parent):
+        made.append(parent)
+        parent = os.path.dirname(parent)
+    try:
+        for folder in reversed(made):
+            os.mkdir(folder)
+            sync_folder(os.path.dirname(folder))
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):  # another process may have put something there meanwhile
+            for folder in made:
+                os.rmdir(folder)
+        raise
+
+
+@contextlib.contextmanager
 def _draft(parent: str) -> Iterator[str]:
     """A directory to fill, gone when the block ends unless it was moved. Raises OSError."""
+    _sweep(parent)
     draft = os.path.join(parent, f"{DRAFT}{me()}-{secrets.token_hex(6)}")
     os.mkdir(draft)
     try:
@@ -99,18 +128,30 @@ def _sweep(parent: str) -> None:
 
 def _keep(known: Known, disk: Disk | None, target: Disk, name: str) -> str:
     """Put a step's result into the new store; why its value is not there, or nothing. Raises ResultNotSaved."""
+    try:
+        check_stored_name(name)
+    except StepNameError as error:
+        return str(error).rstrip(".")
     for _ in range(ATTEMPTS):
         with known.lock:
             held, found, record = known.held.get(name), known.current(name), known.record(name)
             is_memorys = held is not None and held.has_value and known.is_nowhere_else(name)
+        if held is not None and held.pending and not held.has_value and record is not None:
+            try:
+                value = held.pending()
+            except StoreError as error:
+                return str(error).rstrip(".")
+            return _save(target, *without_hidden(replace(record, unsaved=""), value), held.log)
         if is_memorys and held is not None and record is not None:
             log = held.log if held.record is not None else _log(disk, found)
-            return _save(target, replace(record, unsaved=""), held.value, log)
+            return _save(target, *without_hidden(replace(record, unsaved=""), held.value), log)
         if held is not None and held.record is not None:
             return held.record.unsaved or "its value was not kept"
         if disk is None or found is None or found.damage:
             return found.damage if found else GONE
         try:
+            if found.ours and (rest := hidden_rest(disk, found)) is not None:
+                return _save(target, *rest, _log(disk, found))
             copy_result(disk, found, target)
         except ResultDamaged as damage:
             return f"generation {found.seq}: {damage}"
@@ -147,20 +188,25 @@ def copy_result(source: Disk, found: Found[Record], target: Disk) -> None:
 
     Raises ResultDamaged, FileNotFoundError where the file has left, and ResultNotSaved of the target.
     """
-    shelf = target.results
     with source.opened(source.results, found) as (handle, footer, ours):
         if ours:
-            target.commit(shelf, replace(footer, seq=0), copied(handle, footer))
-            return
-        with target.writing(), target.scratch.file() as draft:
-            for _ in range(ATTEMPTS):
-                fresh = replace(footer, seq=shelf.newest(found.step) + 1, store_id=target.store_id)
-                shelf.draft(draft, fresh, copied(handle, footer), ours=False)
-                with contextlib.suppress(FileExistsError):  # another kernel has just taken the number
-                    shelf.place(draft, found.step, fresh.seq)
-                    shelf.hint(found.step, fresh.seq)
-                    return
-    raise ResultNotSaved(f"no free number for {found.step} after {ATTEMPTS} attempts")
+            target.commit(target.results, replace(footer, seq=0), copied(handle, footer))
+        else:
+            add_unsigned(target, footer, copied(handle, footer))
+
+
+def add_unsigned(target: Disk, footer: Footer, fill: Fill) -> None:
+    """Add a stranger's result as the newest of its step, and as a stranger's. Raises ResultNotSaved, and as `fill`."""
+    shelf, step = target.results, footer.step
+    with target.writing(), target.scratch.file() as draft:
+        for _ in range(ATTEMPTS):
+            fresh = replace(footer, seq=shelf.newest(step) + 1, store_id=target.store_id)
+            shelf.draft(draft, fresh, fill, ours=False)
+            with contextlib.suppress(FileExistsError):  # another kernel has just taken the number
+                shelf.place(draft, step, fresh.seq)
+                shelf.hint(step, fresh.seq)
+                return
+    raise ResultNotSaved(f"no free number for {step} after {ATTEMPTS} attempts")
 
 
 def _keep_definitions(definitions: Definitions, target: Disk, wanted: set[str] | None) -> None:

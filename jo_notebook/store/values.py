@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from jo_notebook.core.given import given_record
 from jo_notebook.core.record import Record
 from jo_notebook.errors import ResultDamaged, ResultMissing, StoreError
 from jo_notebook.store.disk import Disk
 from jo_notebook.store.facts import Log
 from jo_notebook.store.formats import NotDefined
+from jo_notebook.store.held import Held
 from jo_notebook.store.known import Known
 from jo_notebook.store.numbering import mark_of
 from jo_notebook.store.reading import Found
@@ -35,7 +37,10 @@ class Values:
                 held = self._known.held.get(name)
                 if held is not None and held.has_value and not self._is_torn(name):
                     return held.value
-                found = self._known.readable(name)
+                found = None if held is not None and held.pending else self._known.readable(name)
+            if held is not None and found is None:
+                return self._fetched(name, held)
+            assert found is not None
             with contextlib.suppress(FileNotFoundError):  # pruned by a newer result: look again
                 return self._load(found, define)
             self.look_again(found)
@@ -93,6 +98,15 @@ class Values:
         return ResultDamaged(
             f"{found.step}'s result on disk is damaged (generation {found.seq}: {damage}): run {found.step} again."
         )
+
+    def _fetched(self, name: str, held: Held) -> Any:
+        """A value from elsewhere, and from now on its exact record. Raises StoreError, UntrustedError."""
+        assert held.pending is not None
+        assert held.record is not None
+        value = held.pending()
+        record = replace(given_record(name, value, when=held.record.when), size=held.record.size)
+        with self._known.lock:
+            return self._known.arrive(name, held, record, value)
 
     def _load(self, found: Found[Record], define: Define) -> Any:
         """Read a value into memory. Raises as reading does, and FileNotFoundError for a file that left."""

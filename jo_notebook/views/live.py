@@ -27,7 +27,7 @@ OUTCOMES: Mapping[EventKind, Availability] = {
 }
 IN_MEMORY = frozenset({EventKind.FINISHED, EventKind.UNSAVED, EventKind.LOADED})
 OUR_OWN = frozenset({EventKind.FINISHED, EventKind.UNSAVED})
-SILENT = frozenset({EventKind.OUTPUT, EventKind.WARNING})
+SILENT = frozenset({EventKind.OUTPUT, EventKind.WARNING, EventKind.RETRY})
 
 
 class GraphSource(Protocol):

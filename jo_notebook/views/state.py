@@ -13,7 +13,7 @@ from typing import Any
 
 from jo_notebook.core.plan import Action, Availability, Decision, Plan
 from jo_notebook.views.layout import Layout, layout
-from jo_notebook.views.words import ELSEWHERE, one_line, shorten
+from jo_notebook.views.words import ELSEWHERE, OVERRIDES, one_line, shorten
 
 VERSION = 1
 LABEL_LIMIT = 28
@@ -24,7 +24,8 @@ Edges = tuple[tuple[str, str], ...]
 class NodeState:
     """One step as it is drawn. `state` is a word of `LOOKS`; `seconds` is the expected time, or None.
 
-    `note` says what else is to be known of its result: pinned, accepted, an earlier result, from elsewhere.
+    `note` says what else is to be known of its result: pinned, accepted, put in by hand, an earlier result, from
+    elsewhere.
     """
 
     id: str
@@ -148,7 +149,7 @@ def _node(decision: Decision, label: str, drawn: Layout, word: str, *, is_undefi
 
 
 def _kept(decision: Decision) -> str:
-    return decision.override or ("an earlier result" if decision.generation else "")
+    return OVERRIDES.get(decision.override) or ("an earlier result" if decision.generation else "")
 
 
 def _edges(edges: Edges, drawn: Layout) -> tuple[EdgeState, ...]:

@@ -8,13 +8,25 @@ from datetime import tzinfo
 from typing import Protocol
 
 from jo_notebook.core.files import as_option
-from jo_notebook.core.plan import Action, Availability, Decision, Plan
+from jo_notebook.core.plan import Action, Availability, Decision, Plan, levels
 from jo_notebook.core.reasons import CODE, Reason
 from jo_notebook.core.record import Record
-from jo_notebook.views.words import ELSEWHERE, about, columns, count, day, duration, file_size, one_line, pad, table
+from jo_notebook.views.words import (
+    ELSEWHERE,
+    OVERRIDES,
+    about,
+    columns,
+    count,
+    day,
+    duration,
+    file_size,
+    one_line,
+    pad,
+    table,
+)
 
 __all__ = [
-    *("accept_text", "duration", "explain_text", "plan_text", "run_line", "step_line", "steps_text"),
+    *("accept_text", "duration", "explain_text", "levels_text", "plan_text", "run_line", "step_line", "steps_text"),
     "verify_text",
 ]
 
@@ -31,6 +43,10 @@ NAMES_SHOWN = 8
 
 class Verified(Protocol):
     """What came of running a step again; see `engine/verify.py`."""
+
+    @property
+    def step(self) -> str:
+        """Which step."""
 
     @property
     def verdict(self) -> str:
@@ -67,6 +83,14 @@ def plan_text(plan: Plan, *, no_context: bool = False) -> str:
     return "\n".join(lines)
 
 
+def levels_text(plan: Plan) -> str:
+    """The steps of a plan level by level, one line a level."""
+    rows = enumerate(levels(plan), 1)
+    return "\n".join(
+        ["Levels, each needs earlier ones only:", *(f" {n}  {', '.join(map(one_line, r))}" for n, r in rows)]
+    )
+
+
 def steps_text(plan: Plan, records: Mapping[str, Record], *, zone: tzinfo | None = None) -> str:
     """A table of all steps; times of day are local unless a zone is given."""
     rows = [("step", "state", "time", "size", "when", "")]
@@ -87,7 +111,9 @@ def explain_text(decision: Decision, causes: Sequence[tuple[str, Reason]] = ()) 
     state = "failed" if (word := _state(decision)) == "failed" else f"is {word}"
     lines = [f"{one_line(decision.step)} {state}.{_held_sentence(decision)}"]
     lines += [f"It is {ELSEWHERE[decision.elsewhere]}."] if decision.elsewhere else []
-    if decision.override:
+    if decision.override == "given":
+        lines.append(f"It was {OVERRIDES['given']}: it counts until it is forced to run, forgotten or put in again.")
+    elif decision.override:
         lines.append(f"It is {decision.override}{', although:' if decision.overridden else '.'}")
         lines += [f"  - {one_line(text)}" for text in decision.overridden]
     for step, reason in causes:
@@ -141,7 +167,7 @@ def step_line(decision: Decision, dependencies: Sequence[str], *, inferred: bool
     why = _reasons(decision).removeprefix("last run failed: ").removeprefix("its stored result is damaged: ")
     is_plain = decision.availability is Availability.MISSING and all(r.kind in PLAIN for r in decision.reasons)
     state = f"{_state(decision)}: {why}" if why and not is_plain else _state(decision)
-    said = decision.override, _held(decision), ELSEWHERE.get(decision.elsewhere)
+    said = OVERRIDES.get(decision.override), _held(decision), ELSEWHERE.get(decision.elsewhere)
     return " · ".join(filter(None, (head, state, *said, _expected(decision))))
 
 
@@ -153,6 +179,7 @@ def run_line(
     blocked: Sequence[str] = (),
     seconds: float = 0.0,
     taken: Sequence[str] = (),
+    not_reached: Sequence[str] = (),
 ) -> str:
     """What a run did, in one line."""
     said = [
@@ -162,6 +189,7 @@ def run_line(
         f"{_names(kept)} kept: nothing {'it' if len(kept) == 1 else 'they'} read has changed." if kept else "",
         f"{_names(failed)} failed." if failed else "",
         f"{_names(blocked)} not run, waiting for what failed." if blocked else "",
+        f"{_names(not_reached)} not reached." if not_reached else "",
     ]
     return " ".join(filter(None, said)) or "Nothing to run: everything is available."
 
@@ -194,7 +222,8 @@ def _schedule(decision: Decision) -> str:
 
 def _note(decision: Decision) -> str:
     orphan = "cell deleted" if decision.is_orphan else ""
-    return "; ".join(filter(None, (_why(decision), decision.override, ELSEWHERE.get(decision.elsewhere), orphan)))
+    said = _why(decision), OVERRIDES.get(decision.override), ELSEWHERE.get(decision.elsewhere), orphan
+    return "; ".join(filter(None, said))
 
 
 def _why(decision: Decision) -> str:

@@ -8,10 +8,11 @@ from datetime import datetime, tzinfo
 
 from jo_notebook.core.files import size_text as file_size
 
-__all__ = ["ELSEWHERE", "about", "columns", "count", "day", "duration", "file_size", "one_line", "pad"]
+__all__ = ["ELSEWHERE", "OVERRIDES", "about", "columns", "count", "day", "duration", "file_size", "one_line", "pad"]
 __all__ += ["shorten", "table"]
 
 ELSEWHERE = {"data": "from elsewhere", "code": "from elsewhere, not trusted"}
+OVERRIDES = {"pinned": "pinned", "accepted": "accepted", "given": "put in by hand"}
 BIDI = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 LONGEST = 1e12  # seconds; above that it is no time
 UNSAFE = frozenset({"Cc", "Cs", "Zl", "Zp"})

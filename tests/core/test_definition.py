@@ -140,6 +140,9 @@ DECLARED = {
     "pinned": True,
     "keep": 5,
     "format": "npy",
+    "retries": 3,
+    "backoff": 0.5,
+    "timeout": 60.0,
 }
 
 
@@ -153,7 +156,19 @@ def test_json_and_back_with_what_it_declares() -> None:
 def test_a_definition_of_an_older_release() -> None:
     """It declared nothing."""
     data = step("Model", "K").to_json()
-    for key in ("files", "writes", "seed", "env", "ignore", "pinned", "keep", "format"):
+    for key in (
+        "files",
+        "writes",
+        "seed",
+        "env",
+        "ignore",
+        "pinned",
+        "keep",
+        "format",
+        "retries",
+        "backoff",
+        "timeout",
+    ):
         del data[key]
     after = Definition.from_json(data, trusted=True)
     assert (after.reads, after.writes, after.seed, after.env, after.ignore, after.pinned) == (
@@ -165,6 +180,7 @@ def test_a_definition_of_an_older_release() -> None:
         False,
     )
     assert (after.keep, after.format) == (0, "")
+    assert (after.retries, after.backoff, after.timeout) == (0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize("key", ["files", "writes", "env", "ignore"])
@@ -184,6 +200,12 @@ def test_a_strangers_definition_with_a_wrong_seed(value: Any) -> None:
 @pytest.mark.parametrize("value", [None, 1, ["npy"], "", "two words", "../npy", "\x1b[2J", "n" * 1000], ids=ascii)
 def test_a_format_that_is_no_name(value: Any) -> None:
     assert Definition.from_json({**step("Model").to_json(), "format": value}, trusted=False).format == ""
+
+
+@pytest.mark.parametrize("value", [None, "3", -1, True, [1], 1e400, float("nan"), 10**30], ids=repr)
+@pytest.mark.parametrize("key", ["retries", "backoff", "timeout"])
+def test_times_and_tries_that_make_no_sense(key: str, value: Any) -> None:
+    assert getattr(Definition.from_json({**step("Model").to_json(), key: value}, trusted=False), key) == 0
 
 
 @pytest.mark.parametrize("value", ["yes", 1, [True], None], ids=repr)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jo_notebook.core.definition import Definition, Dependency
-from jo_notebook.core.graph import Graph
+from jo_notebook.core.graph import Graph, levels
 from jo_notebook.core.plan import Action, Known, make_plan
 from jo_notebook.errors import CycleError, UnknownStepError
 from tests.cases.making import graph_of, step
@@ -159,3 +159,26 @@ def test_the_order_is_topological_whatever_the_order_of_registration(
     assert len(place) == 13
     assert all(place[p] < place[name] for name in graph for p in graph.parents(name))
     assert graph.order == Graph(graph.definitions.values()).order
+
+
+def test_levels() -> None:
+    """Each needs only steps of levels before its own; what nobody has registered counts for nothing."""
+    graph = graph_of(D="B,C", C="A", B="", A="", E="Gone")
+    assert levels(graph) == [["B", "A", "E"], ["C"], ["D"]]
+    assert levels(graph, ["D", "C"]) == [["C"], ["D"]]
+    assert levels(Graph()) == []
+
+
+def test_many_at_once() -> None:
+    """In their old places, the new ones behind; a circle changes nothing."""
+    graph = graph_of(A="", B="A", C="B")
+    more = graph.add_all([step("C", "1"), step("D", "C"), step("A", "2")], replacing=["B"])
+    assert list(more) == ["A", "C", "D"]
+    assert list(graph) == ["A", "B", "C"]
+    with pytest.raises(CycleError):
+        graph.add_all([step("A", "C")])
+
+
+def test_a_circle_of_one_that_was_declared() -> None:
+    with pytest.raises(CycleError, match="take it out of what it depends on"):
+        graph_of(A="A")

@@ -35,6 +35,24 @@ def test_echo(echo: bool, shown: str, capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().out == shown
 
 
+def test_beside_others_whole_lines_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """And what has no end when somebody asks for it, or when the step is over; the log has every piece in order."""
+    recorder = Recorder(is_beside=True)
+    with routed_output():
+        with recording(recorder):
+            print("a", "b", end="")
+            assert capsys.readouterr().out == ""
+            print("c")
+            assert capsys.readouterr().out == "a bc\n"
+            print("50%", end="\r", flush=True)
+            assert capsys.readouterr().out == "50%\r"
+            print("e\nf", end="")
+            print("g", end="", file=sys.stderr)
+            assert capsys.readouterr() == ("e\n", "")
+        assert capsys.readouterr() == ("f", "g")
+    assert texts(recorder) == [("stdout", "a bc\n50%\re\nf"), ("stderr", "g")]
+
+
 def test_what_nobody_records_passes_through(capsys: pytest.CaptureFixture[str]) -> None:
     with routed_output():
         print("a")

@@ -111,3 +111,22 @@ def test_what_a_headless_run_misses(cells: list[str], told: list[str], tmp_path:
     found = left_out(read_notebook(write(tmp_path / "n.ipynb", cells)))
     assert len(found) == len(told)
     assert all(text in row for text, row in zip(told, found, strict=True))
+
+
+def test_stages_of_a_file_are_steps(tmp_path: Path) -> None:
+    """Their cell runs wherever it stands; a cell that reads one of them is for people."""
+    (tmp_path / "stages.yaml").write_text("Lint: []\nDocs: [Lint]\n")
+    texts = [
+        "Docs",
+        "%%step Report --depends-on Docs\n1",
+        "x = 1",
+        "%load_stages --module jobs stages.yaml",
+        "y = Lint",
+    ]
+    notebook = new_notebook(cells=[new_code_cell(text) for text in texts])
+    nbformat.write(notebook, tmp_path / "analysis.ipynb")
+    assert [str(cell.kind) for cell in read_notebook(tmp_path / "analysis.ipynb")] == [
+        *("use", "step", "setup", "step", "use")
+    ]
+    (tmp_path / "stages.yaml").write_text("Docs: Lint\n")
+    assert [str(cell.kind) for cell in read_notebook(tmp_path / "analysis.ipynb")][3] == "step"

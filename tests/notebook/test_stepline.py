@@ -38,6 +38,9 @@ from jo_notebook.errors import StepNameError, UsageError
         pytest.param("A --format npy", {"format": "npy"}, id="a format"),
         pytest.param("A --format=data --keep 3", {"format": "data", "keep": 3}, id="a format, and how many"),
         pytest.param("A --format never_heard_of", {"format": "never_heard_of"}, id="a format that is looked for later"),
+        pytest.param("A", {"retries": None, "backoff": None, "timeout": None}, id="tried once"),
+        pytest.param("A --retries 3 --backoff .5", {"retries": 3, "backoff": 0.5}, id="tried again"),
+        pytest.param("A --timeout 90", {"timeout": 90.0}, id="a time"),
         pytest.param("--reads a.csv -- A", {"name": "A"}, id="the name last"),
         pytest.param("A --reads a.csv  # a comment", {"reads": ("a.csv",)}, id="a comment"),
         pytest.param(
@@ -70,6 +73,13 @@ def test_a_line(line: str, expected: dict[str, Any]) -> None:
         pytest.param("A --seed", "--seed", id="no seed"),
         pytest.param("A --read a.csv", "Did you mean --reads", id="a mistyped option"),
         pytest.param("A --env", "--env", id="no variable"),
+        pytest.param("A --retries -1", "-1 retries make no sense", id="fewer tries than one"),
+        pytest.param("A --retries 9999999", "9999999 retries make no sense", id="too many tries"),
+        pytest.param("A --retries 1.5", "--retries", id="half a try"),
+        pytest.param("A --timeout -1", "--timeout -1.0 makes no sense", id="a time before now"),
+        pytest.param("A --timeout nan", "--timeout nan makes no sense", id="no time"),
+        pytest.param("A --backoff inf", "--backoff inf makes no sense", id="for ever"),
+        pytest.param("A --timeout 2s", "--timeout", id="a unit"),
     ],
 )
 def test_a_bad_line(line: str, text: str) -> None:
@@ -86,5 +96,6 @@ def test_an_ignored_name_must_be_one() -> None:
 def test_help() -> None:
     with pytest.raises(Help):
         parse_step_line("--help")
-    for option in ("--reads", "--writes", "--seed", "--env", "--ignore", "--keep", "--format"):
+    options = ("--reads", "--writes", "--seed", "--env", "--ignore", "--keep", "--format")
+    for option in (*options, "--retries", "--backoff", "--timeout"):
         assert option in step_help()

@@ -10,12 +10,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from jo_notebook.core.attributes import AttrDict
 from jo_notebook.core.kinds import comes_from, module_of, name_of, path_of
 from jo_notebook.store.formats.contract import Written
 from jo_notebook.store.formats.ours import INDEXES, SPARSE, part
 from jo_notebook.store.formats.plain import NAMED, Leaf, Writer
 from jo_notebook.store.formats.plain_reading import READERS, Reader, Source, read
 
+CONTAINERS = (list, tuple, dict, AttrDict, bytes, bytearray)
 HOMES: dict[str, tuple[str, str, str]] = {
     "numpy.ndarray": ("numpy", "arrays", "write_array"),
     "pandas.DataFrame": ("pandas", "frames", "write_frame"),
@@ -62,7 +64,9 @@ _readers = Readers(READERS)
 def takes(value: object) -> bool:
     """Whether the outermost type is a container or of a library that we know."""
     kind = type(value)
-    return kind in (list, tuple, dict, bytes, bytearray) or path_of(kind) in NAMED or leaf_of(kind) is not None
+    return (
+        kind in (list, tuple, dict, AttrDict, bytes, bytearray) or path_of(kind) in NAMED or leaf_of(kind) is not None
+    )
 
 
 def encode(value: object) -> Written:

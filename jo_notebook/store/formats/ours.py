@@ -14,7 +14,7 @@ from typing import Any
 from jo_notebook.core.kinds import module_of
 from jo_notebook.store.formats.contract import Format, Written
 
-PLAIN = ("builtins", "collections", "datetime", "zoneinfo", "decimal", "fractions", "uuid", "pathlib")
+PLAIN = ("builtins", "jo_notebook", "collections", "datetime", "zoneinfo", "decimal", "fractions", "uuid", "pathlib")
 TABLES = ("pyarrow", "polars")
 LIBRARIES = ("numpy", "pandas", "scipy", "torch", *TABLES)
 MODULES = {"json": "text", "pickle": "pickles", "dill": "pickles"}

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
+from jo_notebook.core.attributes import AttrDict
 from jo_notebook.core.kinds import path_of
 from jo_notebook.store.formats.contract import Refused, a
 from jo_notebook.store.formats.plain_reading import PATHS
@@ -162,6 +163,12 @@ def _dict(writer: Writer, value: dict[Any, Any]) -> Any:
     return {"$dict": _pairs(writer, value)}
 
 
+def _attributes(writer: Writer, value: AttrDict) -> Any:
+    writer.once(value)
+    writer.spend(len(value))
+    return {"$AttrDict": _pairs(writer, value)}
+
+
 def _pairs(writer: Writer, value: Mapping[Any, Any]) -> list[Any]:
     keys = list(value)
     written = writer.items(keys)
@@ -253,6 +260,7 @@ WRITERS: dict[type, Leaf] = {
     list: _list,
     tuple: _tuple,
     dict: _dict,
+    AttrDict: _attributes,
     set: _set,
     frozenset: _set,
     bytes: _bytes,

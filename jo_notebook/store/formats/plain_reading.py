@@ -8,6 +8,7 @@ import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
+from jo_notebook.core.attributes import AttrDict
 from jo_notebook.store.formats.contract import Unreadable
 
 MOST_HASHED = 20_000
@@ -96,6 +97,10 @@ def _read_float(content: Any, source: Source) -> float:
 
 def _read_dict(content: Any, source: Source) -> dict[Any, Any]:
     return dict(map(tuple, (as_list(pair, 2) for pair in _few(content))))
+
+
+def _read_attributes(content: Any, source: Source) -> AttrDict:
+    return AttrDict(_read_dict(content, source))
 
 
 def _read_ordered(content: Any, source: Source) -> Any:
@@ -216,6 +221,7 @@ READERS: dict[str, Reader] = {
     "$set": _made(set),
     "$frozenset": _made(frozenset),
     "$dict": _read_dict,
+    "$AttrDict": _read_attributes,
     "$OrderedDict": _read_ordered,
     "$bytes": _read_bytes,
     "$bytearray": lambda content, source: bytearray(_read_bytes(content, source)),

@@ -1,0 +1,87 @@
+"""Which steps must have the process for themselves: what they touch belongs to all threads."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from functools import lru_cache
+
+from jo_notebook.core.definition import Definition
+from jo_notebook.core.needs import DRAWS, SOURCES_OF_CHANCE, Need
+from jo_notebook.core.record import Record
+
+DRAWING = frozenset({"matplotlib", "seaborn", "plotnine", "pylab"})
+"""Packages with a figure that is the current one of the whole process."""
+PLOTS = frozenset({"plot", "hist", "boxplot"})
+"""Methods of frames that draw into it, without an import in the step."""
+SHELL = frozenset({"get_ipython", "user_ns", "user_global_ns", "run_line_magic", "run_cell_magic"})
+ASKING = frozenset({"input", "getpass", "breakpoint", "set_trace", "post_mortem"})
+OF_THE_PROCESS = frozenset(
+    {
+        *("chdir", "fchdir", "umask", "fork", "forkpty", "putenv", "unsetenv", "setlocale", "setrecursionlimit"),
+        *("redirect_stdout", "redirect_stderr", "catch_warnings", "option_context", "set_option", "settrace"),
+        *("setprofile", "set_num_threads", "globals", "capture_output"),
+    }
+)
+MAIN_THREAD_ONLY = frozenset({"signal", "tkinter", "turtle"})
+OURS = ("helper", "import", "module")
+WORDS = SHELL | ASKING | OF_THE_PROCESS | PLOTS
+
+
+def must_be_alone(definition: Definition, needs: Iterable[Need], record: Record | None) -> bool:
+    """Whether nothing may run beside this step, as far as its code and its last run tell.
+
+    That is so for a seed and for random numbers that all share, for magics and `!cmd`, for what asks the user or
+    draws into the current figure, for names of the notebook that it binds, and for settings of the whole process.
+    """
+    needs = list(needs)
+    if definition.seed is not None or any(need.name.startswith("random numbers") for need in needs):
+        return True
+    if any(need.kind == "package" and need.name.lower() in DRAWING for need in needs):
+        return True
+    if record is not None and any(kind == "global" for kind, *_ in record.hidden):
+        return True
+    texts = [definition.source.canonical, *(need.code or need.shown for need in needs if need.kind in OURS)]
+    return any(_touches_what_all_share(text) for text in texts)
+
+
+@lru_cache(maxsize=4096)
+def _touches_what_all_share(text: str) -> bool:
+    try:
+        nodes = list(ast.walk(ast.parse(text)))
+    except (SyntaxError, ValueError, RecursionError):
+        return False
+    return any(_is_shared(node) for node in nodes)
+
+
+def _is_shared(node: ast.AST) -> bool:
+    if isinstance(node, ast.Global):
+        return True
+    if isinstance(node, ast.Name):
+        return node.id in SHELL | ASKING | OF_THE_PROCESS
+    if isinstance(node, ast.Attribute):
+        return node.attr in WORDS or (node.attr in DRAWS and _is_called_random(node.value))
+    if isinstance(node, ast.Import):
+        return any(alias.name.partition(".")[0] in MAIN_THREAD_ONLY | DRAWING for alias in node.names)
+    if isinstance(node, ast.ImportFrom):
+        if node.module in SOURCES_OF_CHANCE and any(alias.name in DRAWS for alias in node.names):
+            return True
+        return (node.module or "").partition(".")[0] in MAIN_THREAD_ONLY | DRAWING
+    if isinstance(node, ast.Assign | ast.AugAssign | ast.Delete):
+        return any(_is_environ(target) for target in getattr(node, "targets", [getattr(node, "target", None)]))
+    return False
+
+
+def _is_called_random(node: ast.expr) -> bool:
+    """`random` or `np.random`, imported by the step itself; what the notebook imports is known better."""
+    return (isinstance(node, ast.Name) and node.id == "random") or (
+        isinstance(node, ast.Attribute) and node.attr == "random"
+    )
+
+
+def _is_environ(target: ast.AST | None) -> bool:
+    """`os.environ["X"] = …`: every thread reads the same environment."""
+    return isinstance(target, ast.Subscript) and (
+        (isinstance(target.value, ast.Attribute) and target.value.attr == "environ")
+        or (isinstance(target.value, ast.Name) and target.value.id == "environ")
+    )

@@ -1,0 +1,90 @@
+"""What a run needs from outside: how to call a step, and where things go."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from jo_notebook.core.events import Event
+from jo_notebook.core.fingerprint import Part
+from jo_notebook.core.graph import Graph
+from jo_notebook.core.plan import Known
+from jo_notebook.engine.attend import Attention
+from jo_notebook.engine.capture import Recorder
+from jo_notebook.errors import UsageError
+from jo_notebook.store.context import Context
+
+Told = tuple[str, str]
+Around = Callable[[Recorder], AbstractContextManager[None]]
+Attend = Callable[[str, Collection[Told]], AbstractContextManager[Attention]]
+
+
+JOBS_LIMIT = 256
+
+
+def check_jobs(number: int) -> int:
+    """How many steps may run at once. Raises UsageError for a number that makes no sense."""
+    if type(number) is not int or not 1 <= number <= JOBS_LIMIT:
+        raise UsageError(f"{number!r} jobs make no sense: say a number from 1 to {JOBS_LIMIT}, as in --jobs 4.")
+    return number
+
+
+def jobs_from(environ: Mapping[str, str]) -> int:
+    """How many steps run at once where nobody says: JO_JOBS, or one. Raises UsageError."""
+    text = environ.get("JO_JOBS", "").strip()
+    if text and not (text.isascii() and text.isdecimal()):
+        raise UsageError(f"JO_JOBS={text} is not understood: say how many steps may run at once, for instance 4.")
+    return check_jobs(int(text)) if text else 1
+
+
+class Lock(Protocol):
+    """A reentrant lock."""
+
+    def acquire(self) -> bool:
+        """Waits until nobody else has it."""
+
+    def release(self) -> None:
+        """Lets go of it."""
+
+
+@contextmanager
+def nothing_around(recorder: Recorder) -> Iterator[None]:
+    """The default for `Surroundings.around`: captures no displays."""
+    yield
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a run needs from outside: how to call a step, and where things go.
+
+    `parts_now` looks at a step's code at the moment it starts (a step before it may have changed what it reads);
+    `prepare` gives the function and the parameters of a step; `attend` looks at what a step does beside computing
+    (files, hidden inputs; those it was told of before are not told again); `around` is entered around each call (a
+    front end captures displays there); `echo` shows printed text at once as well as keeping it; `load` is a head
+    whose value is wanted in memory at the end.
+
+    Up to `jobs` steps run at once, on threads; `alone` says of a step that nothing may run beside it. `lock` is held
+    by whoever calls any of these, and by nobody while a step's own code runs or a value is read or written. `grace`
+    is how many seconds a step on a thread has to stop when it is told to. With one job none of this is looked at.
+    """
+
+    graph: Graph
+    known: Known
+    parts_now: Callable[[str], Sequence[Part]]
+    context: Context
+    prepare: Callable[[str], tuple[Callable[..., Any], Mapping[str, Any]]]
+    attend: Attend
+    emit: Callable[[Event], None]
+    around: Around = nothing_around
+    echo: bool = True
+    fail_fast: bool = False
+    load: str = ""
+    clock: Callable[[], float] = time.time
+    jobs: int = 1
+    alone: Callable[[str], bool] = lambda step: False
+    lock: Lock = field(default_factory=threading.RLock)
+    grace: float = 5.0

@@ -1,0 +1,424 @@
+"""One step's turn in a run: kept, left, taken from another kernel, or run and stored; its attempts and its failure."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import count
+from typing import Any
+
+from jo_notebook.core.definition import LONGEST
+from jo_notebook.core.events import Event, EventKind
+from jo_notebook.core.fingerprint import Fingerprint
+from jo_notebook.core.given import SAID
+from jo_notebook.core.history import remembered
+from jo_notebook.core.plan import Action, Decision, choose, input_parts
+from jo_notebook.core.record import Failure, LogEntry, Record
+from jo_notebook.core.version import version_of, witness_of
+from jo_notebook.engine.attend import Attention
+from jo_notebook.engine.call import call_step, traceback_text, users_traceback
+from jo_notebook.engine.capture import Recorder, recording
+from jo_notebook.engine.lanes import Lane, RunAlone
+from jo_notebook.engine.outcome import one_line
+from jo_notebook.engine.state import State
+from jo_notebook.engine.stopping import LeftBehind
+from jo_notebook.errors import SourceError, StoreError, UntrustedError
+from jo_notebook.store.owners import Owner
+
+UNCHANGING = frozenset({bool, int, float, complex, str, bytes, type(None)})
+
+
+@dataclass
+class Attempt:
+    """One call of a step: what it was given, and what came of it. It `has_begun` when all is in place for the call."""
+
+    step: str
+    number: int
+    recorder: Recorder
+    fingerprint: Fingerprint
+    when: float
+    began: float = field(default_factory=time.perf_counter)
+    inputs: dict[str, Any] = field(default_factory=dict)
+    records: dict[str, Record] = field(default_factory=dict)
+    versions: dict[str, str | None] = field(default_factory=dict)
+    has_begun: bool = False
+    attention: Attention = field(default_factory=Attention)
+    value: Any = None
+
+    @property
+    def seconds(self) -> float:
+        """How long it has taken so far."""
+        return time.perf_counter() - self.began
+
+
+class Turn:
+    """Takes the turns of steps on one lane. Who calls it holds the lock of the run, if there is one."""
+
+    def __init__(self, state: State, lane: Lane) -> None:
+        self.state = state
+        self.outside = state.outside
+        self.outcome = state.outcome
+        self.lane = lane
+
+    def emit(self, kind: EventKind, step: str = "", text: str = "", seconds: float = 0.0) -> None:
+        """Tells what happened; a warning, and that a step was cancelled, stands in the outcome too."""
+        if kind is EventKind.WARNING:
+            self.outcome.warnings.append(text)
+        elif kind is EventKind.CANCELLED:
+            self.outcome.cancelled.append(step)
+        self.lane.emit(Event(kind, step, self.outcome.run_id, text, seconds))
+
+    def take(self, decision: Decision) -> None:
+        """One step's turn: run it, keep it, load it or leave it, by the versions that are known by now."""
+        if not self.settle(decision):
+            self.run(decision.step)
+
+    def settle(self, decision: Decision) -> bool:
+        """The same where nothing has to run; False, and nothing has happened, where the step must run."""
+        name = decision.step
+        blocker = self.state.blocker(name, decision)
+        if blocker:
+            self._block(name, blocker)
+        elif self.state.must_run(name, decision):
+            return False
+        else:
+            self._leave(name, decision)
+        return True
+
+    def read_head(self, name: str) -> None:
+        """The value that is wanted in memory at the end."""
+        if name == self.outside.load and self.outside.context.held(name):
+            try:
+                self._input(name)
+            except BaseException:
+                if name not in self.outcome.failed:  # it ran again and failed: told with the other failures
+                    raise
+
+    def run(self, name: str, *, may_take: bool = True) -> bool:
+        """Runs a step, unless another kernel has made its result since the plan and that may be taken: then True."""
+        state, outside, has_claim = self.state, self.outside, False
+        parts = [*outside.known.parts(name), *input_parts(outside.graph, name, state.versions)]
+        waiting = partial(self._wait_for, name)
+        claim = outside.context.claim(name, Fingerprint.of(parts).key, waiting=waiting, pause=self.lane.pause)
+        try:
+            with self.lane.holding(claim) as newer:
+                has_claim = True
+                is_taken = newer and may_take and self._take_newer(name)
+                if not is_taken:
+                    self._compute(name)
+        except KeyboardInterrupt:
+            if not has_claim:
+                self.emit(EventKind.CANCELLED, name)
+            raise
+        if is_taken and self.lane.reads_heads:
+            self.read_head(name)
+        return is_taken
+
+    # -- where nothing runs ----------------------------------------------------------------------------
+
+    def _block(self, name: str, blocker: str) -> None:
+        self.outcome.blocked[name] = blocker
+        self.emit(EventKind.BLOCKED, name, f"{blocker} failed")
+
+    def _leave(self, name: str, decision: Decision) -> None:
+        record = self.state.records.get(name)
+        self.state.versions[name] = None if record is None else record.output
+        if decision.action is Action.RUN:
+            self.outcome.kept.append(name)
+            self.emit(EventKind.KEPT, name, "its inputs came out the same")
+        if self.lane.reads_heads:
+            self.read_head(name)
+
+    def _wait_for(self, name: str, owner: Owner) -> None:
+        """Tells, at once, which other kernel runs a step, and what that means here."""
+        text = f"{name} is being run by another kernel ({owner.who}); waiting for its result."
+        if owner.is_unsure:
+            text = (
+                f"{name} may be run by another kernel ({owner.who}), which locks on this disk do not reach: it runs "
+                "here too. Interrupt to leave it to the other kernel."
+            )
+        self.emit(EventKind.CLAIMED, name, text)
+        if not owner.is_unsure:
+            self.lane.waits()
+
+    def _take_newer(self, name: str) -> bool:
+        """Decides again, with a result that another kernel has made since the plan; whether that one is right."""
+        state, context, known = self.state, self.outside.context, self.outside.known
+        record = context.record(name)
+        if record is None or name in context.untrusted:
+            return False
+        known = replace(known, records={**known.records, name: record}, problems=context.damaged)
+        choice = choose(self.outside.graph, known, name, state.versions)
+        if choice.reasons:
+            return False
+        if choice.generation != known.used(name):
+            if not state.take_other(name, choice.generation):
+                return False
+        elif known.held(name):
+            state.records[name] = record
+        else:
+            return False
+        state.moved.add(name)
+        state.versions[name] = state.records[name].output
+        self.outcome.taken.append(name)
+        self.emit(EventKind.KEPT, name, "another kernel made it")
+        return True
+
+    # -- where it runs ---------------------------------------------------------------------------------
+
+    def _compute(self, name: str) -> None:
+        """Runs a step, as often as it may be tried, and stores what comes of it."""
+        outside, before = self.outside, self.state.records.get(name)
+        echo, on_entry = outside.echo, lambda entry: self.emit(EventKind.OUTPUT, name, entry.text)
+        recorder = Recorder(echo=echo, on_entry=on_entry, is_beside=self.lane.is_beside)
+        told = {(kind, what) for kind, what, _ in before.hidden} if before else ()
+        self.state.moved.add(name)
+        for number in count(1):
+            fingerprint = Fingerprint.of(outside.known.parts(name))
+            attempt = Attempt(name, number, recorder, fingerprint, outside.clock())
+            try:
+                self._begin(attempt)
+                self._call(attempt, told)
+                break
+            except KeyboardInterrupt:
+                self.emit(EventKind.CANCELLED, name, seconds=attempt.seconds)
+                raise
+            except (RunAlone, LeftBehind):
+                raise
+            except BaseException as error:  # noqa: BLE001 - SystemExit in a step is a failure of that step too
+                rerun = self.state.failed_parent(name)
+                if rerun:  # an input had to run again and failed: this step did not begin
+                    self._block(name, rerun)
+                elif self._is_tried_again(attempt, error):
+                    continue
+                else:
+                    self.fail(attempt, error)
+                return
+        self._store(attempt, before)
+
+    def _begin(self, attempt: Attempt) -> None:
+        self.lane.begin(attempt)
+        if attempt.number == 1 and attempt.step not in self.state.announced:
+            self.emit(EventKind.STARTED, attempt.step)
+        self.state.announced.add(attempt.step)
+
+    def _call(self, attempt: Attempt, told: Any) -> None:
+        """Gives the step its inputs, its code and its parameters as they are now, and calls it."""
+        state, outside, name = self.state, self.outside, attempt.step
+        for d in outside.graph.dependencies[name]:
+            attempt.inputs[d.parameter] = self._input(d.step)
+            attempt.versions[d.step] = state.versions.get(d.step)
+            if d.step in state.records:
+                attempt.records[d.step] = state.records[d.step]
+        if self.lane.is_beside and outside.alone(name):
+            raise RunAlone
+        function, params = outside.prepare(name)
+        # only now, with everything in place that was brought back: this is what the step runs with
+        parts = [*outside.parts_now(name), *input_parts(outside.graph, name, attempt.versions)]
+        attempt.fingerprint = Fingerprint.of(parts)
+        attempt.has_begun = True
+        state.announced.discard(name)
+        work = partial(call_step, function, {**attempt.inputs, **params})
+        try:
+            with (
+                recording(attempt.recorder),
+                outside.attend(name, told) as attempt.attention,
+                outside.around(attempt.recorder),
+            ):
+                attempt.value = self.lane.call(name, work, outside.graph[name].timeout)
+        finally:
+            if self.lane.was_beside():
+                self._refuse_what_was_disturbed(attempt)
+
+    def _refuse_what_was_disturbed(self, attempt: Attempt) -> None:
+        """An input that was changed while several steps had it: nobody can tell by whom, or what it did to this one."""
+        changed = self._changed(attempt)
+        if changed:
+            what = ", ".join(changed)
+            raise RunAlone(f"{what} was changed while {attempt.step} and others ran; {attempt.step} runs again, alone")
+
+    def _is_tried_again(self, attempt: Attempt, error: BaseException) -> bool:
+        """Whether a step that failed may try again; then it is told, and the time until then has passed."""
+        name, step, number = attempt.step, self.outside.graph[attempt.step], attempt.number
+        if number > step.retries or not attempt.has_begun or isinstance(error, UntrustedError | SourceError):
+            return False
+        pause = min(step.backoff * 2.0 ** (number - 1), LONGEST)
+        when = f"in {pause:g} s" if pause else "now"
+        text = f"{name} failed, try {number} of {step.retries + 1} ({one_line(error)}); again {when}."
+        self.outcome.retried[name] = number
+        attempt.recorder.write("stderr", f"{traceback_text(error)}[{text}]\n")
+        self.emit(EventKind.RETRY, name, text)
+        if pause:
+            try:
+                self.lane.wait(pause)
+            except KeyboardInterrupt:
+                self.emit(EventKind.CANCELLED, name, seconds=attempt.seconds)
+                raise
+        return True
+
+    def _store(self, attempt: Attempt, before: Record | None) -> None:
+        state, outside, name, seconds = self.state, self.outside, attempt.step, attempt.seconds
+        attention, value = attempt.attention, attempt.value
+        for note in attention.notes:
+            self.emit(EventKind.WARNING, name, note)
+        with self.lane.apart():
+            version = version_of(value)
+            witness = "" if version.exact else witness_of(value)
+        size = sum(state.records[p].size for p in outside.graph.parents(name) if p in state.records)
+        record = Record(
+            step=name,
+            fingerprint=attempt.fingerprint,
+            version=version.digest,
+            exact=version.exact,
+            witness=witness,
+            when=attempt.when,
+            seconds=seconds,
+            run_id=self.outcome.run_id,
+            writes=attention.writes,
+            files=attention.files,
+            history=remembered(before.history if before else (), (seconds, float(size))),
+            hidden=attention.hidden,
+            forced=name in outside.known.force,
+        )
+        step, entries = outside.graph[name], attempt.recorder.entries
+        with self.lane.saving():
+            record = outside.context.put(record, value, entries, format=step.format, keep=step.keep)
+        state.records[name] = record
+        state.versions[name] = record.output
+        self.outcome.finished.append(name)
+        self._tell_changed_inputs(attempt)
+        self.emit(EventKind.FINISHED, name, seconds=seconds)
+        if record.unsaved:
+            self.outcome.unsaved[name] = record.unsaved
+            self.emit(EventKind.UNSAVED, name, record.unsaved)
+
+    def fail(self, attempt: Attempt, error: BaseException) -> None:
+        """This step failed; what it printed and raised is kept."""
+        name, seconds, recorder = attempt.step, attempt.seconds, attempt.recorder
+        error.__traceback__ = users_traceback(error)
+        text = traceback_text(error)
+        line = one_line(error)
+        failure = Failure(name, attempt.fingerprint, line, text, attempt.when, seconds, self.outcome.run_id)
+        recorder.add(LogEntry("error", text))
+        self.outcome.failed[name] = error
+        try:
+            with self.lane.apart():
+                self.outside.context.fail(failure, recorder.entries)
+        except StoreError as trouble:
+            self.emit(EventKind.WARNING, name, f"the failure of {name} could not be written down: {trouble}")
+        self.emit(EventKind.FAILED, name, line, seconds)
+
+    # -- what it is given ------------------------------------------------------------------------------
+
+    def _input(self, name: str) -> Any:
+        """The upstream value, certainly the one its step returned: a changed one is read again."""
+        state, context = self.state, self.outside.context
+        try:
+            with self.lane.reading(name):
+                from_disk = context.held(name) == "disk"
+                value = context[name]
+        except UntrustedError:
+            raise
+        except StoreError as error:
+            return self._again(name, str(error).rstrip("."))
+        if from_disk:
+            state.note_record(name)
+            if context.elsewhere(name, context.in_use(name)) and self._is_changed(value, state.records[name]):
+                return self._again(name, f"{name}, from elsewhere, is not what its file says of it")
+            self.outcome.loaded.append(name)
+            self.emit(EventKind.LOADED, name)
+        elif (record := state.records.get(name)) and self._is_changed(value, record):
+            value = self._restored(name)
+        if name in state.records:
+            state.versions[name] = state.records[name].output
+        return value
+
+    def _is_changed(self, value: object, record: Record) -> bool:
+        """Whether a value in memory is no longer the one its step returned."""
+        with self.lane.apart():
+            try:
+                return has_changed(value, record)
+            except Exception:
+                if not self.lane.is_beside:
+                    raise
+                return True  # somebody is changing it right now
+
+    def _changed(self, attempt: Attempt) -> dict[str, str]:
+        """The inputs that are no longer what they were when they were given, as parameter and step."""
+        found = {}
+        for d in self.outside.graph.dependencies[attempt.step]:
+            given, record = attempt.inputs.get(d.parameter), attempt.records.get(d.step)
+            if type(given) not in UNCHANGING and record is not None and self._is_changed(given, record):
+                found[d.parameter] = d.step
+        return found
+
+    def _tell_changed_inputs(self, attempt: Attempt) -> None:
+        """Tells on a step that changed what it was given; nobody else gets to see the change."""
+        context, name = self.outside.context, attempt.step
+        if self.lane.was_beside():
+            return  # looked at before the result was stored
+        for parameter, step in self._changed(attempt).items():
+            kept = "its stored result is as it was"
+            if self._is_in_memory_by_hand(step):
+                self._give_again(step, context[step])
+                kept = f"what it is now counts as {SAID}"
+            else:
+                context.drop_memory(step)
+                kept = kept if context.held(step) else f"{step} will run again"
+            self.emit(
+                EventKind.WARNING,
+                name,
+                f"{name} changed its input {parameter}; {kept}. Work on a copy, so that {name} gives the "
+                "same whenever it runs",
+            )
+
+    def _restored(self, name: str) -> Any:
+        """After something changed a value in memory: the stored one, or a new run of its step."""
+        context = self.outside.context
+        if self._is_in_memory_by_hand(name):
+            value = context[name]
+            self._give_again(name, value)
+            self.emit(EventKind.WARNING, name, f"{name} was changed after it was {SAID}; what it is now counts")
+            return value
+        context.drop_memory(name)
+        if context.held(name):
+            what = "the stored result is used instead"
+            self.emit(EventKind.WARNING, name, f"{name} was changed after its step returned it; {what}")
+            with self.lane.reading(name):
+                value = context[name]
+            self.outcome.loaded.append(name)
+            self.state.note_record(name)
+            return value
+        return self._again(name, f"{name} was changed after its step returned it")
+
+    def _is_in_memory_by_hand(self, name: str) -> bool:
+        """Whether a value was put in by hand and is nowhere on disk: then no run can bring back what it was."""
+        context, record = self.outside.context, self.outside.context.record(name)
+        return record is not None and record.is_given and not context.is_stored(name)
+
+    def _give_again(self, name: str, value: object) -> None:
+        (self.state.records[name],) = self.outside.context.give({name: value})
+
+    def _again(self, name: str, why: str, *, may_take: bool = True) -> Any:
+        """The value of a step that has to run once more because its result cannot be had."""
+        if self.lane.is_beside:
+            raise RunAlone  # with whoever needs the value, by the very code that runs one step at a time
+        self.emit(EventKind.WARNING, name, f"{why}; it runs again")
+        is_taken = self.run(name, may_take=may_take)
+        if name in self.outcome.failed:
+            raise self.outcome.failed[name]
+        try:
+            with self.lane.reading(name):
+                return self.outside.context[name]
+        except StoreError as error:
+            if not is_taken:
+                raise
+            return self._again(name, str(error).rstrip("."), may_take=False)
+
+
+def has_changed(value: object, record: Record) -> bool:
+    """Whether a value in memory is no longer the one its step returned."""
+    if record.exact:
+        return version_of(value).digest != record.version
+    return bool(record.witness) and witness_of(value) != record.witness

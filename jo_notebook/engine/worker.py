@@ -1,0 +1,269 @@
+"""One step on a thread of its own, beside others: how it shares the lock, gives its place away, and is stopped."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from jo_notebook.core.events import Event
+from jo_notebook.engine.lanes import Holding
+from jo_notebook.engine.stopping import Call, LeftBehind, in_time
+from jo_notebook.engine.surroundings import Lock
+from jo_notebook.engine.turn import Attempt
+
+
+class Calls:
+    """Whose code is running now, and which values are being read. Who calls it holds the run's lock."""
+
+    def __init__(self, lock: Lock) -> None:
+        self.lock = lock
+        self._running: set[Job] = set()
+        self._reading: dict[str, threading.Lock] = {}
+
+    def begin(self, job: Job) -> None:
+        """The step's own code is called: it runs beside all others of which that is true."""
+        job.was_beside = bool(self._running)
+        for other in self._running:
+            other.was_beside = True
+        self._running.add(job)
+
+    def end(self, job: Job) -> None:
+        """The call is over."""
+        self._running.discard(job)
+
+    def reading(self, name: str) -> threading.Lock:
+        """The lock of whoever reads this value."""
+        return self._reading.setdefault(name, threading.Lock())
+
+
+class Job:
+    """One step that is taken its turn on a thread, as the coordinating thread sees it.
+
+    It `is_aside` while it waits for another kernel or for its next attempt and needs no place; `go` gives it one
+    again. `due` is when the coordinating thread has to look after its call. `is_off` says that it was told not to
+    begin any more because another step failed.
+    """
+
+    def __init__(self, place: int, name: str, post: Callable[[str, Any], None]) -> None:
+        self.place = place
+        self.name = name
+        self.post = post
+        self.go = threading.Event()
+        self.stopped = threading.Event()
+        self.is_aside = False
+        self.is_off = False
+        self.is_left = False
+        self.was_beside = False
+        self.due: float | None = None
+        self.asked = 0
+        self.error: BaseException | None = None
+        self.attempt: Attempt | None = None
+        self.claim: Holding | None = None
+        self._call: Call | None = None
+
+    def call(self, work: Callable[[], Any], seconds: float) -> Any:
+        """Calls the step's code here. Raises StepTimeout, KeyboardInterrupt or LeftBehind where it is stopped."""
+        call = self._call = Call()
+        if self.stopped.is_set():
+            raise KeyboardInterrupt
+        self.asked = 0
+        if seconds:
+            self.due = time.monotonic() + seconds
+            self.post("timed", self)
+        try:
+            return in_time(work, seconds, self.name, call.run)
+        except LeftBehind:
+            raise
+        except BaseException as error:
+            if self.stopped.is_set() and not isinstance(error, KeyboardInterrupt):
+                raise KeyboardInterrupt from error
+            raise
+        finally:
+            self.due = None
+
+    def tell(self, kind: type[BaseException]) -> None:
+        """Raises something in the step's code, if that runs."""
+        if self._call is not None:
+            self._call.stop(kind)
+
+    def stop(self) -> None:
+        """It is to end: as KeyboardInterrupt, in the step's code or where it waits."""
+        self.stopped.set()
+        self.go.set()
+        self.tell(KeyboardInterrupt)
+
+    def leave(self, *, whatever: bool = False) -> bool:
+        """Waits for it no longer, where the step's own code does not stop; with `whatever`, in any case."""
+        self.is_left = whatever or (self._call is not None and self._call.leave())
+        if self.is_left and self.claim is not None:
+            self.claim.__exit__(None, None, None)  # another kernel, or the next run, may have the step
+        return self.is_left
+
+    def check(self) -> None:
+        """Raises LeftBehind where nobody waits for it any more."""
+        if self.is_left:
+            raise LeftBehind
+
+
+class Beside:
+    """The lane of a job: the lock of the run is held for everything but what takes long."""
+
+    is_beside = True
+    reads_heads = False
+
+    def __init__(self, job: Job, calls: Calls) -> None:
+        self._job = job
+        self._calls = calls
+
+    def emit(self, event: Event) -> None:
+        """The coordinating thread tells it."""
+        if not self._job.is_left:
+            self._job.post("event", event)
+
+    def begin(self, attempt: Attempt) -> None:
+        """Waits for a place where it gave its own away."""
+        self._job.attempt = attempt
+        if not self._job.is_aside:
+            return
+        with self.apart():
+            self._job.post("back", self._job)
+            self._job.go.wait()
+            self._job.is_aside = False
+            if self._job.stopped.is_set():
+                raise KeyboardInterrupt
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Inside, this thread does not hold the lock of the run."""
+        self._calls.lock.release()
+        try:
+            yield
+        finally:
+            self._calls.lock.acquire()
+
+    @contextmanager
+    def reading(self, name: str) -> Iterator[None]:
+        """Inside, this thread alone reads this value."""
+        lock = self._calls.reading(name)
+        with self.apart(), lock:
+            yield
+
+    @contextmanager
+    def saving(self) -> Iterator[None]:
+        """Inside, a result is written, unless nobody waits for it."""
+        self._job.check()
+        with self.apart():
+            yield
+
+    @contextmanager
+    def holding(self, claim: Holding) -> Iterator[bool]:
+        """The claim, waited for while others go on."""
+        with self.apart():
+            newer = claim.__enter__()
+        self._job.claim = claim
+        try:
+            yield newer
+        finally:
+            claim.__exit__(None, None, None)
+
+    def waits(self) -> None:
+        """Gives its place away until the next attempt begins."""
+        self._job.go.clear()
+        self._job.is_aside = True
+        self._job.post("aside", self._job)
+
+    def pause(self, seconds: float) -> None:
+        """A moment; ends with KeyboardInterrupt as soon as the run is stopped."""
+        if self._job.stopped.wait(seconds):
+            raise KeyboardInterrupt
+
+    def wait(self, seconds: float) -> None:
+        """The time before another attempt, in which others may have its place."""
+        self.waits()
+        with self.apart():
+            self.pause(seconds)
+
+    def call(self, step: str, work: Callable[[], Any], seconds: float) -> Any:
+        """Calls the step's code without the lock."""
+        self._calls.begin(self._job)
+        try:
+            with self.apart():
+                return self._job.call(work, seconds)
+        finally:
+            self._calls.end(self._job)
+
+    def was_beside(self) -> bool:
+        """Whether another step's code ran during the call."""
+        return self._job.was_beside and not self._job.is_left and not self._job.stopped.is_set()
+
+
+class Alone:
+    """The lane of the coordinating thread: it runs what must have the process for itself; nobody holds a place then.
+
+    `interruptible` is entered for what a KeyboardInterrupt may end at once.
+    """
+
+    is_beside = False
+    reads_heads = False
+
+    def __init__(
+        self,
+        calls: Calls,
+        emit: Callable[[Event], None],
+        interruptible: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        self.emit = emit
+        self.pause = time.sleep
+        self._calls = calls
+        self._interruptible = interruptible
+
+    def begin(self, attempt: Attempt) -> None:
+        """Nobody has its place."""
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Inside, this thread does not hold the lock of the run, and may be interrupted."""
+        self._calls.lock.release()
+        try:
+            with self._interruptible():
+                yield
+        finally:
+            self._calls.lock.acquire()
+
+    def reading(self, name: str) -> AbstractContextManager[None]:
+        """Nobody else reads."""
+        return self.apart()
+
+    def saving(self) -> AbstractContextManager[None]:
+        """Nobody waits for the lock longer than need be."""
+        return self.apart()
+
+    @contextmanager
+    def holding(self, claim: Holding) -> Iterator[bool]:
+        """The claim, waited for without the lock."""
+        with self.apart():
+            newer = claim.__enter__()
+        try:
+            yield newer
+        finally:
+            claim.__exit__(None, None, None)
+
+    def waits(self) -> None:
+        """It keeps its place: what runs alone runs alone."""
+
+    def wait(self, seconds: float) -> None:
+        """The time before another attempt."""
+        with self.apart():
+            time.sleep(seconds)
+
+    def call(self, step: str, work: Callable[[], Any], seconds: float) -> Any:
+        """Calls the step's code on this thread."""
+        with self.apart():
+            return in_time(work, seconds, step)
+
+    def was_beside(self) -> bool:
+        """Nothing runs beside it."""
+        return False

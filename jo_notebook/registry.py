@@ -1,0 +1,131 @@
+"""The pipeline of this process: the kernel's one where the extension is loaded, else that of the script.
+
+Steps that are Python objects (`@step` functions, `Step` objects beside `%%step` cells) are registered there. A front
+end says where they stand (`Front`); without one, a step stands in its file, at its line.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from jo_notebook.core.definition import Definition, Origin
+from jo_notebook.core.functions import place_of
+from jo_notebook.core.homes import Kind, kind_of_path
+from jo_notebook.core.statements import bindings
+from jo_notebook.errors import DuplicateStepError
+from jo_notebook.pipeline import Pipeline
+from jo_notebook.store.context import Context
+
+
+class Front(Protocol):
+    """Where the steps of this process are registered, and how."""
+
+    pipeline: Pipeline
+
+    def origin_of(self, function: Callable[..., Any]) -> Origin:
+        """Where a step is written."""
+
+    def register(self, definition: Definition, function: Callable[..., Any]) -> None:
+        """Registers it; raises what `Pipeline.add` raises."""
+
+
+class Script:
+    """The front of a plain script: one pipeline, with the script's names and results beside its file."""
+
+    def __init__(self, path: str = "", names: dict[str, Any] | None = None) -> None:
+        where = os.path.expanduser(os.environ.get("JO_CONTEXT", "")) or (
+            Path(path).with_suffix(".jo") if path else None
+        )
+        self.pipeline = Pipeline(Context(where), namespace=vars(sys.modules["__main__"]) if names is None else names)
+        self.pipeline.today.statement = _statements_of(path).get
+        self.pipeline.today.follows_edits = False
+        self._places: dict[str, tuple[str, int]] = {}
+
+    def origin_of(self, function: Callable[..., Any]) -> Origin:
+        """Its file and line."""
+        file, line = place_of(function)
+        return Origin(notebook=os.path.basename(file), label=f"{os.path.basename(file)}, line {line}")
+
+    def register(self, definition: Definition, function: Callable[..., Any]) -> None:
+        """Registers a step. Raises DuplicateStepError where another one of this process has its name."""
+        old, place = self.pipeline.dag.definitions.get(definition.name), place_of(function)
+        if old is not None and _are_two(definition.name, self._places.get(definition.name, place), place):
+            raise DuplicateStepError(
+                f"Two steps are called {definition.name}: {old.origin} has it, and {definition.origin} claims it too. "
+                "The first stays in force; give one of them another name."
+            )
+        self.pipeline.add(definition)
+        self._places[definition.name] = place
+
+
+_front: Front | None = None
+
+
+def current() -> Pipeline:
+    """The pipeline of this process."""
+    return front().pipeline
+
+
+def front() -> Front:
+    """Where steps are registered; a script's own where nobody has said."""
+    global _front
+    if _front is None:
+        _front = Script(_script())
+    return _front
+
+
+def current_statement() -> Callable[[str], str | None]:
+    """Gives the text of the statement that bound a name of the running notebook or script."""
+    return _front.pipeline.today.statement if _front is not None else _statements_of(_script()).get
+
+
+def enter(new: Front | None) -> Front | None:
+    """From now on steps are registered there; gives what was in force before."""
+    global _front
+    before, _front = _front, new
+    return before
+
+
+@contextmanager
+def entered(new: Front) -> Iterator[None]:
+    """Inside, steps are registered there."""
+    before = enter(new)
+    try:
+        yield
+    finally:
+        enter(before)
+
+
+def _script() -> str:
+    """The file of the script that is running; empty where it is no file of the user's (a prompt, a test runner)."""
+    path = getattr(sys.modules["__main__"], "__file__", None) or ""
+    is_users = path.endswith(".py") and os.path.isfile(path) and kind_of_path(os.path.abspath(path)) is Kind.LOCAL
+    return os.path.abspath(path) if is_users else ""
+
+
+def _statements_of(path: str) -> dict[str, str]:
+    """The statement that binds each name of a file, as text; of several the last."""
+    try:
+        return dict(bindings(Path(path).read_text("utf-8-sig"))) if path else {}
+    except (OSError, ValueError):
+        return {}
+
+
+def _are_two(name: str, old: tuple[str, int], new: tuple[str, int]) -> bool:
+    """Whether both are there; a step that has moved in its file, or comes again, is one."""
+    return old != new and (old[0] != new[0] or _times_defined(new[0], name) > 1)
+
+
+def _times_defined(file: str, name: str) -> int:
+    """How often a file, as it is now, defines a function of this name at its top level."""
+    try:
+        tree = ast.parse(Path(file).read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return 1
+    return sum(isinstance(s, ast.FunctionDef | ast.AsyncFunctionDef) and s.name == name for s in tree.body)

@@ -1,0 +1,1 @@
+"""Steps that are Python objects: classes, functions, scripts."""

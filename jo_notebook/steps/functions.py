@@ -1,0 +1,207 @@
+"""`@step`: a function of a plain script is a step of this process's pipeline."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, overload
+
+from jo_notebook.core.definition import Definition, Dependency, check_keep, check_name
+from jo_notebook.core.fingerprint import digest_of
+from jo_notebook.core.functions import Callee, Signature, body_of, call_of, signature_of
+from jo_notebook.core.homes import OBJECT
+from jo_notebook.core.source import Source
+from jo_notebook.errors import UsageError, did_you_mean
+from jo_notebook.pipeline import Pipeline
+from jo_notebook.registry import front
+from jo_notebook.steps.classes import Step
+from jo_notebook.steps.registered import Registered
+
+DependsOn = str | Step | Sequence[str | Step] | Mapping[str, str | Step] | None
+Words = str | Iterable[str]
+
+
+class FunctionStep(Registered):
+    """A function that is a step. It is called like the function; `materialize` is the step's."""
+
+    def __init__(self, function: Callable[..., Any], pipeline: Pipeline, name: str) -> None:
+        super().__init__(pipeline, name)
+        functools.update_wrapper(self, function)
+        self.function = function
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Calls the function itself: nothing is remembered."""
+        return self.function(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise AttributeError(
+            f"{self} is a step and has no {name!r}. For its result, make {self} a parameter of the step that reads it, "
+            f"or say {self}.materialize()."
+        )
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """The function, with the results of what it depends on."""
+        return self.function(*args, **kwargs)
+
+
+@overload
+def step(function: Callable[..., Any], /) -> FunctionStep: ...
+
+
+@overload
+def step(
+    *,
+    name: str | None = None,
+    depends_on: DependsOn = None,
+    params: Mapping[str, Any] | None = None,
+    reads: Words = (),
+    writes: Words = (),
+    seed: int | None = None,
+    env: Words = (),
+    ignore: Words = (),
+    always: bool = False,
+    keep: int = 0,
+    format: str = "",
+    retries: int = 0,
+    backoff: float = 0.0,
+    timeout: float = 0.0,
+) -> Callable[[Callable[..., Any]], FunctionStep]: ...
+
+
+def step(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Make a function a step: `@step`, or `@step(name=…, depends_on=…, …)` with the options of `%%step`.
+
+    Its name is the step's; its parameters are the steps it depends on, by name, and parameters with a plain default
+    value are its `params`. `depends_on` gives other steps, in the order of the parameters, or as {parameter: step}.
+    Its body counts as a cell's with the same lines would. Raises UsageError, StepNameError, DuplicateStepError,
+    CycleError; then nothing changed.
+    """
+    if function is None:
+        return lambda decorated: _made(decorated, _Options(**_checked(options)))
+    return _made(function, _Options())
+
+
+class _Options:
+    """What stood in the parentheses of `@step(…)`."""
+
+    def __init__(
+        self,
+        name: str | None = None,
+        depends_on: DependsOn = None,
+        params: Mapping[str, Any] | None = None,
+        **fields: Any,
+    ) -> None:
+        self.name = name
+        self.depends_on = depends_on
+        self.params = dict(params or {})
+        self.fields = fields
+
+
+FIELDS = ("reads", "writes", "seed", "env", "ignore", "always", "keep", "format", "retries", "backoff", "timeout")
+LISTS = ("reads", "writes", "env", "ignore")
+
+
+def _checked(options: dict[str, Any]) -> dict[str, Any]:
+    """The options in their types. Raises UsageError for an unknown one or one that makes no sense."""
+    known = ("name", "depends_on", "params", *FIELDS)
+    for word in options:
+        if word not in known:
+            raise UsageError(f"@step has no option {word!r}.{did_you_mean(word, known)} Options: {', '.join(known)}.")
+    found = dict(options)
+    for word in LISTS:
+        if word in found:
+            value = found[word]
+            found[word] = (value,) if isinstance(value, str) else tuple(map(str, value))
+    if found.get("keep"):
+        check_keep(found["keep"])
+    return found
+
+
+def _made(function: Callable[..., Any], options: _Options) -> FunctionStep:
+    if isinstance(function, type) or not callable(function):
+        what = f"the class {function.__name__}" if isinstance(function, type) else repr(function)[:40]
+        raise UsageError(f"@step is for functions, not for {what}. A class becomes a step as a subclass of Step.")
+    here = front()
+    name = check_name(options.name or str(getattr(function, "__name__", "")))
+    asked = signature_of(function, name)
+    depends_on = _dependencies(name, options.depends_on, asked)
+    params = tuple({**dict(asked.params), **_known_params(name, options.params, asked)}.items())
+    source, is_live = _source(function, name, asked, here.pipeline.today.namespace)
+    call = calling(function, asked) if is_live else None
+    where = here.origin_of(function)
+    here.register(Definition(name, source, depends_on, params, where, call=call, **options.fields), function)
+    return FunctionStep(function, here.pipeline, name)
+
+
+def calling(function: Callable[..., Any], asked: Signature) -> Callable[..., Any]:
+    """The function, called with all its arguments by name."""
+    if not asked.by_position:
+        return function
+
+    def call(**inputs: Any) -> Any:
+        first = [inputs.pop(word) for word in asked.by_position]
+        return function(*first, **inputs)
+
+    return call
+
+
+def _source(function: Callable[..., Any], name: str, asked: Signature, names: dict[str, Any]) -> tuple[Source, bool]:
+    """The body, where the function stands in the namespace itself; else a call, of its module or of the object.
+
+    And whether this very object is what runs: what a module has is looked up anew each time.
+    """
+    if getattr(function, "__globals__", None) is names:
+        source = body_of(function, name=name)
+        if source is not None:
+            return source, True
+    module, words = str(getattr(function, "__module__", "")), [word for word, _ in asked.params]
+    if _is_importable(function, module, names):
+        return call_of(function.__name__, asked.inputs, module=module, by_name=words), False
+    alias = OBJECT + (name if name.isidentifier() else digest_of(name)[:12])
+    names[alias] = Callee(function, lambda: function)
+    return call_of(alias, asked.inputs, by_name=words), True
+
+
+def _is_importable(function: Any, module: str, names: dict[str, Any]) -> bool:
+    """Whether another process finds the function by its module and its name."""
+    home = sys.modules.get(module)
+    is_at_top = getattr(function, "__qualname__", "<") == getattr(function, "__name__", "")
+    return home is not None and module != names.get("__name__") and is_at_top and "<" not in function.__name__
+
+
+def _dependencies(name: str, depends_on: DependsOn, asked: Signature) -> tuple[Dependency, ...]:
+    """Which step each parameter stands for. Raises UsageError where that does not fit."""
+    if depends_on is None:
+        return tuple(Dependency(check_name(word), word) for word in asked.inputs)
+    if isinstance(depends_on, str | Step):
+        depends_on = [depends_on]
+    if isinstance(depends_on, Mapping):
+        unknown = [word for word in depends_on if word not in asked.inputs]
+        if unknown:
+            raise UsageError(f"{name} has no parameter {unknown[0]!r}; it has: {', '.join(asked.inputs) or 'none'}.")
+        return tuple(Dependency(_name_of(depends_on.get(word, word), name), word) for word in asked.inputs)
+    steps = [_name_of(other, name) for other in depends_on]
+    if len(steps) != len(asked.inputs):
+        raise UsageError(
+            f"{name} takes {len(asked.inputs)} inputs ({', '.join(asked.inputs) or 'none'}), and depends_on names "
+            f"{len(steps)}: {', '.join(steps) or 'none'}."
+        )
+    return tuple(Dependency(other, word) for other, word in zip(steps, asked.inputs, strict=True))
+
+
+def _name_of(other: object, name: str) -> str:
+    if isinstance(other, Step):
+        return str(other)
+    if isinstance(other, str):
+        return other
+    raise UsageError(f"{name}: depends_on takes names of steps or Step objects, not {str(other)[:40]!r}.")
+
+
+def _known_params(name: str, params: dict[str, Any], asked: Signature) -> dict[str, Any]:
+    for word in params:
+        if word not in dict(asked.params):
+            raise UsageError(f"{name} has no parameter {word!r} with a default value.")
+    return params

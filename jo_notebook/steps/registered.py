@@ -1,0 +1,100 @@
+"""Steps of the process's pipeline as `Step` objects, and `Step` objects as steps of that pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from jo_notebook.core.definition import Origin
+from jo_notebook.core.plan import Plan
+from jo_notebook.errors import UsageError
+from jo_notebook.pipeline import Pipeline
+from jo_notebook.registry import Front, front
+from jo_notebook.steps.classes import Step
+from jo_notebook.steps.walks import check_names, definition_of, in_order
+
+
+class Registered(Step):
+    """A step of a pipeline, by name: a cell, a stage, a function. Everything about it is the pipeline's to say."""
+
+    def __init__(self, pipeline: Pipeline, name: str) -> None:
+        self.pipeline = pipeline
+        self.name_alias = name
+        _objects.setdefault(pipeline, {})[name] = self
+
+    def __repr__(self) -> str:
+        return f"<step {self}>"
+
+    @property
+    def dependencies(self) -> list[Step]:  # type: ignore[override]
+        """What it depends on now."""
+        return [registered(self.pipeline, name) for name in self.pipeline.dag.parents(str(self))]
+
+    @property
+    def ctx(self) -> Any:  # type: ignore[override]
+        """The context of its pipeline."""
+        return self.pipeline.context
+
+    def materialize(self, *, force: bool = False, only: bool = False) -> Any:
+        """The result: from the store where it is there and right, else run, with all it needs.
+
+        Raises StepFailed (its cause is the user's exception), UnknownStepError, RunInProgress.
+        """
+        return self.pipeline.materialize(str(self), force=force, only=only)
+
+    def plan(self) -> Plan:
+        """What `materialize` would do, and why, as data."""
+        return self.pipeline.plan(str(self))
+
+
+_objects: WeakKeyDictionary[Pipeline, dict[str, Registered]] = WeakKeyDictionary()
+
+
+def registered(pipeline: Pipeline, name: str) -> Registered:
+    """The object that stands for a step of a pipeline; the same one each time."""
+    known = _objects.get(pipeline, {}).get(name)
+    return known if known is not None else Registered(pipeline, name)
+
+
+def named(name: str) -> Registered:
+    """The step of this process's pipeline of that name. Raises UsageError where there is none."""
+    pipeline = front().pipeline
+    if name not in pipeline.dag:
+        raise UsageError(f"depends_on takes Step objects, or names of steps that are registered; {name!r} is neither.")
+    return registered(pipeline, name)
+
+
+def join(head: Step, here: Front | None = None, *, origin: Origin | None = None) -> list[str]:
+    """Registers a `Step` object and all it depends on in a pipeline; the names that came, in order.
+
+    Raises DuplicateStepError, CycleError, UsageError; then nothing of them is registered that was not before.
+    """
+    here = here or front()
+    steps = in_order(head)
+    check_names(steps)
+    new = [step for step in steps if not isinstance(step, Registered)]
+    for step in steps:
+        if isinstance(step, Registered) and step.pipeline is not here.pipeline:
+            raise UsageError(f"{step} is a step of another pipeline than the one that {head} is joined to.")
+    names = here.pipeline.today.namespace
+    definitions = [definition_of(step, names, origin) for step in new]
+    for step, definition in zip(new, definitions, strict=True):
+        here.register(definition, type(step).run)
+        _bring(step, here.pipeline)
+    return [definition.name for definition in definitions]
+
+
+def is_joined(steps: Iterable[Step]) -> bool:
+    """Whether some of the steps are of a pipeline already."""
+    return any(isinstance(step, Registered) for step in steps)
+
+
+def _bring(step: Step, pipeline: Pipeline) -> None:
+    """What the step's own context was given by hand, or from an older store, comes along where nothing is there."""
+    name, own = str(step), step.ctx
+    if own is None or own is pipeline.context or name not in own or name in pipeline.context.records:
+        return
+    record = getattr(own, "record", lambda name: None)(name)
+    if record is None or record.is_given:
+        pipeline.context[name] = own[name]

@@ -1,0 +1,121 @@
+"""A Python file as a pipeline: its `@step` functions and `Step` objects, without what it does as a program."""
+
+from __future__ import annotations
+
+import ast
+import linecache
+import os
+import sys
+import traceback
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from jo_notebook.core.statements import bindings
+from jo_notebook.errors import JoError, SourceError, UsageError, did_you_mean
+from jo_notebook.pipeline import Pipeline
+from jo_notebook.registry import Script, enter
+from jo_notebook.steps.classes import Step
+from jo_notebook.steps.registered import Registered, join
+
+
+class ScriptFailed(JoError):
+    """A file that defines steps raised while it was read; the message holds the user's traceback."""
+
+
+def open_script(path: str | os.PathLike[str], *, sets: Mapping[str, object] | None = None) -> Pipeline:
+    """The pipeline of a Python file, with results in `<stem>.jo` beside it (or where JO_CONTEXT says). No step runs.
+
+    The file is executed as the main module of this process, which it stays, but for what stands under
+    `if __name__ == "__main__":`. `sets` are values for names that it binds at its top level, and for parameters of its
+    steps. Raises UsageError, SourceError, ScriptFailed, DuplicateStepError, CycleError.
+    """
+    path = os.path.abspath(path)
+    tree = _read(path)
+    sets = dict(sets or {})
+    module = ModuleType("__main__")
+    module.__file__ = path
+    script = Script(path, vars(module))
+    sys.modules["__main__"] = module
+    if os.path.dirname(path) not in sys.path:
+        sys.path.insert(0, os.path.dirname(path))
+    enter(script)
+    _execute(_with_values(tree, sets), path, vars(module))
+    for value in list(vars(module).values()):
+        if isinstance(value, Step) and not isinstance(value, Registered) and str(value) not in script.pipeline.dag:
+            join(value, script)
+    if not len(script.pipeline.dag):
+        raise UsageError(
+            f"{os.path.basename(path)} has no steps. A function becomes one with @step above it: from jo_notebook "
+            "import step."
+        )
+    _set_params(script.pipeline, sets, {name for name, _ in bindings(ast.unparse(tree))})
+    return script.pipeline
+
+
+def _read(path: str) -> ast.Module:
+    name = os.path.basename(path)
+    try:
+        text = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise UsageError(f"There is no file {name} in {os.path.dirname(path)}.") from None
+    except OSError as error:
+        raise UsageError(f"{name} cannot be read: {error.strerror}.") from error
+    try:
+        tree = ast.parse(text, name)
+    except SyntaxError as error:
+        shown = f"\n    {(error.text or '').strip()}" if error.text else ""
+        raise SourceError(f"{name}, line {error.lineno}: {error.msg}.{shown}") from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise SourceError(f"{name}: Python cannot read it ({error}).") from error
+    tree.body = [statement for statement in tree.body if not _is_for_the_program(statement)]
+    return tree
+
+
+def _is_for_the_program(statement: ast.stmt) -> bool:
+    """`if __name__ == "__main__":`, without an `else`."""
+    if not isinstance(statement, ast.If) or statement.orelse:
+        return False
+    return ast.unparse(statement.test) in ("__name__ == '__main__'", "'__main__' == __name__")
+
+
+def _with_values(tree: ast.Module, sets: Mapping[str, object]) -> ast.Module:
+    """After each statement at the top level that binds one of the names, it is bound to its new value."""
+    body: list[ast.stmt] = []
+    for statement in tree.body:
+        body.append(statement)
+        if isinstance(statement, ast.Assign | ast.AnnAssign):
+            for name, _ in bindings(ast.unparse(statement)):
+                if name in sets:
+                    new = ast.parse(f"{name} = {sets[name]!r}").body[0]
+                    body.append(ast.copy_location(new, statement))
+    return ast.fix_missing_locations(ast.Module(body=body, type_ignores=[]))
+
+
+def _execute(tree: ast.Module, path: str, names: dict[str, Any]) -> None:
+    """Runs the file's own code. Raises ScriptFailed with the user's traceback."""
+    linecache.checkcache(path)
+    try:
+        exec(compile(tree, path, "exec", dont_inherit=True), names)
+    except JoError:
+        raise
+    except SyntaxError as error:
+        raise SourceError(f"{os.path.basename(path)}, line {error.lineno}: {error.msg}.") from error
+    except (Exception, SystemExit) as error:
+        trace = error.__traceback__.tb_next if error.__traceback__ is not None else None
+        shown = "".join(traceback.format_exception(type(error), error, trace)).rstrip()
+        raise ScriptFailed(f"{os.path.basename(path)} failed while its steps were read.\n{shown}") from error
+
+
+def _set_params(pipeline: Pipeline, sets: Mapping[str, object], bound: set[str]) -> None:
+    """New values for parameters of steps. Raises UsageError for a name that nobody has."""
+    params = {name for definition in pipeline.dag.definitions.values() for name, _ in definition.params}
+    for name in sets:
+        if name not in params and name not in bound:
+            raise UsageError(f"Nothing is called {name!r} here.{did_you_mean(name, params | bound)}")
+    for definition in list(pipeline.dag.definitions.values()):
+        new = tuple((name, sets.get(name, value)) for name, value in definition.params)
+        if new != definition.params:
+            pipeline.add(replace(definition, params=new))
