@@ -56,20 +56,20 @@ def on_the_store(verb: Verb, args: argparse.Namespace, where: str, to: Streams) 
     return perform_here(verb, pipeline, args, to)
 
 
-def export(notebook: Path, output: Path, to: Streams) -> int:
+def export(notebook: Path, output: Path, to: Streams, *, force: bool = False) -> int:
     """A notebook's steps as a Python module."""
     from jo_notebook.interop.exporting import export_notebook
 
     _check_kind(notebook, Kind.NOTEBOOK)
-    return _written(output, export_notebook(notebook, output), to)
+    return _written(output, export_notebook(notebook, output, force=force), to)
 
 
-def import_(script: Path, output: Path, to: Streams) -> int:
+def import_(script: Path, output: Path, to: Streams, *, force: bool = False) -> int:
     """A Python module's steps as a notebook."""
     from jo_notebook.interop.importing import import_script
 
     _check_kind(script, Kind.SCRIPT)
-    return _written(output, import_script(script, output), to)
+    return _written(output, import_script(script, output, force=force), to)
 
 
 def _own(verb: Verb) -> Verb:

@@ -120,22 +120,22 @@ def _watch() -> Command:
 
 
 def _export() -> Command:
-    def call(ctx: click.Context, /, source: str, output: str, json: bool) -> int:
+    def call(ctx: click.Context, /, source: str, output: str, force: bool, json: bool) -> int:
         from jo_notebook.commands.calling import export
 
-        return export(Path(source), Path(output), ctx.obj)
+        return export(Path(source), Path(output), ctx.obj, force=force)
 
-    parameters = [_source(".ipynb"), _output("the Python file to write", required=True), _json()]
+    parameters = [_source(".ipynb"), _output("the Python file to write", required=True), _over_what_is_there(), _json()]
     return _made("export", call, parameters, [("SOURCE", "a notebook (.ipynb)")], PLAIN_CODES)
 
 
 def _import() -> Command:
-    def call(ctx: click.Context, /, source: str, output: str, json: bool) -> int:
+    def call(ctx: click.Context, /, source: str, output: str, force: bool, json: bool) -> int:
         from jo_notebook.commands.calling import import_
 
-        return import_(Path(source), Path(output), ctx.obj)
+        return import_(Path(source), Path(output), ctx.obj, force=force)
 
-    parameters = [_source(".py"), _output("the notebook to write", required=True), _json()]
+    parameters = [_source(".py"), _output("the notebook to write", required=True), _over_what_is_there(), _json()]
     return _made("import", call, parameters, [("SOURCE", "a Python file (.py)")], PLAIN_CODES)
 
 
@@ -217,6 +217,10 @@ def _set_and_output() -> list[click.Parameter]:
 def _progress() -> click.Option:
     told = "how far it is, on stderr: auto is a bar on a terminal, and lines elsewhere once a run takes longer"
     return click.Option(["--progress"], type=click.Choice(PROGRESS), default="auto", help=told)
+
+
+def _over_what_is_there() -> click.Option:
+    return click.Option(["--force"], is_flag=True, help="write over a file that is there, whoever made it")
 
 
 def _output(told: str, *, required: bool = False) -> click.Option:

@@ -130,8 +130,8 @@ LESSONS: dict[str, Lesson] = {
     ),
     "migrate": Lesson("No kernel is started.", (("jo migrate analysis.jo", ""),)),
     "export": Lesson(
-        "The module has the same steps, runs without Jupyter and shares the results of the notebook.",
-        (("jo export analysis.ipynb -o pipeline.py", ""),),
+        "The module has the same steps and runs without Jupyter. Under the notebook's name it shares the results, too.",
+        (("jo export analysis.ipynb -o analysis.py", ""),),
     ),
     "import": Lesson(
         "The reverse of export: each step becomes a cell.", (("jo import pipeline.py -o analysis.ipynb", ""),)

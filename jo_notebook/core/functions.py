@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import ast
 import inspect
-import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import CodeType, FunctionType
 from typing import Any
 
+from jo_notebook.core.margin import at_the_margin
 from jo_notebook.core.needs import literal
 from jo_notebook.core.source import Source, parse_source
 from jo_notebook.core.version import code_digest
@@ -121,7 +121,7 @@ def place_of(function: Callable[..., Any]) -> tuple[str, int]:
 def _definition_of(function: FunctionType) -> tuple[Def, list[str]] | None:
     """The `def` statement and the lines of its text, where it compiles to this very function."""
     try:
-        text = textwrap.dedent("".join(inspect.getsourcelines(function)[0]))
+        text = at_the_margin("".join(inspect.getsourcelines(function)[0]))
         tree = ast.parse(text)
         made = compile(tree, "<step>", "exec", dont_inherit=True)
     except (OSError, TypeError, SyntaxError, ValueError, RecursionError):
@@ -130,7 +130,7 @@ def _definition_of(function: FunctionType) -> tuple[Def, list[str]] | None:
     codes = [code for code in made.co_consts if isinstance(code, CodeType) and code.co_name == function.__name__]
     if not isinstance(found, Def) or len(codes) != 1 or code_digest(codes[0]) != code_digest(function.__code__):
         return None
-    return found, text.splitlines(keepends=True)
+    return found, text.split("\n")
 
 
 def _body_text(tree: Def, lines: Sequence[str]) -> str:
@@ -140,7 +140,7 @@ def _body_text(tree: Def, lines: Sequence[str]) -> str:
     if start == tree.lineno or first.lineno == _end_of_head(tree):
         text = ast.unparse(ast.Module(body=tree.body, type_ignores=[]))
     else:
-        text = textwrap.dedent("".join(lines[start - 1 : last.end_lineno]))
+        text = at_the_margin("\n".join(lines[start - 1 : last.end_lineno]))
         if not _is_the_same(text, tree.body):
             text = ast.unparse(ast.Module(body=tree.body, type_ignores=[]))
     return f"{text.rstrip()}\nreturn None\n" if isinstance(last, ast.Expr) and not _yields(tree) else text

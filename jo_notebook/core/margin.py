@@ -59,6 +59,13 @@ def dedented(text: str, margin: str, *, inside: frozenset[int]) -> str:
     return "\n".join(line if n in inside else _moved_left(line, margin) for n, line in enumerate(lines, 1))
 
 
+def at_the_margin(text: str) -> str:
+    """Lines that all stand behind the margin of the first one, without it. Raises SyntaxError."""
+    text = plain_lines(text)
+    margin = LEADING.match(text).group().rpartition("\f")[2]  # type: ignore[union-attr]
+    return dedented(text, margin, inside=lines_in_strings(text)) if margin else text
+
+
 def _moved_right(line: str, margin: str) -> str:
     if not line.strip(" \t\f"):
         return line if "\f" in line else ""

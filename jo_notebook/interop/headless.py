@@ -68,6 +68,11 @@ class Session:
         except CellExecutionError as error:
             raise CellFailed(self._explain(cell, where, error), error.ename) from error
 
+    def widgets(self) -> dict[str, Any]:
+        """The state of the widgets that cells have shown, as a notebook's metadata have it; empty without any."""
+        self._client.set_widgets_metadata()
+        return dict(self._client.nb.metadata.get("widgets", {}))
+
     def _explain(self, cell: Any, where: str, error: Any) -> str:
         for output in cell.outputs:
             if output.output_type == "error":

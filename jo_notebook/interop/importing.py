@@ -82,6 +82,7 @@ class _Reading:
     def __init__(self, script: Script, name: str) -> None:
         self._script = script
         self._name = name
+        self._inner = {n for s in script.tree.body for n in range(top_of(s) + 1, (s.end_lineno or s.lineno) + 1)}
         self._is_ours = bool(MARK.match(script.text))
         self._markers = self._find_markers()
         self.notes: list[str] = []
@@ -202,17 +203,13 @@ class _Reading:
         rows = [self._script.lines[n - 1] for n in numbers]
         pieces: list[list[str]] = [[]]
         for number, row in zip(numbers, rows, strict=True):
-            is_free = not self._markers and number not in self._script.inside and not self._within(number)
+            is_free = not self._markers and number not in self._script.inside and number not in self._inner
             gap = len(pieces[-1]) > 2 and not pieces[-1][-1].strip() and not pieces[-1][-2].strip()
             if is_free and row.strip() and gap and not _is_comment_only(pieces[-1]):
                 pieces.append([])
             pieces[-1].append(row)
         texts = ["\n".join(piece).strip("\n").rstrip() for piece in pieces]
         return [Chunk("code", self._as_cell(text)) for text in texts if text.strip()]
-
-    def _within(self, line: int) -> bool:
-        """Whether a line is inside of a statement, and not its first one."""
-        return any(top_of(n) < line <= (n.end_lineno or n.lineno) for n in self._script.tree.body)
 
     def _as_cell(self, text: str) -> str:
         found = re.fullmatch(r"(\w+)\.(materialize|execution_plan)\(\)", text)

@@ -99,6 +99,12 @@ class _Run:
 
     def go(self, words: Sequence[str]) -> None:
         """The verb, then what there is to see."""
+        try:
+            self._run(words)
+        finally:
+            self._recording.widgets = self._ready.widgets()
+
+    def _run(self, words: Sequence[str]) -> None:
         failure: CellFailed | None = None
         try:
             _run_verb(self._ready, words)

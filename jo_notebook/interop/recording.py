@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -26,6 +27,7 @@ class Recording:
     def __init__(self, notebook: Any) -> None:
         """`notebook` is nbformat's object; it is not changed."""
         self._original = notebook
+        self.widgets: dict[str, Any] = {}
         self._began = self._mark = datetime.now(UTC)
         self._entries: dict[tuple[int, bool], dict[str, Any]] = {}
         self._injected: dict[int, NotebookCell] = {}
@@ -94,6 +96,9 @@ class Recording:
         self._add_marks(made)
         for cell in made.cells:
             cell.pop("jo_key", None)
+        made.metadata.pop("widgets", None)
+        if self.widgets:
+            made.metadata["widgets"] = self.widgets
         now = datetime.now(UTC)
         made.metadata["papermill"] = {
             "default_parameters": {},
@@ -103,7 +108,7 @@ class Recording:
             "exception": True if self._has_stopped else None,
             "input_path": input_path,
             "output_path": output_path,
-            "parameters": dict(parameters),
+            "parameters": {name: _as_json(value) for name, value in parameters.items()},
             "start_time": self._began.isoformat(),
             "version": version,
         }
@@ -169,6 +174,15 @@ class Recording:
         number = made.cells[place].get("execution_count")
         made.cells.insert(place, new_markdown_cell(ABOVE_IT, metadata={"tags": [ERROR_TAG]}))
         made.cells.insert(0, new_markdown_cell(AT_THE_TOP % number, metadata={"tags": [ERROR_TAG]}))
+
+
+def _as_json(value: object) -> object:
+    """A value as JSON can have it; as text what JSON has no word for."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return repr(value)
+    return value
 
 
 def _raised(outputs: Sequence[Any]) -> bool:

@@ -18,6 +18,7 @@ BODIES: dict[str, str] = {
     "a lambda": "lambda x: x + 1",
     "a string": '"a string that is the result"',
     "a string in several lines": 'x = 1\n"""two\n  lines\nof it"""',
+    "a string with blank lines": "x = '''\n   \n\t\n  kept'''\nx",
     "nested quotes with tabs": "x = '''a\n\t\"\"\"b\"\"\"\n\t\tc'''\nif x:\n\ty = '''\n\tin\n'''\nx + y",
     "an f-string": 'x = 3\nf"""a\n{x\n}  b\n  {x!r:>{x}}\n"""',
     "an f-string in an f-string": "x = 3\nf\"{f'{x}'}\"",

@@ -92,7 +92,16 @@ RUNNING = [
     *("tabs", "a form feed", "Windows line ends", "unicode", "odd spaces in strings", "await", "yield", "match"),
     *("a docstring", "indented as a whole", "comments at the margin", "markers", "a prompt in a string", "nonlocal"),
     *("a backslash inside a string", "bytes and raw strings", "a decorated function", "a string in several lines"),
-    *("global", "yield in brackets", "a multiline call last", "return nothing", "no expression last", "with pass"),
+    *(
+        "a string with blank lines",
+        "a long line",
+        "global",
+        "yield in brackets",
+        "a multiline call last",
+        "return nothing",
+        "no expression last",
+        "with pass",
+    ),
 ]
 
 

@@ -163,7 +163,7 @@ def notebooks(draw: st.DrawFn) -> list[str]:
     return cells
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cells=notebooks())
 def test_there_and_back(cells: list[str], tmp_path: Path) -> None:
     """Whatever can be exported comes back as the same steps and the same setup."""

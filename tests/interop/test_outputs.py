@@ -195,6 +195,20 @@ def test_a_step_that_fails(tmp_path: Path) -> None:
     assert "Exception" not in "".join(run(path, "Fine", output="third.ipynb"))
 
 
+def test_what_json_has_no_word_for(tmp_path: Path) -> None:
+    """Values that are no JSON, widgets, an old notebook without ids: the copy is a notebook all the same."""
+    path = written(tmp_path, ["x = 1", "%%step A\nx", "A", "%graph"])
+    old = load_notebook(path)
+    for cell in old.cells:
+        del cell["id"]
+    old.nbformat_minor = 4
+    path.write_text(nbformat.writes(old, version=nbformat.NO_CONVERT))
+    assert shown(run(path, "A", sets=("x={1e999, b'a'}",))["A"]) == "<text/plain> {b'a', inf}\n"
+    about = load_notebook(tmp_path / "out.ipynb").metadata
+    assert about.papermill.parameters.x in ("{inf, b'a'}", "{b'a', inf}")
+    assert about.widgets["application/vnd.jupyter.widget-state+json"]["state"]
+
+
 def test_a_setup_cell_and_a_use_that_fail(tmp_path: Path) -> None:
     """As for steps."""
     path = written(tmp_path, ["x = 1", "y = 1 / 0", "%%step A\nx + y", "A"])
