@@ -16,25 +16,10 @@ if TYPE_CHECKING:
     from jo_notebook.store.context import Context
 
 __version__ = "0.1.0"
-__all__ = [
-    "Context",
-    "JoError",
-    "Pipeline",
-    "Plan",
-    "Step",
-    "load_ipython_extension",
-    "step",
-    "unload_ipython_extension",
-]
-
-_HOMES = {
-    "Context": "store.context",
-    "JoError": "errors",
-    "Pipeline": "pipeline",
-    "Plan": "core.plan",
-    "Step": "steps.classes",
-    "step": "steps.functions",
-}
+_HOMES = {"Context": "store.context", "JoError": "errors", "Pipeline": "pipeline", "Plan": "core.plan"}
+_HOMES |= {"Step": "steps.classes", "step": "steps.functions"}
+__all__ = ["Context", "JoError", "Pipeline", "Plan", "Step", "load_ipython_extension", "step"]
+__all__ += ["unload_ipython_extension"]
 
 
 def __getattr__(name: str) -> Any:

@@ -48,7 +48,7 @@ def perform(
         if source.kind is Kind.NOTEBOOK:
             check_notebook(source, options)
             return _in_a_kernel(verb, source, args, to, hear, is_watched=is_watched)
-        with opened(source, options) as pipeline:
+        with opened(source, options, lambda text: to.write("stderr", f"Note: {text}\n")) as pipeline:
             return perform_here(verb, pipeline, args, to, hear, is_watched=is_watched)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -92,11 +92,12 @@ def source_of(text: str | os.PathLike[str]) -> Source:
 
 
 @contextlib.contextmanager
-def opened(source: Source, options: Options) -> Iterator[Pipeline]:
+def opened(source: Source, options: Options, note: Callable[[str], None] = lambda text: None) -> Iterator[Pipeline]:
     """The pipeline of a source other than a notebook, in this process, as long as the `with` lasts.
 
     A directory of results is opened as its notebook would be: from the directory beside it. The others are at home
-    where the user stands, as scripts are. Raises UsageError, and whatever the source's own code raises.
+    where the user stands, as scripts are. `note` is given what the user should know. Raises UsageError, and whatever
+    the source's own code raises.
     """
     _check_options(source, options)
     if source.kind is Kind.SCRIPT:
@@ -104,6 +105,9 @@ def opened(source: Source, options: Options) -> Iterator[Pipeline]:
 
         with _users_errors(source):
             pipeline = open_script(source.path, sets=options.sets)
+        from jo_notebook.interop.run_log import keep_run_log
+
+        keep_run_log(pipeline)
         yield pipeline
         return
     if source.kind is Kind.STAGES:
@@ -114,6 +118,10 @@ def opened(source: Source, options: Options) -> Iterator[Pipeline]:
         more |= {"sets": options.sets} if options.sets else {}
         with _users_errors(source):
             pipeline = open_stages(source.path, module=options.module, **more)
+        from jo_notebook.interop.state_file import state_beside, state_hint
+
+        if hint := state_hint(pipeline, options.state or state_beside(source.path)):
+            note(hint)
         yield pipeline
         return
     from jo_notebook.pipeline import Pipeline
