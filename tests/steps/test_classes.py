@@ -80,45 +80,36 @@ def recipe(ctx: Any = None, **contexts: Any) -> Step:
 
 
 class TestTheTextOfAPlan:
-    def test_the_recipe_without_a_context(self, capsys: pytest.CaptureFixture[str]) -> None:
-        water, onions = BoilWater(), BrownOnions()
-        pasta = PourPasta([water, Salt()])
-        tomatoes = PourTomatoes([onions, CutTomatoes()])
-        PanFry([pasta, tomatoes, PickBasil()]).execution_plan()
-        assert capsys.readouterr().out == (
-            f"{LEGEND}\n"
-            " [x] (>) CutTomatoes\n"
-            " [x] (>) BrownOnions\n"
-            " [x] (>) Salt\n"
-            " [x] (>) BoilWater\n"
-            " [x] (>) PickBasil\n"
-            " [x] (>) PourTomatoes\n"
-            " [x] (>) PourPasta\n"
-            " [x] (H) PanFry\n"
-            "\n"
-        )
-        assert ran == []
+    ROWS = ("BrownOnions", "CutTomatoes", "BoilWater", "Salt", "PickBasil", "PourTomatoes", "PourPasta", "PanFry")
 
-    def test_the_documented_text(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """The pasta recipe as job_orchestra documents it, character for character."""
-        salt = Salt(BoilWater())
-        basil, onions, tomatoes = PickBasil(), BrownOnions(), CutTomatoes()
-        pour = PourTomatoes([basil, salt, tomatoes, onions])
-        del pour
-        head = PanFry([PourPasta([]), PourTomatoes([]), PickBasil(), Salt([BoilWater(), CutTomatoes(), BrownOnions()])])
-        assert head.execution_plan() is None
-        assert capsys.readouterr().out == (
-            f"{LEGEND}\n"
-            " [x] (>) BrownOnions\n"
-            " [x] (>) CutTomatoes\n"
-            " [x] (>) BoilWater\n"
-            " [x] (>) Salt\n"
-            " [x] (>) PickBasil\n"
-            " [x] (>) PourTomatoes\n"
-            " [x] (>) PourPasta\n"
-            " [x] (H) PanFry\n"
-            "\n"
-        )
+    @pytest.mark.parametrize(
+        ("has_context", "is_materialized", "marks"),
+        [
+            (False, False, "[x] (>)|[x] (>)|[x] (>)|[x] (>)|[x] (>)|[x] (>)|[x] (>)|[x] (H)"),
+            (False, True, "[x] (>)|[x] (>)|[x] (>)|[x] (>)|[x] (>)|[x] (>)|[x] (>)|[x] (H)"),
+            (True, False, "[x] (>)|[x] (>)|[x] (>)|[x] (>)|[x] (>)|[ ] (>)|[x] (>)|[x] (H)"),
+            (True, True, "[x] ( )|[x] ( )|[x] (>)|[x] (>)|[x] (>)|[*] ( )|[x] (>)|[x] (H)"),
+        ],
+    )
+    def test_the_documented_recipe(
+        self, has_context: bool, is_materialized: bool, marks: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The recipe and the texts that job_orchestra documents, character for character."""
+        water = BoilWater()
+        brown_onions = BrownOnions()
+        cut_tomatoes = CutTomatoes(depends_on=brown_onions)
+        kept = Context() if has_context else None
+        pour_tomatoes = PourTomatoes(depends_on=[cut_tomatoes, brown_onions], ctx=kept)
+        salt = Salt(depends_on=water)
+        pasta = PourPasta(depends_on=salt)
+        basil = PickBasil()
+        merge = PanFry(depends_on=[pasta, pour_tomatoes, basil])
+        if is_materialized:
+            merge.materialize()
+        assert merge.execution_plan() is None  # type: ignore[func-returns-value]
+        rows = "".join(f" {mark} {name}\n" for mark, name in zip(marks.split("|"), self.ROWS, strict=True))
+        assert capsys.readouterr().out == f"{LEGEND}\n{rows}\n"
+        assert len(ran) == 8 * is_materialized
 
     def test_what_a_kept_result_hides_need_not_run(self, capsys: pytest.CaptureFixture[str]) -> None:
         kept = Context()
