@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from jo_notebook.core.fingerprint import Fingerprint, Part
+from jo_notebook.core.fingerprint import Fingerprint
 from jo_notebook.core.graph import Graph
 from jo_notebook.core.plan import Action, Availability, Known, Plan, input_parts, make_plan
 from jo_notebook.core.record import Record
@@ -24,6 +24,7 @@ from jo_notebook.engine.surroundings import Surroundings
 from jo_notebook.engine.today import Today
 from jo_notebook.registry import current, current_statement
 from jo_notebook.steps.registered import is_joined, join
+from jo_notebook.steps.settling import settle, settled, state_version
 from jo_notebook.steps.spread import Spread, token_of
 from jo_notebook.steps.walks import breadth_first, graph_of, in_order, promoted
 from jo_notebook.store.context import Context
@@ -35,7 +36,6 @@ LEGEND = (
     "Execution plan. Result availability: [*] available - [ ] n/a - [x] no context. Scheduled execution: (H) head - "
     "(>) scheduled run on materialize - ( ) no run required."
 )
-DATA = ("constant", "global", "helper")
 STALE = "[*] available - [~] stale - [ ]"
 
 
@@ -53,6 +53,8 @@ class StepRun:
         self.today.follows_edits = False
         self.today.watched = {}
         self._has_changed = False
+        self._steps = {str(step): step for step in steps}
+        self._states = {name: state_version(step) for name, step in self._steps.items()}
         self.known = self._known()
 
     def plan(self) -> Plan:
@@ -91,14 +93,14 @@ class StepRun:
         return call, {}
 
     def _settle(self) -> None:
-        """From now on what the steps made of the names they read, a list they append to, stands for what it was."""
+        """What the steps made of the names they read stands for what was there before."""
+        if not self._has_changed:
+            return
+        names = self.today.namespace
+        names.update({n: v for n, v in vars(sys.modules["__main__"]).items() if n in names})
         self.today.touch()
-        for name in self.graph if self._has_changed else ():
-            were = {(part.kind, part.name): part.digest for part in self.known.parts(name)}
-            for part in self.today.parts(self.graph, name):
-                was = were.get((part.kind, part.name), part.digest)
-                if part.kind in DATA and was != part.digest:
-                    _settled[part.kind, part.name, part.digest] = was
+        for name, step in self._steps.items():
+            settle(self.known.parts(name), self.today.parts(self.graph, name), step, names, self._states[name])
 
     def _surroundings(self) -> Surroundings:
         return Surroundings(
@@ -116,7 +118,8 @@ class StepRun:
     def _known(self) -> Known:
         """What the contexts remember; for a step without one, a record that says what its code is today."""
         contexts, today = self.contexts, self.today
-        parts = {name: settled(today.parts(self.graph, name)) for name in self.graph}
+        steps, names = self._steps, today.namespace
+        parts = {name: settled(today.parts(self.graph, name), steps[name], names) for name in self.graph}
         known = Known(
             parts=parts.__getitem__,
             records={name: r for name in self.graph if (r := contexts.record(name)) is not None},
@@ -135,17 +138,6 @@ class StepRun:
                 records[name] = Record(name, fingerprint, token_of(fingerprint), exact=False)
             versions[name] = records[name].output if name in records else None
         return replace(known, records=records)
-
-
-_settled: dict[tuple[str, str, str], str] = {}
-
-
-def settled(parts: Iterable[Part]) -> tuple[Part, ...]:
-    """Parts of a fingerprint, as they were before steps of this process changed them."""
-    return tuple(
-        part if (was := _settled.get((part.kind, part.name, part.digest))) is None else replace(part, digest=was)
-        for part in parts
-    )
 
 
 def materialize(head: Step) -> Any:

@@ -494,6 +494,40 @@ class TestSmallSteps:
             assert After([Local(ctx=kept)], ctx=kept).materialize() == 2
         assert calls == ["Local", "After"]
 
+    def test_what_a_step_makes_of_itself(self) -> None:
+        """An object that changes its own state is as it was; another object with that state is another one."""
+
+        class Counted(Step):
+            def __init__(self, n: int, ctx: Context) -> None:
+                super().__init__(ctx=ctx)
+                self.n = n
+
+            def run(self) -> int:
+                self.n += 1
+                return self.n
+
+        kept = Context()
+        one = Counted(1, kept)
+        assert one.materialize() == 2
+        assert one.plan().to_run == ()
+        two = Counted(2, kept)
+        assert two.plan().to_run == ("Counted",)
+        assert two.materialize() == 3
+
+    def test_what_others_make_of_a_list_counts(self) -> None:
+        noted = ["a"]
+
+        class Noting(Step):
+            def run(self) -> int:
+                noted.append("x")
+                return len(noted)
+
+        kept = Context()
+        assert Noting(ctx=kept).materialize() == 2
+        assert Noting(ctx=kept).plan().to_run == ()
+        noted.append("by hand")
+        assert Noting(ctx=kept).plan().to_run == ("Noting",)
+
     def test_a_pipeline_within_a_step(self) -> None:
         class Outer(Step):
             def run(self) -> Any:
@@ -583,6 +617,28 @@ class TestOtherProcesses:
         assert other[:2] == ["adding", "18"]
         edited = script(tmp_path, self.TEXT.replace("FACTOR", "2").replace("[1, 2, 3]", "[1, 2]")).splitlines()
         assert edited[:3] == ["loading", "adding", "6"]
+
+    def test_names_that_steps_bind_or_change(self, tmp_path: Path) -> None:
+        text = """
+            from jo_notebook import Step, Context
+            count = 0
+            names = ["a"]
+
+            class Load(Step):
+                def run(self):
+                    global count
+                    count += 1
+                    names.append("x")
+                    return count
+
+            kept = Context("kept.jo")
+            print(Load(ctx=kept).materialize(), Load(ctx=kept).materialize(), count, names)
+            print(Load(ctx=kept).plan().to_run)
+            names = ["a", "x"]
+            print(Load(ctx=kept).plan().to_run)
+            """
+        assert script(tmp_path, text).splitlines() == ["1 1 1 ['a', 'x']", "()", "('Load',)"]
+        assert script(tmp_path, text).splitlines() == ["1 1 0 ['a']", "()", "('Load',)"]
 
     def test_a_module_of_steps(self, tmp_path: Path) -> None:
         (tmp_path / "kitchen.py").write_text(
