@@ -19,6 +19,8 @@ from jo_notebook.pipeline import Pipeline
 from jo_notebook.registry import Script, enter
 from jo_notebook.steps.classes import Step
 from jo_notebook.steps.registered import Registered, join
+from jo_notebook.steps.walks import in_order
+from jo_notebook.store.context import Context
 
 
 class ScriptFailed(JoError):
@@ -28,7 +30,8 @@ class ScriptFailed(JoError):
 def open_script(path: str | os.PathLike[str], *, sets: Mapping[str, object] | None = None) -> Pipeline:
     """The pipeline of a Python file, with results in `<stem>.jo` beside it (or where JO_CONTEXT says). No step runs.
 
-    The file is executed as the main module of this process, which it stays, but for what stands under
+    Where its `Step` objects all keep their results in one directory of their own, that is the place. The file is
+    executed as the main module of this process, which it stays, but for what stands under
     `if __name__ == "__main__":`. `sets` are values for names that it binds at its top level, and for parameters of its
     steps. Raises UsageError, SourceError, ScriptFailed, DuplicateStepError, CycleError.
     """
@@ -43,8 +46,10 @@ def open_script(path: str | os.PathLike[str], *, sets: Mapping[str, object] | No
         sys.path.insert(0, os.path.dirname(path))
     enter(script)
     _execute(_with_values(tree, sets), path, vars(module))
-    for value in list(vars(module).values()):
-        if isinstance(value, Step) and not isinstance(value, Registered) and str(value) not in script.pipeline.dag:
+    objects = [v for v in list(vars(module).values()) if isinstance(v, Step) and not isinstance(v, Registered)]
+    _keep_where_they_do(objects, script)
+    for value in objects:
+        if str(value) not in script.pipeline.dag:
             join(value, script)
     if not len(script.pipeline.dag):
         raise UsageError(
@@ -53,6 +58,15 @@ def open_script(path: str | os.PathLike[str], *, sets: Mapping[str, object] | No
         )
     _set_params(script.pipeline, sets, {name for name, _ in bindings(ast.unparse(tree))})
     return script.pipeline
+
+
+def _keep_where_they_do(objects: list[Step], script: Script) -> None:
+    """Where all contexts of `Step` objects are one directory, and nobody has said another one, results live there."""
+    steps = [step for head in objects for step in in_order(head)]
+    kept = [step.ctx for step in steps if isinstance(step.ctx, Context)]
+    places = {context.place for context in kept if context.place is not None}
+    if len(places) == 1 and not script.is_told and not len(script.pipeline.dag):
+        script.keep_in(next(context for context in kept if context.place is not None))
 
 
 def _read(path: str) -> ast.Module:
