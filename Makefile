@@ -63,11 +63,15 @@ export FREE_PORT
 
 # --- what a developer types ---
 
-# The torture tests have a process of their own: each pipeline looks at all local modules, and theirs are far fewer there.
+# Two processes side by side: one alone leaves a core idle, waiting for kernels and browsers. The second tells at the end.
+# The torture tests are kept from the many test modules: each pipeline looks at all local modules.
+BESIDE = tests/torture tests/browser tests/cases tests/cli
 test: $(VENV)/.stamp-test chromium ## the whole suite, notebooks and browser tests included (PYTEST="-k name")
 ifeq ($(strip $(PYTEST)),)
-	$(BIN)/python -m pytest --ignore=tests/torture
-	$(BIN)/python -m pytest tests/torture
+	@told=$$(mktemp); $(BIN)/python -m pytest $(BESIDE) >"$$told" 2>&1 & beside=$$!; \
+	trap 'kill $$beside 2>/dev/null; rm -f "$$told"' EXIT INT TERM; \
+	$(BIN)/python -m pytest $(patsubst %,--ignore=%,$(BESIDE)); first=$$?; \
+	wait $$beside; second=$$?; cat "$$told"; [ $$first -eq 0 ] && [ $$second -eq 0 ]
 else
 	$(BIN)/python -m pytest $(PYTEST)
 endif
