@@ -63,15 +63,9 @@ export FREE_PORT
 
 # --- what a developer types ---
 
-# Two processes side by side: one alone leaves a core idle, waiting for kernels and browsers. The second tells at the end.
-# The torture tests are kept from the many test modules: each pipeline looks at all local modules.
-BESIDE = tests/torture tests/browser tests/cases tests/cli
 test: $(VENV)/.stamp-test chromium ## the whole suite, notebooks and browser tests included (PYTEST="-k name")
 ifeq ($(strip $(PYTEST)),)
-	@told=$$(mktemp); $(BIN)/python -m pytest $(BESIDE) >"$$told" 2>&1 & beside=$$!; \
-	trap 'kill $$beside 2>/dev/null; rm -f "$$told"' EXIT INT TERM; \
-	$(BIN)/python -m pytest $(patsubst %,--ignore=%,$(BESIDE)); first=$$?; \
-	wait $$beside; second=$$?; cat "$$told"; [ $$first -eq 0 ] && [ $$second -eq 0 ]
+	$(BIN)/python -m tests.suite
 else
 	$(BIN)/python -m pytest $(PYTEST)
 endif
