@@ -392,6 +392,24 @@ def _while_imported(node: ast.stmt) -> tuple[tuple[Chain, ...], tuple[Chain, ...
     return tuple(sorted(set(_chains(parts)))), tuple(sorted(roots.union(_changes(parts))))
 
 
+def _is_own_class(node: ast.AST | None) -> bool:
+    """`type(self)` or `self.__class__`."""
+    if isinstance(node, ast.Call):
+        return ast.unparse(node) == "type(self)"
+    return isinstance(node, ast.Attribute) and node.attr == "__class__" and ast.unparse(node) == "self.__class__"
+
+
+def _on_own_class(node: ast.AST, target: ast.AST | None) -> str:
+    """The attribute of its own class that a method changes: `type(self).count += 1`, `type(self).rows.append(row)`."""
+    if _is_own_class(target):
+        return node.attr if isinstance(node, ast.Attribute) else ""
+    while isinstance(target, ast.Attribute):
+        if _is_own_class(target.value):
+            return target.attr
+        target = target.value
+    return ""
+
+
 def _changes(nodes: Iterable[ast.AST]) -> Iterator[Chain]:
     """The names whose things are changed in place: `R[k] = f`, `R.x = 1`, `R.append(f)`, `global R`.
 
@@ -408,8 +426,12 @@ def _changes(nodes: Iterable[ast.AST]) -> Iterator[Chain]:
                 target = node.func.value
             elif isinstance(node, ast.Global):
                 found.update((name,) for name in node.names)
-            while isinstance(target, ast.Subscript | ast.Call):
+            while isinstance(target, ast.Subscript) or (isinstance(target, ast.Call) and not _is_own_class(target)):
                 target = target.value if isinstance(target, ast.Subscript) else target.func
+            shared = _on_own_class(node, target)
+            if shared and owner:
+                found.update([owner, ("self", shared)])
+                continue
             for chain in _chains([target]) if target is not None else ():
                 found.add(owner if owner and chain[0] == "cls" else chain)
     yield from sorted(found)

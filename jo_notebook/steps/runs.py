@@ -13,20 +13,21 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from jo_notebook.core.fingerprint import Fingerprint
+from jo_notebook.core.fingerprint import Fingerprint, Part
 from jo_notebook.core.graph import Graph
 from jo_notebook.core.plan import Action, Availability, Known, Plan, input_parts, make_plan
 from jo_notebook.core.record import Record
 from jo_notebook.engine.attend import Attention
+from jo_notebook.engine.modules import Modules
 from jo_notebook.engine.outcome import Outcome
 from jo_notebook.engine.run import execute
 from jo_notebook.engine.surroundings import Surroundings
-from jo_notebook.engine.today import Today
+from jo_notebook.engine.today import Today, module_of_file
 from jo_notebook.registry import current, current_statement
 from jo_notebook.steps.registered import is_joined, join
-from jo_notebook.steps.settling import settle, settled, state_version
+from jo_notebook.steps.settling import Settling
 from jo_notebook.steps.spread import Spread, token_of
-from jo_notebook.steps.walks import breadth_first, graph_of, in_order, promoted
+from jo_notebook.steps.walks import breadth_first, by_name, graph_of, in_order, promoted
 from jo_notebook.store.context import Context
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ LEGEND = (
     "Execution plan. Result availability: [*] available - [ ] n/a - [x] no context. Scheduled execution: (H) head - "
     "(>) scheduled run on materialize - ( ) no run required."
 )
+_modules = Modules()  # what is known of modules, between two calls, too: also what steps made of what they hold
+_pieces: set[tuple[str, str]] = set()  # the names of modules that steps have reached
 STALE = "[*] available - [~] stale - [ ]"
 
 
@@ -45,16 +48,17 @@ class StepRun:
     def __init__(self, head: Step) -> None:
         self.head = head
         steps = in_order(head)
-        names = dict(vars(sys.modules["__main__"]))
+        self._names = names = dict(vars(sys.modules["__main__"]))
         self.graph: Graph = graph_of(steps, names)
         self.contexts = Spread({str(step): step.ctx for step in steps})
         self.today = Today(names)
         self.today.statement = current_statement()
         self.today.follows_edits = False
         self.today.watched = {}
-        self._has_changed = False
-        self._steps = {str(step): step for step in steps}
-        self._states = {name: state_version(step) for name, step in self._steps.items()}
+        self.today.modules = _modules
+        self.today.touch()
+        self._settling = Settling(self.graph, by_name(steps), names)
+        self._at = ""
         self.known = self._known()
 
     def plan(self) -> Plan:
@@ -66,47 +70,64 @@ class StepRun:
         plan, outcome, contexts = self.plan(), Outcome(), self.contexts
         for decision in plan:
             contexts.use(decision.step, decision.generation)
+        _pieces.update(self._reached())
         try:
-            execute(plan, self._surroundings(), outcome)
+            with _modules.settling(_pieces):
+                execute(plan, self._surroundings(), outcome)
+        except KeyboardInterrupt as stopped:
+            if self._at:
+                _tell_of(self._at, stopped)
+            raise
         finally:
             self._settle()
             contexts.settle()
         for warning in outcome.warnings:
             warnings.warn(warning, stacklevel=4)
         for name, error in outcome.failed.items():
-            warnings.warn(f"Error encountered while executing step {name}", stacklevel=4)
+            _tell_of(name, error)
             raise error
         return promoted(contexts[str(self.head)])
 
     @contextmanager
     def _attend(self, name: str, told: Collection[tuple[str, str]] = ()) -> Iterator[Attention]:
-        """As for a cell, but quiet; the parts are those of the plan: what steps of this run change does not count."""
+        """As for a cell, but quiet; names that the script binds anew meanwhile are looked at, too."""
         parts, places = self.known.parts(name), self.contexts.places
+        self._settling.before(name)
+        self._at = name
         with self.today.attend(self.graph, name, told, ignored=places, parts=parts) as attention:
-            yield attention
+            try:
+                yield attention
+            finally:
+                self._names.update((key, value) for key, value in vars(sys.modules["__main__"]).items())
+        self._at = ""
         attention.notes.clear()
-        self._has_changed = self._has_changed or bool(attention.changed)
+        self._settling.after(name, attention.changed)
 
     def _prepare(self, name: str) -> tuple[Callable[..., Any], Mapping[str, Any]]:
         call = self.graph[name].call
         assert call is not None
         return call, {}
 
+    def _reached(self) -> set[tuple[str, str]]:
+        """The names of local modules that the steps reach."""
+        names = {part.name for name in self.graph for part in self.known.parts(name) if part.kind == "module"}
+        return {(module_of_file(file), piece) for file, _, piece in (name.partition(":") for name in names)}
+
+    def _parts_now(self, name: str) -> tuple[Part, ...]:
+        """What a step runs with; what it, or a step it depends on, changes does not count."""
+        return self._settling.seen_by(name, self.known.parts(name), lambda: self.today.parts_now(self.graph, name))
+
     def _settle(self) -> None:
-        """What the steps made of the names they read stands for what was there before."""
-        if not self._has_changed:
-            return
-        names = self.today.namespace
-        names.update({n: v for n, v in vars(sys.modules["__main__"]).items() if n in names})
+        """From now on what the steps made of the names they read, a list they append to, stands for what it was."""
         self.today.touch()
-        for name, step in self._steps.items():
-            settle(self.known.parts(name), self.today.parts(self.graph, name), step, names, self._states[name])
+        for name in self.graph if self._settling.changed else ():
+            self._settling.link(name, self.known.parts(name), self.today.parts(self.graph, name))
 
     def _surroundings(self) -> Surroundings:
         return Surroundings(
             graph=self.graph,
             known=self.known,
-            parts_now=self.known.parts,
+            parts_now=self._parts_now,
             context=cast(Context, self.contexts),  # the engine asks no more of a context
             prepare=self._prepare,
             attend=self._attend,
@@ -118,8 +139,7 @@ class StepRun:
     def _known(self) -> Known:
         """What the contexts remember; for a step without one, a record that says what its code is today."""
         contexts, today = self.contexts, self.today
-        steps, names = self._steps, today.namespace
-        parts = {name: settled(today.parts(self.graph, name), steps[name], names) for name in self.graph}
+        parts = {name: self._settling.settled(name, today.parts(self.graph, name)) for name in self.graph}
         known = Known(
             parts=parts.__getitem__,
             records={name: r for name in self.graph if (r := contexts.record(name)) is not None},
@@ -138,6 +158,14 @@ class StepRun:
                 records[name] = Record(name, fingerprint, token_of(fingerprint), exact=False)
             versions[name] = records[name].output if name in records else None
         return replace(known, records=records)
+
+
+def _tell_of(name: str, error: BaseException) -> None:
+    """Warns of a step that came to no end. Where warnings are errors, that error has the step's own as its cause."""
+    try:
+        warnings.warn(f"Error encountered while executing step {name}", stacklevel=5)
+    except Warning as told:
+        raise told from error
 
 
 def materialize(head: Step) -> Any:

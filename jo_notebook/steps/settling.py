@@ -1,18 +1,23 @@
-"""What steps make of the names they read, a list they append to: it counts as what was there before.
+"""What steps make of the names they read, a log they append to, a counter: it counts as what was there before.
 
-In job_orchestra a result is known by its step's name, and steps that note their runs in a list are common. In a
-fresh process that list is empty again; in this one it is told here that it is the list that was empty. What anybody
-else makes of it is a change: another object, another content.
+Only for the step that does so, and for those that depend on it. To any other step that reads the name it has changed,
+and so it has where somebody bound the name anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import inspect
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from textwrap import dedent
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakKeyDictionary, ref
 
 from jo_notebook.core.fingerprint import Part
+from jo_notebook.core.graph import Graph
 from jo_notebook.core.homes import OBJECT
+from jo_notebook.core.slices import outline_of
 from jo_notebook.core.version import version_of
 from jo_notebook.steps.walks import state_of
 
@@ -20,48 +25,131 @@ if TYPE_CHECKING:
     from jo_notebook.steps.classes import Step
 
 DATA = ("constant", "global", "helper")
-Owner = tuple[Any, ...]
-Key = tuple[str, str, str, Owner]
-
-_were: dict[Key, str] = {}
-_alive: dict[int, object] = {}  # what keys tell by identity
+MANY = 100  # links of one name that are kept
+Key = tuple[str, str]
 
 
-def settled(parts: Iterable[Part], step: Step, names: Mapping[str, Any]) -> tuple[Part, ...]:
-    """Parts of a step's fingerprint, as they were before steps of this process changed them."""
-    return tuple(_before(part, step, names) if _were and part.kind in DATA else part for part in parts)
+class _Link(NamedTuple):
+    """What a digest stands for: an earlier one, as long as `holds` says that it is still the same thing."""
+
+    was: str
+    holds: Callable[[object, object], bool]
 
 
-def settle(before: Iterable[Part], after: Iterable[Part], step: Step, names: Mapping[str, Any], state: str) -> None:
-    """From now on what is there after a run stands for what was there before it.
-
-    `state` is the data version of what the object held before.
-    """
-    were = {(part.kind, part.name): part.digest for part in before}
-    for part in after:
-        was = were.get((part.kind, part.name), part.digest)
-        if part.kind in DATA and was != part.digest:
-            owner = _owners(part, step, names)[0 if state_version(step) == state else -1]
-            _were[part.kind, part.name, part.digest, owner] = was
-            _alive.update((id(thing), thing) for thing in (names.get(part.name), type(step), step))
+_links: dict[Key, dict[str, _Link]] = {}
+_changers: dict[str, set[str]] = {}
+_written: WeakKeyDictionary[object, frozenset[str]] = WeakKeyDictionary()
 
 
-def state_version(step: Step) -> str:
-    """The data version of what an object holds; empty where that is nothing."""
+class Settling:
+    """The names that the steps of one run read and change. `names` is where they read them."""
+
+    def __init__(self, graph: Graph, steps: Mapping[str, Step], names: Mapping[str, Any]) -> None:
+        self.changed: set[str] = set()
+        self._graph = graph
+        self._steps = steps
+        self._names = names
+        self._own: dict[str, frozenset[str]] = {}
+        self._states: dict[str, str] = {}
+
+    def settled(self, step: str, parts: Iterable[Part]) -> tuple[Part, ...]:
+        """Parts of a fingerprint, as they were before the step, or one it depends on, changed them."""
+        return tuple(self._settled(step, part) for part in parts)
+
+    def _settled(self, step: str, part: Part) -> Part:
+        link = _links.get((part.kind, part.name), {}).get(part.digest)
+        if link is None or not link.holds(self._names.get(part.name), self._steps[step]):
+            return part
+        return replace(part, digest=link.was) if self.is_own(step, part.name) else part
+
+    def is_own(self, step: str, name: str) -> bool:
+        """Whether the step, or one it depends on, changes what the name holds."""
+        if name not in self._own:
+            self._own[name] = self._owners(name)
+        return step in self._own[name]
+
+    def _owners(self, name: str) -> frozenset[str]:
+        """Those that change it, and all that depend on them; for an object those that change anything at all."""
+        is_object = name.startswith(OBJECT)
+        known = set().union(*_changers.values()) if is_object else _changers.get(name, set())
+        found: set[str] = set()
+        for step in self._graph.order:
+            written = _written_by(self._steps[step])
+            changes = step in known or (bool(written) if is_object else name in written)
+            if changes or not found.isdisjoint(self._graph.parents(step)):
+                found.add(step)
+        return frozenset(found)
+
+    def before(self, step: str) -> None:
+        """A step is about to run."""
+        self._states[step] = _digest_of_state(self._steps[step])
+
+    def after(self, step: str, changed: Collection[str]) -> None:
+        """It has run, and what these names hold has changed."""
+        for name in changed:
+            _changers.setdefault(name, set()).add(step)
+        if changed:
+            self.changed.update(changed)
+            self._own.clear()
+
+    def seen_by(self, step: str, planned: Sequence[Part], now: Callable[[], Iterable[Part]]) -> tuple[Part, ...]:
+        """The parts a step runs with: those of the plan, but for what steps it does not depend on have changed."""
+        is_open = any(
+            part.kind in DATA
+            and (part.name in self.changed or part.name.startswith(OBJECT))
+            and not self.is_own(step, part.name)
+            for part in planned
+        )
+        if not self.changed or not is_open:
+            return tuple(planned)
+        found = {(part.kind, part.name): part for part in self.settled(step, now())}
+        kept = {(p.kind, p.name): p for p in planned if p.kind not in DATA or self.is_own(step, p.name)}
+        return tuple((found | kept).values())
+
+    def link(self, step: str, before: Iterable[Part], after: Iterable[Part]) -> None:
+        """From now on what a step's names hold stands for what they held before the run."""
+        were = {(part.kind, part.name): part.digest for part in before}
+        for part in after:
+            key = part.kind, part.name
+            was = were.get(key, part.digest)
+            if part.kind in DATA and was != part.digest and self.is_own(step, part.name):
+                links = _links.setdefault(key, {})
+                links.pop(part.digest, None)
+                links[part.digest] = _Link(was, self._holds(step, part.name))
+                while len(links) > MANY:
+                    links.pop(next(iter(links)))
+
+    def _holds(self, step: str, name: str) -> Callable[[object, object], bool]:
+        if not name.startswith(OBJECT):
+            value = self._names.get(name)
+            return lambda held, owner: held is value
+        there = self._steps[step]
+        if self._states.get(step, "") == _digest_of_state(there):
+            return lambda held, owner: True
+        known = ref(there)
+        return lambda held, owner: known() is owner
+
+
+def _digest_of_state(step: Step) -> str:
     state = state_of(step)
     return version_of(state).digest if state else ""
 
 
-def _before(part: Part, step: Step, names: Mapping[str, Any]) -> Part:
-    for owner in _owners(part, step, names):
-        was = _were.get((part.kind, part.name, part.digest, owner))
-        if was is not None:
-            return replace(part, digest=was)
-    return part
+def _written_by(step: Step) -> frozenset[str]:
+    """The names that a step's code changes in place or binds anew, as far as its text tells."""
+    own = vars(step).get("run")
+    pieces: list[Any] = [own] if isinstance(own, FunctionType) else []
+    pieces += [kind for kind in type(step).__mro__ if not kind.__module__.startswith(("jo_notebook.", "builtins"))]
+    return frozenset().union(*map(_written_in, pieces))
 
 
-def _owners(part: Part, step: Step, names: Mapping[str, Any]) -> list[Owner]:
-    """Whose content it is: the value of a name; of an object its class and state, or where that changed, itself."""
-    if not part.name.startswith(OBJECT):
-        return [("value", id(names.get(part.name)))]
-    return [("class", id(type(step)), state_version(step)), ("object", id(step))]
+def _written_in(piece: Any) -> frozenset[str]:
+    found = _written.get(piece)
+    if found is None:
+        try:
+            statements = outline_of(dedent(inspect.getsource(piece))).statements
+            found = frozenset(chain[0] for statement in statements for chain in statement.changes)
+        except (OSError, TypeError, SyntaxError, ValueError, RecursionError):
+            found = frozenset()
+        _written[piece] = found
+    return found

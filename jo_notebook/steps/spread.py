@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
+from weakref import ref
 
 from jo_notebook.core.fingerprint import Fingerprint
 from jo_notebook.core.record import Failure, LogEntry, Record
-from jo_notebook.core.version import witness_of
+from jo_notebook.core.version import version_of, witness_of
+from jo_notebook.errors import UsageError
 from jo_notebook.store.context import Context
 
 Log = Sequence[LogEntry]
@@ -20,6 +22,46 @@ def token_of(fingerprint: Fingerprint) -> str:
     return f"by code {fingerprint.key}"
 
 
+def _check(contexts: Mapping[str, object]) -> None:
+    for name, context in contexts.items():
+        if context is not None and not (hasattr(context, "keys") and hasattr(context, "__setitem__")):
+            hint = f" Write ctx=Context({context!r})." if isinstance(context, str) else ""
+            raise UsageError(
+                f"{name}: ctx is a Context, or a mapping that can be written to, not {str(context)[:40]!r}.{hint}"
+            )
+
+
+MANY = 16  # mappings that cannot be referred to weakly and are remembered
+
+
+class _Made:
+    """What runs put into mappings, which cannot say themselves what a value was made of."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Callable[[], object], dict[str, Record]]] = {}
+
+    def of(self, mapping: object) -> dict[str, Record]:
+        """The records of one mapping, by name."""
+        held, records = self._known.get(id(mapping), (lambda: None, {}))
+        return records if held() is mapping else {}
+
+    def note(self, mapping: object, record: Record) -> None:
+        """A run has put this result there."""
+        records = {**self.of(mapping), record.step: record}
+        self._known.pop(id(mapping), None)
+        try:
+            self._known[id(mapping)] = ref(mapping), records
+        except TypeError:  # a plain dict
+            self._known[id(mapping)] = lambda: mapping, records
+        gone = [key for key, (held, _) in self._known.items() if held() is None]
+        strong = [key for key, (held, _) in self._known.items() if not isinstance(held, ref)]
+        for key in [*gone, *strong[:-MANY]]:
+            del self._known[key]
+
+
+_made = _Made()
+
+
 class Spread:
     """What the engine asks of a context, by step. A context of the user's may be any mapping that can be written to.
 
@@ -27,15 +69,25 @@ class Spread:
     """
 
     def __init__(self, contexts: Mapping[str, MutableMapping[str, Any] | None]) -> None:
+        """Raises UsageError for a context that nothing can be put into."""
+        _check(contexts)
         self._passing = Context()
         self._mappings = {n: c for n, c in contexts.items() if c is not None and not isinstance(c, Context)}
         self._by_step = {name: c if isinstance(c, Context) else self._passing for name, c in contexts.items()}
         self._without = {name for name, c in contexts.items() if c is None}
         for name, mapping in self._mappings.items():
             if name in mapping:
-                self._passing[name] = mapping[name]
+                self._take(name, mapping[name])
         for context in self._contexts:
             context.refresh()
+
+    def _take(self, name: str, value: object) -> None:
+        """A value of a mapping: the result that was put there by a run, or else one that was put in by hand."""
+        record = _made.of(self._mappings[name]).get(name)
+        if record is not None and record.exact and version_of(value).digest == record.version:
+            self._passing.put(record, value)
+        else:
+            self._passing[name] = value
 
     def __getitem__(self, name: str) -> Any:
         return self._by_step[name][name]
@@ -98,6 +150,7 @@ class Spread:
         done = self._by_step[name].put(record, value, tuple(log), format=format, keep=keep)
         if name in self._mappings:
             self._mappings[name][name] = value
+            _made.note(self._mappings[name], done)
         if name in self._without:
             return replace(done, version=token_of(record.fingerprint), exact=False, witness=witness_of(value))
         return done

@@ -6,6 +6,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any
 
 from jo_notebook.core.attributes import AttrDict
@@ -107,7 +108,7 @@ def definition_of(step: Step, names: dict[str, Any], origin: Origin | None = Non
     """A step as a definition: the body of its `run` where that tells all, else a call of the object itself."""
     name, depends_on = check_shown_name(str(step)), dependencies_of(step)
     run = _run_of(step)
-    parameters = _parameters(run, len(depends_on)) if callable(run) else ()
+    parameters = _parameters(run, len(depends_on))
     source = None
     is_at_home = getattr(run, "__globals__", None) is names or getattr(run, "__module__", "") == names.get("__name__")
     if not state_of(step) and is_at_home and parameters == _plain_parameters(run):
@@ -140,7 +141,14 @@ def _is_plain(step: Step) -> bool:
 
 def state_of(step: Step) -> dict[str, Any]:
     """What an object holds beside what makes it a step."""
-    return {key: value for key, value in vars(step).items() if key not in OWN}
+    slots = {
+        name
+        for kind in type(step).__mro__
+        for name, member in vars(kind).items()
+        if isinstance(member, MemberDescriptorType)
+    }
+    found = {name: getattr(step, name) for name in slots if hasattr(step, name)}
+    return found | {key: value for key, value in vars(step).items() if key not in OWN}
 
 
 def calling(step: Step, parameters: Sequence[str]) -> Callable[..., Any]:
@@ -162,13 +170,13 @@ def _run_of(step: Step) -> Any:
     return vars(step).get("run") or inspect.getattr_static(type(step), "run", None)
 
 
-def _parameters(run: Callable[..., Any], count: int) -> tuple[str, ...]:
+def _parameters(run: Any, count: int) -> tuple[str, ...]:
     """A name for each input, in order: as `run` calls them, as far as it does."""
     named = _plain_parameters(run) or ()
     return tuple(named[i] if i < len(named) else f"input_{i + 1}" for i in range(count))
 
 
-def _plain_parameters(run: Callable[..., Any]) -> tuple[str, ...] | None:
+def _plain_parameters(run: Any) -> tuple[str, ...] | None:
     """The inputs of a method that takes each by a name of its own, without default; else None."""
     try:
         parameters = list(inspect.signature(run).parameters.values())[1:]

@@ -396,6 +396,21 @@ class TestErrors:
             Burn.hot[0] = True
         assert ran == ["Salt", "PanFry"]
 
+    def test_an_interrupt_names_the_step(self) -> None:
+        class Stopped(Step):
+            def run(self) -> None:
+                raise KeyboardInterrupt
+
+        with pytest.warns(UserWarning, match="step Stopped$"), pytest.raises(KeyboardInterrupt):
+            PanFry([Stopped()]).materialize()
+
+    def test_where_warnings_are_errors(self) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with pytest.raises(UserWarning, match="step Burn") as caught:
+                Burn().materialize()
+        assert isinstance(caught.value.__cause__, LookupError)
+
     def test_run_has_to_be_written(self) -> None:
         with pytest.warns(UserWarning, match="Step"), pytest.raises(NotImplementedError, match="override it"):
             Step().materialize()
@@ -475,6 +490,25 @@ class TestSmallSteps:
         assert step.materialize() == 7
         step.run = lambda: 8  # type: ignore[method-assign]
         assert step.materialize() == 8
+
+    def test_run_of_the_class(self) -> None:
+        class Plus(Step):
+            more = 1
+
+            @classmethod
+            def run(cls, number: int) -> int:  # type: ignore[override]
+                return number + cls.more
+
+        class Times(Step):
+            @staticmethod
+            def run(number: int) -> int:  # type: ignore[override]
+                return number * 2
+
+        kept = Context()
+        head = Plus([Times([Step.stepify(4)], kept)], kept)
+        assert head.materialize() == 9
+        Plus.more = 10
+        assert head.materialize() == 18
 
     def test_within_a_function(self) -> None:
         calls: list[str] = []
