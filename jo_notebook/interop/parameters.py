@@ -76,8 +76,8 @@ def override(pipeline: Pipeline, values: Mapping[str, object]) -> None:
 
 
 def _params_of(cells: Sequence[NotebookCell], notebook: str) -> set[str]:
-    """The names that `--params` gives to steps; a line that cannot be read is told when its cell runs."""
-    found: set[str] = set()
+    """The names of the parameters of steps; a line that cannot be read is told when its cell runs."""
+    found = {name for cell in cells for function in cell.functions for name in function.params}
     for cell in (cell for cell in cells if cell.kind is CellKind.STEP):
         place = Place(notebook, cell.index + 1)
         try:

@@ -1,0 +1,107 @@
+"""Where parts meet: kinds of source and kinds of steps on one command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.making import data_of
+from tests.test_cli import jo, notebook
+
+FUNCTIONS = (
+    "from jo_notebook import step",
+    "@step\ndef Load():\n    return [1, 2, 3]",
+    "@step(retries=2)\ndef Score(Load, factor=2):\n    return sum(Load) * factor",
+    "Score.materialize()",
+)
+PASTA = """
+from jo_notebook import Step
+class PourPasta(Step):
+    def run(self): return "pasta"
+class Boil(Step):
+    def run(self, pasta): return pasta + " boiled"
+pasta = PourPasta(name_alias="Pour pasta")
+boil = Boil(depends_on=[pasta])
+"""
+
+
+def test_a_notebook_of_step_functions(tmp_path: Path) -> None:
+    """`@step` cells are step cells: they run without a front end, and what reads their results does not."""
+    notebook(tmp_path / "n.ipynb", *FUNCTIONS)
+    assert "[ ] (H) Score" in jo("plan", "n.ipynb", cwd=tmp_path).stdout
+    assert data_of("run", "n.ipynb", cwd=tmp_path)["finished"] == ["Load", "Score"]
+    assert data_of("run", "n.ipynb", "--set", "factor=3", cwd=tmp_path)["finished"] == ["Score"]
+    assert jo("run", "n.ipynb", "Score", "-o", "out.ipynb", cwd=tmp_path).returncode == 0
+    cells = json.loads((tmp_path / "out.ipynb").read_text())["cells"]
+    texts = ["".join(output.get("data", {}).get("text/plain", "")) for output in cells[-1]["outputs"]]
+    assert texts == ["12"]
+
+
+def test_a_notebook_of_step_functions_is_exported(tmp_path: Path) -> None:
+    notebook(tmp_path / "n.ipynb", *FUNCTIONS)
+    assert data_of("run", "n.ipynb", cwd=tmp_path)["finished"] == ["Load", "Score"]
+    told = data_of("export", "n.ipynb", "-o", "n.py", cwd=tmp_path)
+    assert told["notes"] == ["left out: cell 5, which looks at results or calls a verb."]
+    assert (tmp_path / "n.py").read_text().endswith('if __name__ == "__main__":\n    Score.materialize()\n')
+    assert data_of("run", "n.py", cwd=tmp_path)["finished"] == []
+
+
+def test_a_name_that_is_no_variable(tmp_path: Path) -> None:
+    """A `Step` object's name may have spaces; its code runs again from the results alone."""
+    (tmp_path / "pasta.py").write_text(PASTA)
+    assert data_of("run", "pasta.py", cwd=tmp_path)["finished"] == ["Pour pasta", "Boil"]
+    assert jo("run", "pasta.jo", "Pour pasta", "--force", cwd=tmp_path).returncode == 0
+    done = jo("verify", "pasta.py", "--rerun", cwd=tmp_path)
+    assert (done.returncode, done.stdout.count("gives the same again")) == (0, 2), done.stderr
+
+
+CELLS = (
+    "alpha = 2",
+    "%%step Load\nprint('loading')\n[1, 2]",
+    "%%step Score\nsum(Load) * alpha",
+    "%%step Bad\nprint('hm')\n1 / (alpha - 3)",
+    "Score",
+)
+SHAPE = {
+    "run",
+    "finished",
+    "loaded",
+    "kept",
+    "taken",
+    "unsaved",
+    "failed",
+    "blocked",
+    "not_reached",
+    "warnings",
+    "seconds",
+}
+
+
+def test_values_and_a_report_answer_as_any_run(tmp_path: Path) -> None:
+    """`--json` has the shape of a run, whatever else is said; a failure has it, too."""
+    notebook(tmp_path / "n.ipynb", *CELLS)
+    assert data_of("run", "n.ipynb", "Score", "--set", "alpha=4", cwd=tmp_path)["finished"] == ["Load", "Score"]
+    told = data_of("run", "n.ipynb", "Score", "--set", "alpha=5", "-o", "out.ipynb", "--jobs", "2", cwd=tmp_path)
+    assert set(told) == {*SHAPE, "output"}
+    assert (told["finished"], told["loaded"], told["output"]) == (["Score"], ["Load"], "out.ipynb")
+    for more in ((), ("-o", "out.ipynb")):
+        told = data_of("run", "n.ipynb", "Bad", "--set", "alpha=3", *more, cwd=tmp_path, code=1)
+        assert set(told) == {*SHAPE, "error"}
+        assert told["failed"] == {"Bad": "ZeroDivisionError: division by zero"}
+        assert told["error"] == {"type": "StepFailed", "message": "Bad failed: ZeroDivisionError: division by zero."}
+
+
+def test_progress_of_a_run_with_a_report(tmp_path: Path) -> None:
+    notebook(tmp_path / "n.ipynb", *CELLS)
+    for more in (("--set", "alpha=4"), ("--set", "alpha=5", "-o", "out.ipynb")):
+        done = jo("run", "n.ipynb", "Score", "--progress", "lines", *more, cwd=tmp_path)
+        assert (done.returncode, "Score" in done.stderr) == (0, True), done.stderr
+
+
+@pytest.mark.parametrize("more", [("--set", "alpha=4"), ("-o", "out.ipynb")])
+def test_options_of_a_stages_file_are_refused_for_a_notebook(tmp_path: Path, more: tuple[str, ...]) -> None:
+    notebook(tmp_path / "n.ipynb", *CELLS)
+    done = jo("run", "n.ipynb", "--module", "m", *more, cwd=tmp_path)
+    assert (done.returncode, done.stderr[:31]) == (2, "jo: --jobs-module is for a stag")
