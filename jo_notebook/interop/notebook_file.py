@@ -1,9 +1,9 @@
 """Steps from an `.ipynb` file without a kernel: which cells a headless run needs, and in which order.
 
-A cell is a *step* (a `%%step` line, a `#| step:` comment, `@step` functions, or `%load_stages`), a *setup* cell (imports, helpers,
-constants, settings) or a *use*: it reads a step's value, directly or through a name that another use defined, or it
-calls a verb, or it stands below the last step and binds nothing that a step or a setup cell reads. A headless run
-executes steps and setup; uses are for people.
+A cell is a *step* (a `%%step` line, a `#| step:` comment, `@step` functions, or `%load_stages`), a *setup* cell
+(imports, helpers, constants, settings) or a *use*: it reads a step's value, directly or through a name that another use
+defined, or it calls a verb, or it stands below the last step and binds nothing that a step or a setup cell reads. A
+headless run executes steps and setup; uses are for people.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def code_cells(notebook: Any, folder: Path = Path()) -> tuple[NotebookCell, ...]
     Raises DuplicateStepError.
     """
     code = [(i, cell) for i, cell in enumerate(notebook.cells) if cell.cell_type == "code" and cell.source.strip()]
-    stages = {name for _, cell in code for name in _stages_of(cell.source, folder)}
+    stages = {name for _, cell in code for name in stages_of(cell.source, folder)}
     tags = {i: tuple(str(tag) for tag in cell.metadata.get("tags", ())) for i, cell in code}
     cells = _sorted_out([(i, str(cell.get("id", "")), cell.source) for i, cell in code], stages)
     return tuple(_with_tags(cell, tags[cell.index]) for cell in cells)
@@ -187,7 +187,7 @@ def _steps_of(text: str) -> list[str]:
     return [alias[1] if alias else match["name"]]
 
 
-def _stages_of(text: str, folder: Path) -> list[str]:
+def stages_of(text: str, folder: Path) -> list[str]:
     """The stages that a cell with `%load_stages` brings; none where their file cannot be read: its cell will say so."""
     found = STAGES.search(text)
     if found is None:

@@ -20,9 +20,9 @@ from jo_notebook.interop.recording import Recording
 from jo_notebook.interop.uses import Results, left_out_uses
 from jo_notebook.interop.writing import check_place, write_whole
 from jo_notebook.pipeline import Pipeline
-from jo_notebook.verbs import outcome_data
 
-STATES = "__import__('jo_notebook.interop.outputs', fromlist=['states']).states({pipeline}, {heads!r})"
+STATES = "__import__('jo_notebook.interop.outputs', fromlist=['states']).states({pipeline}, {heads!r}, {outcome})"
+OUTCOME = f"__import__('jo_notebook.verbs', fromlist=['outcome_data']).outcome_data({PIPELINE})"
 MISUSE = ("UsageError", "StepNameError", "UnknownStepError")
 REPLAY = (
     "__import__('jo_notebook.notebook.replay', fromlist=['replay'])"
@@ -69,8 +69,8 @@ def run_notebook(
             _write(recording, sets or {}, path, output)
 
 
-def states(pipeline: Pipeline, heads: Sequence[str]) -> str:
-    """What a run left behind, as JSON: for the process that started it."""
+def states(pipeline: Pipeline, heads: Sequence[str], done: Mapping[str, Any]) -> str:
+    """What a run has done and left behind, as JSON: for the process that started it."""
     plan, outcome = pipeline.steps(), pipeline.outcome
     records = pipeline.context.records
     heads = [name for name in heads or pipeline.dag.leaves if name in pipeline.dag]
@@ -82,7 +82,7 @@ def states(pipeline: Pipeline, heads: Sequence[str]) -> str:
             "heads": heads,
             "needed": sorted(pipeline.dag.ancestors(heads)),
             "seconds": {name: records[name].seconds for name in outcome.finished} if outcome is not None else {},
-            "outcome": outcome_data(pipeline),
+            "outcome": done,
         }
     )
 
@@ -168,7 +168,7 @@ def _run_verb(ready: Session, words: Sequence[str], *, is_heard: bool) -> None:
 
 
 def _states(ready: Session, heads: Sequence[str]) -> dict[str, Any]:
-    ready.run(STATES.format(pipeline=PIPELINE, heads=list(heads)), "jo run", is_counted=False)
+    ready.run(STATES.format(pipeline=PIPELINE, heads=list(heads), outcome=OUTCOME), "jo run", is_counted=False)
     shown = next(o for o in ready.last.outputs if o.output_type == "execute_result")
     told: dict[str, Any] = json.loads(ast.literal_eval(shown.data["text/plain"]))
     return told

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.making import data_of
+from tests.cli.making import data_of, environment
 from tests.test_cli import jo, notebook
 
 FUNCTIONS = (
@@ -105,3 +107,75 @@ def test_options_of_a_stages_file_are_refused_for_a_notebook(tmp_path: Path, mor
     notebook(tmp_path / "n.ipynb", *CELLS)
     done = jo("run", "n.ipynb", "--module", "m", *more, cwd=tmp_path)
     assert (done.returncode, done.stderr[:31]) == (2, "jo: --jobs-module is for a stag")
+
+
+STAGES = """
+stages:
+  Load: {}
+  Train: {depends_on: [Load], params: {alpha: 1}}
+  Test: {depends_on: [Load], params: {alpha: 1}}
+"""
+SCRIPT = """
+from jo_notebook import step
+@step
+def Train(alpha=1): return alpha
+@step
+def Test(alpha=1): return alpha
+"""
+
+
+def test_a_value_for_one_step(tmp_path: Path) -> None:
+    """`--set Train.alpha=2` as docs/stages.md has it, of every source that can be set at all."""
+    (tmp_path / "jobs.py").write_text(
+        "def Load(): return 1\ndef Train(Load, alpha): return alpha\ndef Test(Load, alpha): return alpha\n"
+    )
+    (tmp_path / "s.yaml").write_text(STAGES)
+    (tmp_path / "p.py").write_text(SCRIPT)
+    notebook(tmp_path / "n.ipynb", "%%step Train --params alpha=1\nalpha", "%%step Test --params alpha=1\nalpha")
+    for source, more in (("s.yaml", ("--module", "jobs")), ("p.py", ()), ("n.ipynb", ())):
+        assert data_of("run", source, *more, cwd=tmp_path)["finished"][-2:] == ["Train", "Test"]
+        assert data_of("run", source, *more, "--set", "Train.alpha=2", cwd=tmp_path)["finished"] == ["Train"]
+        told = data_of("run", source, *more, "--set", "Tram.alpha=2", cwd=tmp_path, code=2)
+        assert "Did you mean Train.alpha" in told["error"]["message"]
+
+
+def test_only_values_can_be_set_in_a_script(tmp_path: Path) -> None:
+    """A step, a function or an import is none, and is not left as it is without a word."""
+    (tmp_path / "p.py").write_text("import os\nfrom jo_notebook import step\n@step\ndef Load(): return 1\n")
+    for name in ("Load", "os"):
+        assert data_of("run", "p.py", "--set", f"{name}=2", cwd=tmp_path, code=2)["error"]["type"] == "UsageError"
+
+
+def test_a_notebook_with_step_objects_is_exported(tmp_path: Path) -> None:
+    """A parameter that is called as a `Step` object's variable is that step, in the module as in the notebook."""
+    merge = "%%step Merge --depends-on boil --retries 2 --timeout 30\nboil + '!'"
+    notebook(tmp_path / "n.ipynb", PASTA, merge)
+    assert data_of("run", "n.ipynb", cwd=tmp_path)["finished"] == ["Pour pasta", "Boil", "Merge"]
+    assert data_of("export", "n.ipynb", "-o", "n.py", cwd=tmp_path)["notes"] == []
+    assert "@step(retries=2, timeout=30.0)" in (tmp_path / "n.py").read_text()
+    assert data_of("run", "n.py", cwd=tmp_path)["finished"] == []
+    (tmp_path / "m.py").write_text((tmp_path / "n.py").read_text())
+    done = subprocess.run([sys.executable, "m.py"], cwd=tmp_path, capture_output=True, text=True, env=environment())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert jo("status", "m.jo", cwd=tmp_path).stdout.count("available") == 3
+
+
+def test_a_notebook_with_stages_is_exported(tmp_path: Path) -> None:
+    (tmp_path / "jobs.py").write_text("def Lint(): return 1\ndef Docs(): return 2\n")
+    (tmp_path / "stages.yaml").write_text("Lint: []\nDocs: [Lint]\n")
+    notebook(
+        tmp_path / "n.ipynb", "%load_stages stages.yaml --module jobs", "%%step Report --depends-on Docs\nDocs + 1"
+    )
+    assert data_of("run", "n.ipynb", cwd=tmp_path)["finished"] == ["Lint", "Docs", "Report"]
+    assert data_of("export", "n.ipynb", "-o", "n.py", cwd=tmp_path)["notes"] == []
+    assert data_of("run", "n.py", cwd=tmp_path)["finished"] == []
+    (tmp_path / "m.py").write_text((tmp_path / "n.py").read_text())
+    done = subprocess.run([sys.executable, "m.py"], cwd=tmp_path, capture_output=True, text=True, env=environment())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert jo("status", "m.jo", cwd=tmp_path).stdout.count("available") == 3
+
+
+def test_no_step_at_all(tmp_path: Path) -> None:
+    """Then nothing is available either."""
+    notebook(tmp_path / "n.ipynb", "1 + 1")
+    assert jo("run", "n.ipynb", cwd=tmp_path).stdout.startswith("Nothing to run: no step is registered.")
