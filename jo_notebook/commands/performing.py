@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from jo_notebook.commands.sources import Kind, Options, Source, check_notebook, opened
 from jo_notebook.commands.streams import ANSI, Streams
-from jo_notebook.errors import JoError, StepFailed, UnknownStepError, UsageError
+from jo_notebook.errors import CycleError, DuplicateStepError, JoError, StepFailed, UnknownStepError, UsageError
 from jo_notebook.interop.messages import ANSWER, EVENTS, event_of
 from jo_notebook.verb import Argument, Verb
 from jo_notebook.views.machine import error_data
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jo_notebook.pipeline import Pipeline
 
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
-MISUSE = ("UsageError", "StepNameError", "UnknownStepError")
+MISUSE = ("UsageError", "StepNameError", "UnknownStepError", "CycleError", "DuplicateStepError")
 KEPT = "Interrupted. What was finished is kept."
 
 
@@ -119,7 +119,8 @@ def code_of(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
     cause = getattr(error, "cause", "")
-    return MISUSED if isinstance(error, UsageError | UnknownStepError) or cause in MISUSE else FAILED
+    is_misuse = isinstance(error, UsageError | UnknownStepError | CycleError | DuplicateStepError) or cause in MISUSE
+    return MISUSED if is_misuse else FAILED
 
 
 def complain(error: BaseException, to: Streams) -> int:

@@ -179,3 +179,26 @@ def test_no_step_at_all(tmp_path: Path) -> None:
     """Then nothing is available either."""
     notebook(tmp_path / "n.ipynb", "1 + 1")
     assert jo("run", "n.ipynb", cwd=tmp_path).stdout.startswith("Nothing to run: no step is registered.")
+
+
+def test_a_command_that_fails_or_takes_too_long_is_told_without_our_lines(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text('stages:\n  S: {shell: "exit 3"}\n  T: {shell: "sleep 9", timeout: 0.3}\n')
+    assert jo("run", "s.yaml", cwd=tmp_path).returncode == 1
+    assert jo("log", "s.yaml", "S", cwd=tmp_path).stdout == "the command ended with exit code 3: exit 3\n"
+    shown = jo("log", "s.yaml", "T", cwd=tmp_path).stdout
+    assert "commands.py" not in shown
+    assert "run_command('sleep 9')\n" in shown
+    assert shown.endswith("T took longer than its --timeout of 0.3 s\n")
+
+
+@pytest.mark.parametrize("source", ["s.yaml", "p.py", "n.ipynb"])
+def test_a_circle_is_bad_usage(tmp_path: Path, source: str) -> None:
+    """Told before anything runs, with its path, as every other thing that is wrong with a source."""
+    (tmp_path / "s.yaml").write_text("module: m\nstages: {A: [B], B: [A]}\n")
+    (tmp_path / "m.py").write_text("def A(): pass\ndef B(): pass\n")
+    (tmp_path / "p.py").write_text("from jo_notebook import step\n@step\ndef A(B): pass\n@step\ndef B(A): pass\n")
+    notebook(tmp_path / "n.ipynb", "%%step A --depends-on B\n1", "%%step B --depends-on A\n1")
+    done = jo("run", source, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert " ← ".join(("A", "B", "A")) in done.stderr or " ← ".join(("B", "A", "B")) in done.stderr
+    assert not (tmp_path / source).with_suffix(".jo").joinpath("results").exists()
