@@ -202,3 +202,35 @@ def test_a_circle_is_bad_usage(tmp_path: Path, source: str) -> None:
     assert done.returncode == 2, done.stderr
     assert " ← ".join(("A", "B", "A")) in done.stderr or " ← ".join(("B", "A", "B")) in done.stderr
     assert not (tmp_path / source).with_suffix(".jo").joinpath("results").exists()
+
+
+MIXED = (
+    PASTA
+    + """
+from jo_notebook import step
+class Fry(Step):
+    def __init__(self, heat, **more):
+        super().__init__(**more)
+        self.heat = heat
+    def run(self, pasta): return pasta + " fried" * self.heat
+fry = Fry(2, depends_on=[pasta])
+@step(name="Loading")
+def load(): return "salt"
+@step
+def Merge(fry, load): return fry + load
+"""
+)
+
+
+def test_functions_and_objects_by_the_names_of_their_variables(tmp_path: Path) -> None:
+    """In a script, and in the notebook that is made of it; a second run of an object with a state is no failure."""
+    (tmp_path / "p.py").write_text(MIXED)
+    told = data_of("run", "p.py", "Merge", cwd=tmp_path)
+    assert sorted(told["finished"]) == ["Fry", "Loading", "Merge", "Pour pasta"]
+    again = data_of("verify", "p.py", "--rerun", "Merge", cwd=tmp_path)["verified"]
+    assert {row["step"]: row["verdict"] for row in again}["Merge"] == "same"
+    assert {row["verdict"] for row in data_of("verify", "p.py", "--rerun", "Fry", cwd=tmp_path)["verified"]} == {
+        "not run"
+    }
+    assert data_of("import", "p.py", "-o", "n.ipynb", cwd=tmp_path)["output"] == "n.ipynb"
+    assert data_of("run", "n.ipynb", "Merge", cwd=tmp_path)["failed"] == {}
