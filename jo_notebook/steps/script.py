@@ -56,7 +56,7 @@ def open_script(path: str | os.PathLike[str], *, sets: Mapping[str, object] | No
             f"{os.path.basename(path)} has no steps. A function becomes one with @step above it: from jo_notebook "
             "import step."
         )
-    _set_params(script.pipeline, sets, {name for name, _ in bindings(ast.unparse(tree))})
+    _set_params(script.pipeline, sets, {name for statement in tree.body for name in _assigned(statement)})
     return script.pipeline
 
 
@@ -100,12 +100,16 @@ def _with_values(tree: ast.Module, sets: Mapping[str, object]) -> ast.Module:
     body: list[ast.stmt] = []
     for statement in tree.body:
         body.append(statement)
-        if isinstance(statement, ast.Assign | ast.AnnAssign):
-            for name, _ in bindings(ast.unparse(statement)):
-                if name in sets:
-                    new = ast.parse(f"{name} = {sets[name]!r}").body[0]
-                    body.append(ast.copy_location(new, statement))
+        for name in (name for name in _assigned(statement) if name in sets):
+            new = ast.parse(f"{name} = {sets[name]!r}").body[0]
+            body.append(ast.copy_location(new, statement))
     return ast.fix_missing_locations(ast.Module(body=body, type_ignores=[]))
+
+
+def _assigned(statement: ast.stmt) -> list[str]:
+    """The names that an assignment binds; a function, a class or an import is no value that can be set."""
+    is_assignment = isinstance(statement, ast.Assign | ast.AnnAssign)
+    return [name for name, _ in bindings(ast.unparse(statement))] if is_assignment else []
 
 
 def _execute(tree: ast.Module, path: str, names: dict[str, Any]) -> None:
@@ -124,12 +128,16 @@ def _execute(tree: ast.Module, path: str, names: dict[str, Any]) -> None:
 
 
 def _set_params(pipeline: Pipeline, sets: Mapping[str, object], bound: set[str]) -> None:
-    """New values for parameters of steps. Raises UsageError for a name that nobody has."""
-    params = {name for definition in pipeline.dag.definitions.values() for name, _ in definition.params}
+    """New values for parameters of steps, `alpha` or `Train.alpha`. Raises UsageError for a name that nobody has."""
+    pairs = [(d.name, name) for d in pipeline.dag.definitions.values() for name, _ in d.params]
+    known = bound.union(told for step, name in pairs for told in (name, f"{step}.{name}"))
     for name in sets:
-        if name not in params and name not in bound:
-            raise UsageError(f"Nothing is called {name!r} here.{did_you_mean(name, params | bound)}")
+        if name in pipeline.dag:
+            raise UsageError(f"{name} is a step, and not a value that can be set: --set is for parameters.")
+        if name not in known:
+            raise UsageError(f"Nothing is called {name!r} here.{did_you_mean(name, known)}")
     for definition in list(pipeline.dag.definitions.values()):
-        new = tuple((name, sets.get(name, value)) for name, value in definition.params)
+        own = definition.name
+        new = tuple((name, sets.get(f"{own}.{name}", sets.get(name, value))) for name, value in definition.params)
         if new != definition.params:
             pipeline.add(replace(definition, params=new))
