@@ -7,6 +7,7 @@ lines would have. Otherwise the step's source is one call, of a name that stands
 from __future__ import annotations
 
 import ast
+import dis
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -110,6 +111,26 @@ def call_of(target: str, inputs: Iterable[str], *, module: str = "", by_name: It
 @lru_cache(maxsize=4096)
 def _call(text: str) -> Source:
     return parse_source(text)
+
+
+def reads_itself(function: object) -> bool:
+    """Whether a method reads the object it is called on; True where that cannot be told."""
+    code = getattr(inspect.unwrap(function) if callable(function) else None, "__code__", None)
+    return code is None or _reads_first(code)
+
+
+@lru_cache(maxsize=1024)
+def _reads_first(code: CodeType) -> bool:
+    first = code.co_varnames[0] if code.co_argcount else ""
+    is_read = any(
+        step.opname.startswith("LOAD_") and first in _names(step.argval) for step in dis.get_instructions(code)
+    )
+    return not first or first in code.co_cellvars or "__class__" in code.co_freevars or is_read
+
+
+def _names(argument: object) -> tuple[object, ...]:
+    """What an instruction is about: a name, or two of them."""
+    return argument if isinstance(argument, tuple) else (argument,)
 
 
 def place_of(function: Callable[..., Any]) -> tuple[str, int]:
