@@ -149,7 +149,12 @@ def _definition_of(function: FunctionType) -> tuple[Def, list[str]] | None:
         return None
     found = tree.body[0] if len(tree.body) == 1 else None
     codes = [code for code in made.co_consts if isinstance(code, CodeType) and code.co_name == function.__name__]
-    if not isinstance(found, Def) or len(codes) != 1 or code_digest(codes[0]) != code_digest(function.__code__):
+    if (
+        not isinstance(found, Def)
+        or found.name != function.__code__.co_name
+        or len(codes) != 1
+        or code_digest(codes[0]) != code_digest(function.__code__)
+    ):
         return None
     return found, text.split("\n")
 
