@@ -105,7 +105,7 @@ DOORS = {
 }
 
 
-@pytest.fixture()
+@pytest.fixture
 def place(tmp_path: Path) -> Path:
     """The pipeline in every spelling."""
     (tmp_path / "birds.py").write_text(BIRDS)
