@@ -21,7 +21,6 @@ from types import FrameType
 from typing import Any
 
 from jo_notebook.core.events import EventKind
-from jo_notebook.core.plan import Action
 from jo_notebook.engine.lanes import RunAlone
 from jo_notebook.engine.state import State
 from jo_notebook.engine.stopping import AGAIN, StepStopped
@@ -84,8 +83,7 @@ class ReadyQueue:
             raise
         finally:
             for place in sorted(self._left):
-                if self._decisions[place].action is Action.RUN:
-                    self._turn.emit(EventKind.CANCELLED, self._decisions[place].step)
+                self._turn.call_off(self._decisions[place])
         if self._error is not None:
             raise self._error
 

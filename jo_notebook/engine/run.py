@@ -6,7 +6,7 @@ import time
 from collections import deque
 
 from jo_notebook.core.events import EventKind
-from jo_notebook.core.plan import Action, Plan
+from jo_notebook.core.plan import Plan
 from jo_notebook.engine.capture import routed_output
 from jo_notebook.engine.lanes import Inline
 from jo_notebook.engine.outcome import Outcome
@@ -49,5 +49,4 @@ def _in_order(plan: Plan, turn: Turn) -> None:
             turn.take(waiting.popleft())
     finally:
         for decision in waiting:
-            if decision.action is Action.RUN:
-                turn.emit(EventKind.CANCELLED, decision.step)
+            turn.call_off(decision)

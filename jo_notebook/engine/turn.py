@@ -119,6 +119,15 @@ class Turn:
 
     # -- where nothing runs ----------------------------------------------------------------------------
 
+    def call_off(self, decision: Decision) -> None:
+        """The run stops before this step: it was not reached, or it could not have run anyhow."""
+        if decision.action is not Action.RUN:
+            return
+        if blocker := self.state.blocker(decision.step, decision):
+            self._block(decision.step, blocker)
+        else:
+            self.emit(EventKind.CANCELLED, decision.step)
+
     def _block(self, name: str, blocker: str) -> None:
         self.outcome.blocked[name] = blocker
         self.emit(EventKind.BLOCKED, name, f"{blocker} failed")

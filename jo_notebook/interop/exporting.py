@@ -30,7 +30,6 @@ from jo_notebook.interop.notebook_file import (
     names_bound,
     names_bound_at_top,
     names_read,
-    stages_of,
     without_loading,
 )
 from jo_notebook.interop.step_cells import definitions_of, like_lines, step_cell, without_like_lines
@@ -69,8 +68,7 @@ def module_of(notebook: Any, name: str, output: str, folder: Path = Path()) -> t
     definitions = definitions_of(cells, name)
     if not any(cell.kind is CellKind.STEP for cell in cells):  # then nothing looks at results
         cells = tuple(cell if VERB.search(cell.text) else replace(cell, kind=CellKind.SETUP) for cell in cells)
-    stages = [stage for cell in cells for stage in stages_of(cell.text, folder)]
-    module = _Module(name, output, cells, Graph(definitions.values()), stages)
+    module = _Module(name, output, cells, Graph(definitions.values()))
     by_index = {cell.index: cell for cell in cells}
     for index, cell in enumerate(notebook.cells):
         if cell.cell_type != "code":
@@ -88,7 +86,6 @@ class _Module:
     output: str
     cells: Sequence[NotebookCell]
     graph: Graph
-    stages: Sequence[str] = ()
     _pieces: list[str] = field(default_factory=list)
     _imports: set[str] = field(default_factory=set)
     _future: list[str] = field(default_factory=list)
@@ -97,6 +94,7 @@ class _Module:
 
     def __post_init__(self) -> None:
         self._kept = [cell for cell in self.cells if cell.kind is not CellKind.USE]
+        self.stages = [stage for cell in self.cells for stage in cell.stages]
         self._functions = [function for cell in self.cells for function in cell.functions]
         params = {name for d in self.graph.definitions.values() for name, _ in d.params}
         self._known = {name for cell in self._kept for name in names_bound(cell.text)} | params | set(self.graph)

@@ -57,12 +57,13 @@ class NotebookCell:
     step: str = ""
     tags: tuple[str, ...] = ()
     functions: tuple[StepFunction, ...] = ()
+    stages: tuple[str, ...] = ()
 
     @property
     def steps(self) -> list[str]:
-        """The steps that the cell defines; several for `%step … --like` lines and `@step` functions."""
+        """The steps that the cell defines; several for `%step … --like` lines, `@step` functions and stages."""
         own = _steps_of(self.text) if self.kind is CellKind.STEP else []
-        return [*own, *(function.step for function in self.functions)]
+        return [*own, *(function.step for function in self.functions), *self.stages]
 
 
 def read_notebook(path: str | os.PathLike[str]) -> tuple[NotebookCell, ...]:
@@ -92,10 +93,11 @@ def code_cells(notebook: Any, folder: Path = Path()) -> tuple[NotebookCell, ...]
     Raises DuplicateStepError.
     """
     code = [(i, cell) for i, cell in enumerate(notebook.cells) if cell.cell_type == "code" and cell.source.strip()]
-    stages = {name for _, cell in code for name in stages_of(cell.source, folder)}
+    stages = {i: tuple(_stages_of(cell.source, folder)) for i, cell in code}
     tags = {i: tuple(str(tag) for tag in cell.metadata.get("tags", ())) for i, cell in code}
-    cells = _sorted_out([(i, str(cell.get("id", "")), cell.source) for i, cell in code], stages)
-    return tuple(_with_tags(cell, tags[cell.index]) for cell in cells)
+    texts = [(i, str(cell.get("id", "")), cell.source) for i, cell in code]
+    cells = _sorted_out(texts, {name for names in stages.values() for name in names})
+    return tuple(replace(_with_tags(cell, tags[cell.index]), stages=stages[cell.index]) for cell in cells)
 
 
 def _with_tags(cell: NotebookCell, tags: tuple[str, ...]) -> NotebookCell:
@@ -187,7 +189,7 @@ def _steps_of(text: str) -> list[str]:
     return [alias[1] if alias else match["name"]]
 
 
-def stages_of(text: str, folder: Path) -> list[str]:
+def _stages_of(text: str, folder: Path) -> list[str]:
     """The stages that a cell with `%load_stages` brings; none where their file cannot be read: its cell will say so."""
     found = STAGES.search(text)
     if found is None:

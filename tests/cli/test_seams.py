@@ -234,3 +234,17 @@ def test_functions_and_objects_by_the_names_of_their_variables(tmp_path: Path) -
     }
     assert data_of("import", "p.py", "-o", "n.ipynb", cwd=tmp_path)["output"] == "n.ipynb"
     assert data_of("run", "n.ipynb", "Merge", cwd=tmp_path)["failed"] == {}
+
+
+def test_a_report_shows_stages_in_the_cell_that_loads_them(tmp_path: Path) -> None:
+    """Their logs, and the error of one that failed; it is not said to be left out."""
+    (tmp_path / "jobs.py").write_text("def Ok(): print('fine')\ndef Bad(): 1 / 0\ndef After(): pass\n")
+    (tmp_path / "s.yaml").write_text("Ok: []\nBad: [Ok]\nAfter: [Bad]\n")
+    notebook(tmp_path / "n.ipynb", "%load_stages s.yaml --module jobs", "%%step Top --depends-on Ok\n2")
+    told = data_of("run", "n.ipynb", "-o", "out.ipynb", cwd=tmp_path, code=1)
+    assert (told["finished"], told["blocked"]) == (["Ok", "Top"], {"After": "Bad"})
+    cells = {"".join(cell["source"]): cell for cell in json.loads((tmp_path / "out.ipynb").read_text())["cells"]}
+    cell = cells["%load_stages s.yaml --module jobs"]
+    assert "jo_notebook" not in cell["metadata"]
+    assert "fine\n" in ["".join(output.get("text", "")) for output in cell["outputs"]]
+    assert cell["outputs"][-1]["ename"] == "StepFailed"

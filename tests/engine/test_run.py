@@ -121,6 +121,16 @@ def test_fail_fast() -> None:
     assert heard.words("cancelled", "ended") == ["cancelled D", "ended"]
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_fail_fast_tells_what_was_blocked_from_what_was_not_reached(jobs: int) -> None:
+    pipeline = pipeline_of(("A", "1 / 0"), ("B", "A"), ("C", "B"), ("D", "4"), ("E", "D"))
+    with pytest.raises(StepFailed):
+        pipeline.materialize(fail_fast=True, jobs=jobs)
+    assert pipeline.outcome is not None
+    assert pipeline.outcome.blocked == {"B": "A", "C": "A"}
+    assert "E" in pipeline.outcome.cancelled + pipeline.outcome.finished
+
+
 def test_a_failed_step_runs_again_and_a_success_forgets_the_failure() -> None:
     pipeline = pipeline_of(("A", "if K: raise ValueError('no')\n5"), code="K = 1")
     for _ in range(2):
