@@ -123,9 +123,10 @@ def _are_two(name: str, old: tuple[str, int], new: tuple[str, int]) -> bool:
 
 
 def _times_defined(file: str, name: str) -> int:
-    """How often a file, as it is now, defines a function of this name at its top level."""
+    """How often a file, as it is now, defines a function of this name: at its top level, or decorated anywhere."""
     try:
         tree = ast.parse(Path(file).read_bytes())
     except (OSError, SyntaxError, ValueError):
         return 1
-    return sum(isinstance(s, ast.FunctionDef | ast.AsyncFunctionDef) and s.name == name for s in tree.body)
+    found = [s for s in ast.walk(tree) if isinstance(s, ast.FunctionDef | ast.AsyncFunctionDef) and s.name == name]
+    return sum(bool(s.decorator_list) or s in tree.body for s in found)

@@ -78,6 +78,7 @@ class Spread:
         for name, mapping in self._mappings.items():
             if name in mapping:
                 self._take(name, mapping[name])
+        self._contexts = list({id(context): context for context in self._by_step.values()}.values())
         for context in self._contexts:
             context.refresh()
 
@@ -101,10 +102,6 @@ class Spread:
         return self._by_step[name].is_stored(name)
 
     @property
-    def _contexts(self) -> list[Context]:
-        return list({id(context): context for context in self._by_step.values()}.values())
-
-    @property
     def places(self) -> tuple[str, ...]:
         """The directories of the contexts that have one."""
         return tuple(str(context.place) for context in self._contexts if context.place is not None)
@@ -112,7 +109,8 @@ class Spread:
     @property
     def damaged(self) -> Mapping[str, str]:
         """What is wrong with the results of these steps."""
-        return {name: what for name, c in self._by_step.items() if (what := c.damaged.get(name))}
+        told = ((context, context.damaged) for context in self._contexts)
+        return {name: what for context, names in told for name, what in names.items() if self._of(name) is context}
 
     @property
     def untrusted(self) -> frozenset[str]:
