@@ -118,8 +118,8 @@ def _statements_of(path: str) -> dict[str, str]:
 
 
 def _are_two(name: str, old: tuple[str, int], new: tuple[str, int]) -> bool:
-    """Whether both are there; a step that has moved in its file, or comes again, is one."""
-    return old != new and (old[0] != new[0] or _times_defined(new[0], name) > 1)
+    """Whether both are there; a step that has moved in its file, or comes again at a prompt, is one."""
+    return old != new and os.path.exists(old[0]) and (old[0] != new[0] or _times_defined(new[0], name) > 1)
 
 
 def _times_defined(file: str, name: str) -> int:
