@@ -63,11 +63,9 @@ export FREE_PORT
 
 # --- what a developer types ---
 
-# The torture tests have a process of their own: each pipeline looks at all local modules, and theirs are far fewer there.
 test: $(VENV)/.stamp-test chromium ## the whole suite, notebooks and browser tests included (PYTEST="-k name")
 ifeq ($(strip $(PYTEST)),)
-	$(BIN)/python -m pytest --ignore=tests/torture
-	$(BIN)/python -m pytest tests/torture
+	$(BIN)/python -m tests.suite
 else
 	$(BIN)/python -m pytest $(PYTEST)
 endif

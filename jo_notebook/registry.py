@@ -39,13 +39,18 @@ class Script:
     """The front of a plain script: one pipeline, with the script's names and results beside its file."""
 
     def __init__(self, path: str = "", names: dict[str, Any] | None = None) -> None:
-        where = os.path.expanduser(os.environ.get("JO_CONTEXT", "")) or (
-            Path(path).with_suffix(".jo") if path else None
-        )
-        self.pipeline = Pipeline(Context(where), namespace=vars(sys.modules["__main__"]) if names is None else names)
-        self.pipeline.today.statement = _statements_of(path).get
-        self.pipeline.today.follows_edits = False
+        self.is_told = bool(os.environ.get("JO_CONTEXT"))
+        asked = os.path.expanduser(os.environ.get("JO_CONTEXT", ""))
+        self._path = path
+        self._names = vars(sys.modules["__main__"]) if names is None else names
         self._places: dict[str, tuple[str, int]] = {}
+        self.keep_in(Context(asked or (Path(path).with_suffix(".jo") if path else None)))
+
+    def keep_in(self, context: Context) -> None:
+        """A pipeline without steps, whose results live in this context."""
+        self.pipeline = Pipeline(context, namespace=self._names)
+        self.pipeline.today.statement = _statements_of(self._path).get
+        self.pipeline.today.follows_edits = False
 
     def origin_of(self, function: Callable[..., Any]) -> Origin:
         """Its file and line."""

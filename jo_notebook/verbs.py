@@ -76,6 +76,12 @@ def _materialize(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     return Answer(outcome_text(pipeline), value, has_value=len(heads) == 1, data=partial(outcome_data, pipeline))
 
 
+NO_STEP = (
+    "Nothing to run: no step is registered. A cell becomes one with %%step NAME on its first line, a function with "
+    "@step above it."
+)
+
+
 def outcome_data(pipeline: Pipeline) -> dict[str, Any]:
     """What the last run did, as plain data; empty where nothing has begun."""
     return {} if pipeline.outcome is None else machine.run_data(pipeline.outcome)
@@ -88,6 +94,8 @@ def outcome_text(pipeline: Pipeline) -> str:
     outcome = pipeline.outcome
     if outcome is None:
         return ""
+    if not len(pipeline.dag):
+        return NO_STEP
     lines = [
         run_line(
             finished=outcome.finished,

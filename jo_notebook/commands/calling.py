@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jo_notebook.commands.performing import DONE, MISUSED, perform, perform_here
-from jo_notebook.commands.sources import Kind, Options, Source, results_of, source_of
+from jo_notebook.commands.performing import DONE, MISUSED, perform, perform_here, shown, words_of
+from jo_notebook.commands.sources import Kind, Options, Source, check_notebook, results_of, source_of
 from jo_notebook.commands.streams import Streams
 from jo_notebook.errors import UsageError
+from jo_notebook.interop.messages import EVENTS, event_of
 from jo_notebook.verb import Verb
 
 if TYPE_CHECKING:
+    from jo_notebook.core.events import Event
     from jo_notebook.pipeline import Pipeline
 
 
@@ -28,8 +31,8 @@ def over_a_source(verb: Verb, args: argparse.Namespace, given: Mapping[str, Any]
     if verb.name == "graph" and not args.output and not to.wants_data:
         args.output = "graph.svg"
     output, is_run = given.get("output"), verb.name == "materialize"
-    if is_run and source.kind is Kind.NOTEBOOK and (output or options.sets):
-        return _with_outputs(verb, source, args, options, output, to)
+    if is_run and source.kind is Kind.NOTEBOOK and output:
+        return _with_outputs(verb, source, args, options, given, to)
     if is_run and output:
         raise UsageError(f"--output writes a notebook with its outputs; {source.path} is a {source.kind}.")
     is_watched = to.wants_data and bool(given.get("watched"))
@@ -106,17 +109,38 @@ def _trust(verb: Verb, pipeline: Pipeline, args: argparse.Namespace, where: str,
 
 
 def _with_outputs(
-    verb: Verb, source: Source, args: argparse.Namespace, options: Options, output: str | None, to: Streams
+    verb: Verb, source: Source, args: argparse.Namespace, options: Options, given: Mapping[str, Any], to: Streams
 ) -> int:
-    from jo_notebook.commands.performing import words_of
+    from jo_notebook.interop.headless import CellFailed
     from jo_notebook.interop.outputs import run_notebook
 
-    words = [verb.name, *words_of(verb.arguments, args)]
-    target = None if output is None else Path(output)
-    run_notebook(source.path, args.heads, sets=options.sets, output=target, write=to.write, verb_line=words)
+    check_notebook(source, options)
+    words = [verb.name, *words_of(_own(verb).arguments, args)]
+    with shown(given.get("progress", "none"), to) as hear:
+        listen = None if hear is None else partial(_pass_on, hear)
+        try:
+            told = run_notebook(
+                source.path,
+                args.heads,
+                sets=options.sets,
+                output=given["output"],
+                write=to.write,
+                verb_line=words,
+                hear=listen,
+            )
+        except CellFailed as error:
+            if to.wants_data:
+                raise error.in_a_line() from None
+            raise
     if to.wants_data:
-        to.answer({"output": None if target is None else str(target)})
+        to.answer({**told, "output": str(given["output"])})
     return DONE
+
+
+def _pass_on(hear: Callable[[Event], None], mime: str, data: Any) -> None:
+    if mime == EVENTS:
+        for event in data:
+            hear(event_of(event))
 
 
 def _check_kind(path: Path, kind: Kind) -> None:

@@ -90,7 +90,13 @@ def _over_a_source(name: str, verb: Verb) -> Command:
     if name in ("run", "plan", "status"):
         more = [*_state(), *more]
     if name == "run":
-        more = [*_set_and_output(), _progress(), *more, click.Option(["--watched"], is_flag=True, hidden=True)]
+        more = [
+            _set(),
+            _output("notebook: write it with the outputs of this run to another file"),
+            _progress(),
+            *more,
+            click.Option(["--watched"], is_flag=True, hidden=True),
+        ]
     return _command(name, verb, call, [_source(), *_parameters(verb), *more], about_source=WHERE)
 
 
@@ -112,10 +118,10 @@ def _watch() -> Command:
 
         return watch(source, list(heads), given, ctx.obj)
 
-    heads = next(argument for argument in verb.arguments if argument.flags == ("heads",))
-    parameters = [_source(), parameter(heads, complete_step), *_state(), _jobs_module()]
+    heads, jobs = (next(a for a in verb.arguments if a.flags == flags) for flags in (("heads",), ("--jobs",)))
+    parameters = [_source(), parameter(heads, complete_step), parameter(jobs, None), _set(), *_state(), _jobs_module()]
     codes = "0 done, ended while it waited; 2 bad usage; 130 ended in the middle of a run"
-    rows = [("SOURCE", WHERE), *about([heads])]
+    rows = [("SOURCE", WHERE), *about([heads, jobs])]
     return _made("watch", call, parameters, rows, codes)
 
 
@@ -206,12 +212,9 @@ def _state() -> list[click.Parameter]:
     ]
 
 
-def _set_and_output() -> list[click.Parameter]:
+def _set() -> click.Option:
     told = "another value for a constant or a parameter; may be given several times"
-    return [
-        click.Option(["--set", "sets"], metavar="NAME=VALUE", multiple=True, help=told),
-        _output("notebook: write it with the outputs of this run to another file"),
-    ]
+    return click.Option(["--set", "sets"], metavar="NAME=VALUE", multiple=True, help=told)
 
 
 def _progress() -> click.Option:

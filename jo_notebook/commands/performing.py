@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jo_notebook.commands.sources import Kind, Options, Source, check_notebook, opened
 from jo_notebook.commands.streams import ANSI, Streams
-from jo_notebook.errors import JoError, StepFailed, UnknownStepError, UsageError
+from jo_notebook.errors import CycleError, DuplicateStepError, JoError, StepFailed, UnknownStepError, UsageError
 from jo_notebook.interop.messages import ANSWER, EVENTS, event_of
 from jo_notebook.verb import Argument, Verb
 from jo_notebook.views.machine import error_data
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jo_notebook.pipeline import Pipeline
 
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
-MISUSE = ("UsageError", "StepNameError", "UnknownStepError")
+MISUSE = ("UsageError", "StepNameError", "UnknownStepError", "CycleError", "DuplicateStepError")
 KEPT = "Interrupted. What was finished is kept."
 
 
@@ -44,10 +44,10 @@ def perform(
     """
     if verb.name == "graph" and args.output:
         args.output = str(Path(args.output).absolute())  # from where the user stands, not from where the source is
-    with _shown(progress, to) as hear:
+    with shown(progress, to) as hear:
         if source.kind is Kind.NOTEBOOK:
             check_notebook(source, options)
-            return _in_a_kernel(verb, source, args, to, hear, is_watched=is_watched)
+            return _in_a_kernel(verb, source, args, to, hear, sets=options.sets, is_watched=is_watched)
         with opened(source, options, lambda text: to.write("stderr", f"Note: {text}\n")) as pipeline:
             return perform_here(verb, pipeline, args, to, hear, is_watched=is_watched)
 
@@ -119,7 +119,8 @@ def code_of(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
     cause = getattr(error, "cause", "")
-    return MISUSED if isinstance(error, UsageError | UnknownStepError) or cause in MISUSE else FAILED
+    is_misuse = isinstance(error, UsageError | UnknownStepError | CycleError | DuplicateStepError) or cause in MISUSE
+    return MISUSED if is_misuse else FAILED
 
 
 def complain(error: BaseException, to: Streams) -> int:
@@ -166,6 +167,7 @@ def _in_a_kernel(
     to: Streams,
     hear: Callable[[Event], None] | None,
     *,
+    sets: Mapping[str, object],
     is_watched: bool,
 ) -> int:
     from jo_notebook.interop.headless import NUMBERED, session
@@ -180,9 +182,10 @@ def _in_a_kernel(
             answers.append(data)
 
     words = [verb.name, *words_of(verb.arguments, args)]
-    wanted = {"data": to.wants_data, "events": hear is not None, "watched": list(args.heads) if is_watched else None}
+    watched = list(args.heads) if is_watched else None
+    wanted: dict[str, Any] = {"data": to.wants_data, "events": hear is not None, "watched": watched}
     try:
-        with session(source.path, to.write, heard) as ready:
+        with session(source.path, to.write, heard, sets=sets) as ready:
             ready.ask(words, f"jo {verb.command or verb.name}", **wanted)
     except KeyboardInterrupt as interrupt:
         vars(interrupt)["data"] = {**(answers[-1] if answers else {})}  # it comes while the kernel is shut down
@@ -201,11 +204,12 @@ def _in_a_kernel(
 
 
 @contextlib.contextmanager
-def _shown(progress: str, to: Streams) -> Iterator[Callable[[Event], None] | None]:
+def shown(progress: str, to: Streams) -> Iterator[Callable[[Event], None] | None]:
+    """Inside, how far a run is is shown; gives who is to be told, None where nobody is."""
     if progress == "none":
         yield None
         return
-    from jo_notebook.commands.progress import shown
+    from jo_notebook.commands import progress as showing
 
-    with shown(progress, to.err if to.wants_data else to.out, to.err) as hear:
+    with showing.shown(progress, to.err if to.wants_data else to.out, to.err) as hear:
         yield hear

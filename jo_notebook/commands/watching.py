@@ -125,6 +125,8 @@ def _changed(now: Stamps, known: Stamps) -> list[str]:
 
 def _command(source: Source, heads: Sequence[str], given: Mapping[str, Any]) -> list[str]:
     words = ["run", "--json", "--watched", "--progress", "none"]
+    words += [f"--jobs={given['jobs']}"] if given.get("jobs") is not None else []
+    words += [f"--set={told}" for told in given.get("sets", ())]
     words += [f"--jobs-module={given['module']}"] if given.get("module") else []
     words += [f"--state={given['state']}"] if given.get("state") else []
     words += ["--take-state"] if given.get("take_state") else []

@@ -7,6 +7,7 @@ lines would have. Otherwise the step's source is one call, of a name that stands
 from __future__ import annotations
 
 import ast
+import dis
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -112,6 +113,26 @@ def _call(text: str) -> Source:
     return parse_source(text)
 
 
+def reads_itself(function: object) -> bool:
+    """Whether a method reads the object it is called on; True where that cannot be told."""
+    code = getattr(inspect.unwrap(function) if callable(function) else None, "__code__", None)
+    return code is None or _reads_first(code)
+
+
+@lru_cache(maxsize=1024)
+def _reads_first(code: CodeType) -> bool:
+    first = code.co_varnames[0] if code.co_argcount else ""
+    is_read = any(
+        step.opname.startswith("LOAD_") and first in _names(step.argval) for step in dis.get_instructions(code)
+    )
+    return not first or first in code.co_cellvars or "__class__" in code.co_freevars or is_read
+
+
+def _names(argument: object) -> tuple[object, ...]:
+    """What an instruction is about: a name, or two of them."""
+    return argument if isinstance(argument, tuple) else (argument,)
+
+
 def place_of(function: Callable[..., Any]) -> tuple[str, int]:
     """The file and the line of a function; an empty name where there is none."""
     code = getattr(inspect.unwrap(function), "__code__", None)
@@ -128,7 +149,12 @@ def _definition_of(function: FunctionType) -> tuple[Def, list[str]] | None:
         return None
     found = tree.body[0] if len(tree.body) == 1 else None
     codes = [code for code in made.co_consts if isinstance(code, CodeType) and code.co_name == function.__name__]
-    if not isinstance(found, Def) or len(codes) != 1 or code_digest(codes[0]) != code_digest(function.__code__):
+    if (
+        not isinstance(found, Def)
+        or found.name != function.__code__.co_name
+        or len(codes) != 1
+        or code_digest(codes[0]) != code_digest(function.__code__)
+    ):
         return None
     return found, text.split("\n")
 

@@ -167,15 +167,20 @@ def levels(graph: Graph, names: Collection[str] | None = None) -> list[list[str]
 
     Within a level the order is that of registration. A run does not wait for a level to be done.
     """
+    place = {name: i for i, name in enumerate(graph)}
+    rows = levels_of((n for n in graph.order if names is None or n in names), graph.parents)
+    return [sorted(row, key=place.__getitem__) for row in rows]
+
+
+def levels_of(order: Iterable[str], parents: Callable[[str], Iterable[str]]) -> list[list[str]]:
+    """Names in levels, each as early as what it needs allows; they come dependencies first, and keep their order."""
     depth: dict[str, int] = {}
-    for name in graph.order:
-        if names is None or name in names:
-            depth[name] = 1 + max((depth[p] for p in graph.parents(name) if p in depth), default=-1)
-    found: list[list[str]] = [[] for _ in range(max(depth.values(), default=-1) + 1)]
-    for name in graph:
-        if name in depth:
-            found[depth[name]].append(name)
-    return found
+    rows: list[list[str]] = []
+    for name in order:
+        here = depth[name] = 1 + max((depth[p] for p in parents(name) if p in depth), default=-1)
+        rows += [[]] if here == len(rows) else []
+        rows[here].append(name)
+    return rows
 
 
 def _dependencies(definition: Definition, names: Collection[str]) -> tuple[Dependency, ...]:

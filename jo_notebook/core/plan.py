@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from jo_notebook.core.fingerprint import Fingerprint, Part
-from jo_notebook.core.graph import Graph
+from jo_notebook.core.graph import Graph, levels_of
 from jo_notebook.core.history import expected_seconds
 from jo_notebook.core.reasons import Reason, differences
 from jo_notebook.core.record import Failure, Record
@@ -99,6 +99,11 @@ class Plan:
         return tuple(d.step for d in self.decisions if d.action is Action.LOAD)
 
     @property
+    def levels(self) -> list[list[str]]:
+        """The steps in levels: each needs earlier levels only."""
+        return levels_of((d.step for d in self.decisions), lambda name: self.parents.get(name, ()))
+
+    @property
     def seconds(self) -> float | None:
         """The expected time of the whole run, or None where some step has no history."""
         known = [d.seconds for d in self.decisions if d.action is Action.RUN]
@@ -106,18 +111,6 @@ class Plan:
 
     def __repr__(self) -> str:
         return f"<Plan: {len(self.to_run)} of {len(self)} steps will run>"
-
-
-def levels(plan: Plan) -> list[list[str]]:
-    """The steps of a plan in levels: each step stands as early as what it needs allows."""
-    depth: dict[str, int] = {}
-    rows: list[list[str]] = []
-    for decision in plan:  # dependencies first
-        needed = [depth[parent] + 1 for parent in plan.parents.get(decision.step, ()) if parent in depth]
-        here = depth[decision.step] = max(needed, default=0)
-        rows += [[]] if here == len(rows) else []
-        rows[here].append(decision.step)
-    return rows
 
 
 def root_causes(plan: Plan, step: str) -> list[tuple[str, Reason]]:

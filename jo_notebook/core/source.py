@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import keyword
 import re
 import symtable
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -69,9 +70,11 @@ def compile_step(
     `filename` is what tracebacks show; lines count from the top of the cell.
     """
     local: dict[str, Any] = {}
-    code = _compiled(source.python, source.header, name, tuple(parameters), filename)
+    called = name if name.isidentifier() and not keyword.iskeyword(name) else "step"  # "Pour pasta" is an object's name
+    code = _compiled(source.python, source.header, called, tuple(parameters), filename)
     exec(code, namespace, local)  # defines the function, runs nothing of it
-    function: Callable[..., Any] = local[name]
+    function: Callable[..., Any] = next(iter(local.values()))
+    function.__name__ = function.__qualname__ = name
     # the text behind `filename` is a cell, not a `def`: tools that look for one would cut it short
     function.__code__ = function.__code__.replace(co_name="<module>")
     return function

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from types import AsyncGeneratorType, GeneratorType, TracebackType
 from typing import Any
 
-from jo_notebook.errors import StepTimeout
+from jo_notebook.errors import CommandFailed, JoError, StepTimeout
 
 PACKAGE = __name__.partition(".")[0]
 
@@ -85,11 +85,18 @@ def users_traceback(error: BaseException) -> TracebackType | None:
 
 
 def traceback_text(error: BaseException) -> str:
-    """The error with the user's lines, as text; a time that was up while none of them ran is told in one line."""
+    """The error with the user's lines, as text; what happened while none of them ran is told in one line."""
+    if isinstance(error, CommandFailed):
+        return f"{error}\n"
     trace = users_traceback(error)
     if isinstance(error, StepTimeout) and trace is not None and _is_plumbing(trace):
         return "".join(traceback.format_exception_only(error))
-    return "".join(traceback.format_exception(type(error), error, trace))
+    told = traceback.TracebackException(type(error), error, trace)
+    if isinstance(error, JoError):  # then it ends at the user's line, not at ours that raised there
+        modules = [str(frame.f_globals.get("__name__", "")) for frame, _ in traceback.walk_tb(trace)]
+        ours = next((i for i, name in enumerate(modules) if i and name.partition(".")[0] == PACKAGE), len(modules))
+        del told.stack[ours:]
+    return "".join(told.format())
 
 
 def _is_plumbing(trace: TracebackType) -> bool:

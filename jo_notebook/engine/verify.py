@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from jo_notebook.core.graph import Graph
+from jo_notebook.core.homes import OBJECT
 from jo_notebook.core.plan import Availability, Plan
 from jo_notebook.store.context import Context
 
@@ -89,6 +90,8 @@ def verify_step(graph: Graph, context: Context, plan: Plan, name: str) -> Verifi
     assert record is not None
     if record.is_given:
         return _not_run(name, "its result was put in by hand")
+    if any(word.startswith(OBJECT) for word in graph[name].source.reads):
+        return _not_run(name, "its code is an object with a state of its own, which a clean process does not have")
     numbers = {step: context.in_use(step) for step in (name, *graph.parents(name))}
     told = _again(context.place, name, numbers, graph[name].writes)
     hidden = tuple((kind, what) for kind, what in told.get("hidden", ()))

@@ -224,7 +224,8 @@ def _defaults(node: Function) -> dict[str, Any]:
 
 def _dependencies(script: Script, inputs: list[str], told: ast.expr | None) -> tuple[Dependency, ...]:
     """The step behind each parameter. Raises NoCell where that is only known once the script runs."""
-    steps: dict[str, str] = {name: name for name in inputs}
+    own = set(script.steps.values())  # a step of that name goes before a function that is called so
+    steps: dict[str, str] = {name: name if name in own else script.steps.get(name, name) for name in inputs}
     if isinstance(told, ast.Dict):
         for key, value in zip(told.keys, told.values, strict=True):
             if not isinstance(key, ast.Constant) or key.value not in steps:

@@ -30,6 +30,7 @@ from jo_notebook.interop.notebook_file import (
     names_bound,
     names_bound_at_top,
     names_read,
+    stages_of,
     without_loading,
 )
 from jo_notebook.interop.step_cells import definitions_of, like_lines, step_cell, without_like_lines
@@ -52,7 +53,7 @@ def export_notebook(path: str | os.PathLike[str], output: str | os.PathLike[str]
     check_place(output, ".py", path)
     if not force and output.exists() and not MARK.match(_beginning(output)):
         raise UsageError(f"{output} is there, and was not exported from a notebook: name another file, or say --force.")
-    text, notes = module_of(load_notebook(path), path.name, output.name)
+    text, notes = module_of(load_notebook(path), path.name, output.name, path.parent)
     write_whole(output, text)
     if output.resolve().with_suffix("") != path.resolve().with_suffix(""):
         notes.append(
@@ -62,13 +63,14 @@ def export_notebook(path: str | os.PathLike[str], output: str | os.PathLike[str]
     return notes
 
 
-def module_of(notebook: Any, name: str, output: str) -> tuple[str, list[str]]:
-    """The text of the module and the notes, for a notebook of this file name."""
-    cells = code_cells(notebook)
+def module_of(notebook: Any, name: str, output: str, folder: Path = Path()) -> tuple[str, list[str]]:
+    """The text of the module and the notes, for a notebook of this file name that lies in `folder`."""
+    cells = code_cells(notebook, folder)
     definitions = definitions_of(cells, name)
-    if not definitions:  # then nothing looks at results
+    if not any(cell.kind is CellKind.STEP for cell in cells):  # then nothing looks at results
         cells = tuple(cell if VERB.search(cell.text) else replace(cell, kind=CellKind.SETUP) for cell in cells)
-    module = _Module(name, output, cells, Graph(definitions.values()))
+    stages = [stage for cell in cells for stage in stages_of(cell.text, folder)]
+    module = _Module(name, output, cells, Graph(definitions.values()), stages)
     by_index = {cell.index: cell for cell in cells}
     for index, cell in enumerate(notebook.cells):
         if cell.cell_type != "code":
@@ -86,6 +88,7 @@ class _Module:
     output: str
     cells: Sequence[NotebookCell]
     graph: Graph
+    stages: Sequence[str] = ()
     _pieces: list[str] = field(default_factory=list)
     _imports: set[str] = field(default_factory=set)
     _future: list[str] = field(default_factory=list)
@@ -94,6 +97,7 @@ class _Module:
 
     def __post_init__(self) -> None:
         self._kept = [cell for cell in self.cells if cell.kind is not CellKind.USE]
+        self._functions = [function for cell in self.cells for function in cell.functions]
         params = {name for d in self.graph.definitions.values() for name, _ in d.params}
         self._known = {name for cell in self._kept for name in names_bound(cell.text)} | params | set(self.graph)
         self._read = {name for d in self.graph.definitions.values() for name in d.source.reads}
@@ -205,8 +209,14 @@ class _Module:
             yield DISPLAY
 
     def _tail(self) -> Iterator[str]:
-        if len(self.graph):
-            yield "\n".join(['if __name__ == "__main__":', *(f"    {n}.materialize()" for n in self.graph.leaves)])
+        wanted = {name for function in self._functions for name in function.inputs}
+        wanted.update(name for step in self.graph for name in self.graph.parents(step))
+        heads = [name for name in self.graph.leaves if name not in wanted]
+        heads += [f.variable for f in self._functions if not wanted.intersection((f.variable, f.step))]
+        if self.stages and not heads:
+            yield 'if __name__ == "__main__":\n    jo_notebook.registry.current().materialize()'
+        if heads:
+            yield "\n".join(['if __name__ == "__main__":', *(f"    {name}.materialize()" for name in heads)])
 
     def notes(self) -> list[str]:
         """What is not as it was in the notebook."""
@@ -223,9 +233,12 @@ class _Module:
         elif self._uses:
             found.append(f"left out: cells {', '.join(map(str, self._uses))}, which look at results or call verbs.")
         found += left_out(self.cells)
-        for step in self.graph.undefined:
+        elsewhere = {name for function in self._functions for name in function[:2]}.union(self.stages)
+        for cell in (cell for cell in self._kept if cell.kind is CellKind.SETUP):
+            elsewhere |= names_bound_at_top(cell.text)  # a Step object
+        for step in (name for name in self.graph.undefined if name not in elsewhere):
             found.append(f"no cell defines {step}, which another step depends on.")
-        if not len(self.graph):
+        if not any(cell.kind is CellKind.STEP for cell in self.cells):
             found.append(f"{self.notebook} has no steps: the module is its code, and nothing is remembered.")
         return found
 

@@ -22,6 +22,7 @@ Write = Callable[[str, str], None]
 Record = Callable[[NotebookCell | None, Any], None]
 Hear = Callable[[str, Any], None]
 OURS = (ANSWER, EVENTS)
+OWN = ("StepFailed",)
 
 
 class CellFailed(JoError):
@@ -33,6 +34,16 @@ class CellFailed(JoError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+    def in_a_line(self) -> CellFailed:
+        """As an answer for programs: without the traceback, where the error is one of ours."""
+        mark = f"{self.cause}: "
+        line = next((line for line in str(self).splitlines()[1:] if line.startswith(mark)), "")
+        short = (
+            CellFailed(NUMBERED.sub("", line.removeprefix(mark)), self.cause) if line and self.cause in OWN else self
+        )
+        vars(short).update(vars(self))
+        return short
 
 
 class KernelFailed(JoError):
@@ -80,10 +91,10 @@ class Session:
                 return _placed(where, output.evalue) if is_ours else f"{where} failed.\n" + "\n".join(output.traceback)
         return f"{where} failed: {error.ename}: {error.evalue}"
 
-    def ask(self, words: Sequence[str], where: str, **wanted: Any) -> None:
+    def ask(self, words: Sequence[str], where: str, *, is_counted: bool = True, **wanted: Any) -> None:
         """Calls a verb as `%jo` does; `wanted` are what `notebook/remote.py` has: data, events, watched."""
         remote = "__import__('jo_notebook.notebook.remote', fromlist=['answer'])"
-        self.run(f"{remote}.answer({list(words)!r}, **{wanted!r});", where)
+        self.run(f"{remote}.answer({list(words)!r}, **{wanted!r});", where, is_counted=is_counted)
 
     def _heard(self, message: dict[str, Any]) -> bool:
         """Passes a message on; whether it was for us alone, and no output of a cell."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from jo_notebook.core.source import free_names, is_builtin
+from jo_notebook.errors import JoError
 
 
 def _words(text: str) -> frozenset[str]:
@@ -27,6 +28,8 @@ SHOWN = _words("HTML SVG html javascript js latex markdown prun svg timeit")
 SHELLS = _words("bash perl python python3 ruby sh")
 RUN = "subprocess.run({}, shell=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout"
 SHOWING = '{show}({{}}, end="")'.format(show="print")  # printed, and not left to the command: so a log has it
+MORE = {"load_stages": ("jo_notebook.registry", "pathlib")}
+"""What else such a line wants imported."""
 SIMPLE = re.compile(r"[^\W\d][\w.]*")
 VARIABLE = re.compile(r"(?P<name>\w+)\s*[= ]\s*(?P<value>.*)", re.DOTALL)
 
@@ -116,7 +119,7 @@ def _line(name: str, line: str, known: Collection[str], *, is_alone: bool, is_to
         code, module = LINES[name](line, known)
         is_statement = is_alone or name == "pwd"
         if code and is_statement and (name != "run" or is_top):
-            return Saying(typed, code, frozenset({module}))
+            return Saying(typed, code, frozenset({module, *MORE.get(name, ())}))
     if name in INSTALLERS:
         return Saying(typed, why="install packages before the script runs", is_inert=is_alone)
     if name in INERT and is_alone:
@@ -174,9 +177,22 @@ def _run(line: str, known: Collection[str]) -> tuple[str, str]:
     return f'globals().update(runpy.run_path({expanded(line, known)}, run_name="__main__"))', "runpy"
 
 
+def _load_stages(line: str, known: Collection[str]) -> tuple[str, str]:
+    from jo_notebook.core.stepline import parse_stages_line
+
+    try:
+        path, module = parse_stages_line(line)
+    except JoError:
+        return "", ""
+    given = f"jo_notebook.registry.current(), pathlib.Path(__file__).parent / {path!r}"
+    named = f", module={module!r}" if module else ""
+    return f"jo_notebook.interop.stages.load_stages({given}{named}, called={path!r})", "jo_notebook.interop.stages"
+
+
 LINES: dict[str, Callable[[str, Collection[str]], tuple[str, str]]] = {
     "cd": _cd,
     "env": _env,
+    "load_stages": _load_stages,
     "pwd": _pwd,
     "run": _run,
     "set_env": _env,

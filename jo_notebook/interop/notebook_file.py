@@ -1,9 +1,9 @@
 """Steps from an `.ipynb` file without a kernel: which cells a headless run needs, and in which order.
 
-A cell is a *step* (a `%%step` line, a `#| step:` comment, or `%load_stages`), a *setup* cell (imports, helpers,
-constants, settings) or a *use*: it reads a step's value, directly or through a name that another use defined, or it
-calls a verb, or it stands below the last step and binds nothing that a step or a setup cell reads. A headless run
-executes steps and setup; uses are for people.
+A cell is a *step* (a `%%step` line, a `#| step:` comment, `@step` functions, or `%load_stages`), a *setup* cell
+(imports, helpers, constants, settings) or a *use*: it reads a step's value, directly or through a name that another use
+defined, or it calls a verb, or it stands below the last step and binds nothing that a step or a setup cell reads. A
+headless run executes steps and setup; uses are for people.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any
 
 from jo_notebook.core.source import free_names
 from jo_notebook.errors import DuplicateStepError, JoError, UsageError
+from jo_notebook.interop.function_cells import StepFunction, spellings, step_functions
 
 STEP = re.compile(r"\s*(?:%%(?:capture|time)\b[^\n]*\n)*(?:%%step\s+|#\|\s*step:\s*)(?P<name>[^\s<]+)(?P<rest>[^\n]*)")
 ALIAS = re.compile(r"--name-alias[ =](\S+)")
@@ -55,11 +56,13 @@ class NotebookCell:
     kind: CellKind
     step: str = ""
     tags: tuple[str, ...] = ()
+    functions: tuple[StepFunction, ...] = ()
 
     @property
     def steps(self) -> list[str]:
-        """The steps that the cell defines; several for `%step … --like` lines."""
-        return _steps_of(self.text) if self.kind is CellKind.STEP else []
+        """The steps that the cell defines; several for `%step … --like` lines and `@step` functions."""
+        own = _steps_of(self.text) if self.kind is CellKind.STEP else []
+        return [*own, *(function.step for function in self.functions)]
 
 
 def read_notebook(path: str | os.PathLike[str]) -> tuple[NotebookCell, ...]:
@@ -89,7 +92,7 @@ def code_cells(notebook: Any, folder: Path = Path()) -> tuple[NotebookCell, ...]
     Raises DuplicateStepError.
     """
     code = [(i, cell) for i, cell in enumerate(notebook.cells) if cell.cell_type == "code" and cell.source.strip()]
-    stages = {name for _, cell in code for name in _stages_of(cell.source, folder)}
+    stages = {name for _, cell in code for name in stages_of(cell.source, folder)}
     tags = {i: tuple(str(tag) for tag in cell.metadata.get("tags", ())) for i, cell in code}
     cells = _sorted_out([(i, str(cell.get("id", "")), cell.source) for i, cell in code], stages)
     return tuple(_with_tags(cell, tags[cell.index]) for cell in cells)
@@ -119,11 +122,15 @@ def left_out(cells: Sequence[NotebookCell]) -> list[str]:
 def _sorted_out(cells: Iterable[tuple[int, str, str]], stages: Collection[str] = ()) -> tuple[NotebookCell, ...]:
     cells = list(cells)
     _refuse_second_claims(cells)
+    spelled = spellings(_python(text) for _, _, text in cells)
+    functions = {i: tuple(step_functions(_python(t), spelled)) for i, _, t in cells if not _steps_of(t)}
     steps = {name for _, _, text in cells for name in _steps_of(text)}.union(stages)
+    steps.update(name for made in functions.values() for function in made for name in function[:2])
     tainted = set(steps)
     found = []
     for index, cell_id, text in cells:
-        names = _steps_of(text)
+        made = functions.get(index, ())
+        names = [*_steps_of(text), *(function.step for function in made)]
         if names or STAGES.search(text):
             kind = CellKind.STEP
         elif VERB.search(without_loading(text) or text) or names_read(text) & tainted:
@@ -132,7 +139,7 @@ def _sorted_out(cells: Iterable[tuple[int, str, str]], stages: Collection[str] =
         else:
             kind = CellKind.SETUP
             tainted -= _bound(text) - steps
-        found.append(NotebookCell(index, cell_id, text, kind, names[0] if names else ""))
+        found.append(NotebookCell(index, cell_id, text, kind, names[0] if names else "", functions=made))
     return tuple(_without_afterthoughts(found))
 
 
@@ -180,7 +187,7 @@ def _steps_of(text: str) -> list[str]:
     return [alias[1] if alias else match["name"]]
 
 
-def _stages_of(text: str, folder: Path) -> list[str]:
+def stages_of(text: str, folder: Path) -> list[str]:
     """The stages that a cell with `%load_stages` brings; none where their file cannot be read: its cell will say so."""
     found = STAGES.search(text)
     if found is None:

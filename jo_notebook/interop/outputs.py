@@ -9,20 +9,20 @@ from __future__ import annotations
 import ast
 import json
 import os
-import shlex
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from jo_notebook.interop.headless import PIPELINE, CellFailed, Session, Write, place_of, run_cell, session
+from jo_notebook.interop.headless import PIPELINE, CellFailed, Hear, Session, Write, place_of, run_cell, session
 from jo_notebook.interop.notebook_file import CellKind, NotebookCell, code_cells, load_notebook, without_loading
 from jo_notebook.interop.recording import Recording
 from jo_notebook.interop.uses import Results, left_out_uses
 from jo_notebook.interop.writing import check_place, write_whole
 from jo_notebook.pipeline import Pipeline
 
-STATES = "__import__('jo_notebook.interop.outputs', fromlist=['states']).states({pipeline}, {heads!r})"
+STATES = "__import__('jo_notebook.interop.outputs', fromlist=['states']).states({pipeline}, {heads!r}, {outcome})"
+OUTCOME = f"__import__('jo_notebook.verbs', fromlist=['outcome_data']).outcome_data({PIPELINE})"
 MISUSE = ("UsageError", "StepNameError", "UnknownStepError")
 REPLAY = (
     "__import__('jo_notebook.notebook.replay', fromlist=['replay'])"
@@ -38,27 +38,29 @@ def run_notebook(
     output: str | os.PathLike[str] | None = None,
     write: Write,
     verb_line: Sequence[str] = (),
-) -> None:
+    hear: Hear | None = None,
+) -> dict[str, Any]:
     """Runs what the heads need, with values from outside; without heads, every step and every cell.
 
-    `verb_line` are the words behind `%jo`, where more than the heads is to be said. With `output` a copy of the
-    notebook shows the run, also one that failed. Raises UsageError before anything runs, and CellFailed for a cell or
+    `verb_line` are the words behind `%jo`, where more than the heads is to be said; `hear` is given what happens on the
+    way. With `output` a copy of the notebook shows the run, also one that failed. Gives what the run did, as plain data
+    (of one that failed it is the error's `data`). Raises UsageError before anything runs, and CellFailed for a cell or
     a step that raises.
     """
     heads = [name for word in heads for name in word.split(",") if name]
     words = list(verb_line) or ["materialize", *heads]
     if output is None:
-        with session(path, write, sets=sets) as ready:
-            _run_verb(ready, words)
-        return
+        with session(path, write, hear, sets=sets) as ready:
+            _run_verb(ready, words, is_heard=hear is not None)
+            return dict(_states(ready, heads)["outcome"])
     path, output = Path(path), Path(output)
     check_place(output, ".ipynb", path)
     notebook = load_notebook(path)
     recording, run = Recording(notebook), None
     try:
-        with session(path, write, sets=sets, record=recording.heard) as ready:
+        with session(path, write, hear, sets=sets, record=recording.heard) as ready:
             run = _Run(ready, recording, code_cells(notebook, path.parent), path, heads)
-            run.go(words)
+            return run.go(words, is_heard=hear is not None)
     except BaseException:
         recording.stop()
         raise
@@ -67,8 +69,8 @@ def run_notebook(
             _write(recording, sets or {}, path, output)
 
 
-def states(pipeline: Pipeline, heads: Sequence[str]) -> str:
-    """What a run left behind, as JSON: for the process that started it."""
+def states(pipeline: Pipeline, heads: Sequence[str], done: Mapping[str, Any]) -> str:
+    """What a run has done and left behind, as JSON: for the process that started it."""
     plan, outcome = pipeline.steps(), pipeline.outcome
     records = pipeline.context.records
     heads = [name for name in heads or pipeline.dag.leaves if name in pipeline.dag]
@@ -80,6 +82,7 @@ def states(pipeline: Pipeline, heads: Sequence[str]) -> str:
             "heads": heads,
             "needed": sorted(pipeline.dag.ancestors(heads)),
             "seconds": {name: records[name].seconds for name in outcome.finished} if outcome is not None else {},
+            "outcome": done,
         }
     )
 
@@ -97,35 +100,35 @@ class _Run:
         self._heads = heads
         self.is_misused = False
 
-    def go(self, words: Sequence[str]) -> None:
-        """The verb, then what there is to see."""
+    def go(self, words: Sequence[str], *, is_heard: bool) -> dict[str, Any]:
+        """The verb, then what there is to see; gives what the run did."""
         try:
-            self._run(words)
+            return self._run(words, is_heard=is_heard)
         finally:
             self._recording.widgets = self._ready.widgets()
 
-    def _run(self, words: Sequence[str]) -> None:
+    def _run(self, words: Sequence[str], *, is_heard: bool) -> dict[str, Any]:
         failure: CellFailed | None = None
         try:
-            _run_verb(self._ready, words)
+            _run_verb(self._ready, words, is_heard=is_heard)
         except CellFailed as error:
             self.is_misused = error.cause in MISUSE
             failure = error
         errors = [o for o in self._ready.last.outputs if o.output_type == "error"]
         self._ready.is_quiet = True
-        told = self._states()
+        told = _states(self._ready, self._heads)
         self._show_steps(told, errors)
         if failure is not None:
             if not told["failed"]:
                 self._recording.stop(errors)
+            vars(failure)["data"] = told["outcome"]
             raise failure
-        self._run_uses(told)
-
-    def _states(self) -> dict[str, Any]:
-        self._ready.run(STATES.format(pipeline=PIPELINE, heads=list(self._heads)), "jo run", is_counted=False)
-        shown = next(o for o in self._ready.last.outputs if o.output_type == "execute_result")
-        told: dict[str, Any] = json.loads(ast.literal_eval(shown.data["text/plain"]))
-        return told
+        try:
+            self._run_uses(told)
+        except CellFailed as error:
+            vars(error)["data"] = told["outcome"]
+            raise
+        return dict(told["outcome"])
 
     def _show_steps(self, told: Mapping[str, Any], errors: Sequence[Any]) -> None:
         heads, needed = told["heads"], set(told["needed"])
@@ -160,9 +163,15 @@ class _Run:
                 raise
 
 
-def _run_verb(ready: Session, words: Sequence[str]) -> None:
-    line = " ".join(map(shlex.quote, words))
-    ready.run(f"get_ipython().run_line_magic('jo', {line!r});", "jo run", is_counted=False)
+def _run_verb(ready: Session, words: Sequence[str], *, is_heard: bool) -> None:
+    ready.ask(words, "jo run", is_counted=False, events=is_heard)
+
+
+def _states(ready: Session, heads: Sequence[str]) -> dict[str, Any]:
+    ready.run(STATES.format(pipeline=PIPELINE, heads=list(heads), outcome=OUTCOME), "jo run", is_counted=False)
+    shown = next(o for o in ready.last.outputs if o.output_type == "execute_result")
+    told: dict[str, Any] = json.loads(ast.literal_eval(shown.data["text/plain"]))
+    return told
 
 
 def _write(recording: Recording, sets: Mapping[str, object], path: Path, output: Path) -> None:

@@ -70,14 +70,16 @@ def with_values(cells: Sequence[NotebookCell], values: Mapping[str, object], not
 def override(pipeline: Pipeline, values: Mapping[str, object]) -> None:
     """Gives steps that were registered with parameters of these names the new values."""
     for definition in list(pipeline.dag.definitions.values()):
-        params = tuple((name, copy.deepcopy(values.get(name, value))) for name, value in definition.params)
-        if params != definition.params and any(name in values for name, _ in params):
+        own = {name: f"{definition.name}.{name}" for name, _ in definition.params}  # Train.alpha goes before alpha
+        given = {name: values.get(own[name], values.get(name, value)) for name, value in definition.params}
+        params = tuple(copy.deepcopy(given).items())
+        if params != definition.params and any({name, own[name]} & values.keys() for name in own):
             pipeline.add(replace(definition, params=params))
 
 
 def _params_of(cells: Sequence[NotebookCell], notebook: str) -> set[str]:
-    """The names that `--params` gives to steps; a line that cannot be read is told when its cell runs."""
-    found: set[str] = set()
+    """The parameters of steps, as `alpha` and as `Train.alpha`; what cannot be read is told when its cell runs."""
+    pairs = [(function.step, name) for cell in cells for function in cell.functions for name in function.params]
     for cell in (cell for cell in cells if cell.kind is CellKind.STEP):
         place = Place(notebook, cell.index + 1)
         try:
@@ -85,8 +87,8 @@ def _params_of(cells: Sequence[NotebookCell], notebook: str) -> set[str]:
             lines = [step.line] if step is not None else like_lines(cell.text, place)
         except JoError:
             continue
-        found.update(name for line in lines for name, _ in line.params)
-    return found
+        pairs += [(line.name, name) for line in lines for name, _ in line.params]
+    return {told for step, name in pairs for told in (name, f"{step}.{name}")}
 
 
 def _read_by_steps(cells: Sequence[NotebookCell]) -> set[str]:

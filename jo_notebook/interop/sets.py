@@ -1,4 +1,4 @@
-"""What `--set` says: `alpha=0.2`, `name=some text`, `flag=true`, `xs=[1, 2]`, as names and plain values."""
+"""What `--set` says: `alpha=0.2`, `Train.alpha=0.2`, `flag=true`, `xs=[1, 2]`, as names and plain values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EXAMPLE = "--set alpha=0.2"
 
 
 def parse_sets(words: Iterable[str]) -> dict[str, object]:
-    """Each word as a name and a value.
+    """Each word as a name and a value; `Train.alpha` is the parameter of one step.
 
     A value is what Python would read, `true`, `false`, `none` or `null` in any case, and text where it is none of
     these; `"5"` in quotes is text, too. Raises UsageError for a word without a name, for a name that is set twice, and
@@ -27,7 +27,8 @@ def parse_sets(words: Iterable[str]) -> dict[str, object]:
         name = unicodedata.normalize("NFKC", name.strip())
         if not equals:
             raise UsageError(f"--set {word} has no value: write a name and a value, for instance {EXAMPLE}.")
-        if not name.isidentifier() or keyword.iskeyword(name):
+        step, dot, own = name.rpartition(".")
+        if not own.isidentifier() or keyword.iskeyword(own) or (dot and not step):
             raise UsageError(f"--set {word}: {name!r} is no name that Python knows. For instance: {EXAMPLE}.")
         if name in found:
             raise UsageError(f"{name} is set twice, to {found[name]!r} and to {text!r}: leave one of them out.")

@@ -91,7 +91,8 @@ def define_stages(
     if left:
         known = [parameter for stage in file.stages for parameter in stage.params]
         wrong = next(iter(left))
-        hint = did_you_mean(wrong, known) or (f" There is {', '.join(dict.fromkeys(known))}." if known else "")
+        every = [*known, *(f"{stage.name}.{parameter}" for stage in file.stages for parameter in stage.params)]
+        hint = did_you_mean(wrong, every) or (f" There is {', '.join(dict.fromkeys(known))}." if known else "")
         raise UsageError(f"No stage of {file.path.name} has a parameter {wrong}.{hint}")
     return definitions
 

@@ -19,6 +19,8 @@ from jo_notebook.pipeline import Pipeline
 from jo_notebook.registry import Script, enter
 from jo_notebook.steps.classes import Step
 from jo_notebook.steps.registered import Registered, join
+from jo_notebook.steps.walks import in_order
+from jo_notebook.store.context import Context
 
 
 class ScriptFailed(JoError):
@@ -28,7 +30,8 @@ class ScriptFailed(JoError):
 def open_script(path: str | os.PathLike[str], *, sets: Mapping[str, object] | None = None) -> Pipeline:
     """The pipeline of a Python file, with results in `<stem>.jo` beside it (or where JO_CONTEXT says). No step runs.
 
-    The file is executed as the main module of this process, which it stays, but for what stands under
+    Where its `Step` objects all keep their results in one directory of their own, that is the place. The file is
+    executed as the main module of this process, which it stays, but for what stands under
     `if __name__ == "__main__":`. `sets` are values for names that it binds at its top level, and for parameters of its
     steps. Raises UsageError, SourceError, ScriptFailed, DuplicateStepError, CycleError.
     """
@@ -43,16 +46,27 @@ def open_script(path: str | os.PathLike[str], *, sets: Mapping[str, object] | No
         sys.path.insert(0, os.path.dirname(path))
     enter(script)
     _execute(_with_values(tree, sets), path, vars(module))
-    for value in list(vars(module).values()):
-        if isinstance(value, Step) and not isinstance(value, Registered) and str(value) not in script.pipeline.dag:
+    objects = [v for v in list(vars(module).values()) if isinstance(v, Step) and not isinstance(v, Registered)]
+    _keep_where_they_do(objects, script)
+    for value in objects:
+        if str(value) not in script.pipeline.dag:
             join(value, script)
     if not len(script.pipeline.dag):
         raise UsageError(
             f"{os.path.basename(path)} has no steps. A function becomes one with @step above it: from jo_notebook "
             "import step."
         )
-    _set_params(script.pipeline, sets, {name for name, _ in bindings(ast.unparse(tree))})
+    _set_params(script.pipeline, sets, {name for statement in tree.body for name in _assigned(statement)})
     return script.pipeline
+
+
+def _keep_where_they_do(objects: list[Step], script: Script) -> None:
+    """Where all contexts of `Step` objects are one directory, and nobody has said another one, results live there."""
+    steps = [step for head in objects for step in in_order(head)]
+    kept = [step.ctx for step in steps if isinstance(step.ctx, Context)]
+    places = {context.place for context in kept if context.place is not None}
+    if len(places) == 1 and not script.is_told and not len(script.pipeline.dag):
+        script.keep_in(next(context for context in kept if context.place is not None))
 
 
 def _read(path: str) -> ast.Module:
@@ -86,12 +100,16 @@ def _with_values(tree: ast.Module, sets: Mapping[str, object]) -> ast.Module:
     body: list[ast.stmt] = []
     for statement in tree.body:
         body.append(statement)
-        if isinstance(statement, ast.Assign | ast.AnnAssign):
-            for name, _ in bindings(ast.unparse(statement)):
-                if name in sets:
-                    new = ast.parse(f"{name} = {sets[name]!r}").body[0]
-                    body.append(ast.copy_location(new, statement))
+        for name in (name for name in _assigned(statement) if name in sets):
+            new = ast.parse(f"{name} = {sets[name]!r}").body[0]
+            body.append(ast.copy_location(new, statement))
     return ast.fix_missing_locations(ast.Module(body=body, type_ignores=[]))
+
+
+def _assigned(statement: ast.stmt) -> list[str]:
+    """The names that an assignment binds; a function, a class or an import is no value that can be set."""
+    is_assignment = isinstance(statement, ast.Assign | ast.AnnAssign)
+    return [name for name, _ in bindings(ast.unparse(statement))] if is_assignment else []
 
 
 def _execute(tree: ast.Module, path: str, names: dict[str, Any]) -> None:
@@ -110,12 +128,16 @@ def _execute(tree: ast.Module, path: str, names: dict[str, Any]) -> None:
 
 
 def _set_params(pipeline: Pipeline, sets: Mapping[str, object], bound: set[str]) -> None:
-    """New values for parameters of steps. Raises UsageError for a name that nobody has."""
-    params = {name for definition in pipeline.dag.definitions.values() for name, _ in definition.params}
+    """New values for parameters of steps, `alpha` or `Train.alpha`. Raises UsageError for a name that nobody has."""
+    pairs = [(d.name, name) for d in pipeline.dag.definitions.values() for name, _ in d.params]
+    known = bound.union(told for step, name in pairs for told in (name, f"{step}.{name}"))
     for name in sets:
-        if name not in params and name not in bound:
-            raise UsageError(f"Nothing is called {name!r} here.{did_you_mean(name, params | bound)}")
+        if name in pipeline.dag:
+            raise UsageError(f"{name} is a step, and not a value that can be set: --set is for parameters.")
+        if name not in known:
+            raise UsageError(f"Nothing is called {name!r} here.{did_you_mean(name, known)}")
     for definition in list(pipeline.dag.definitions.values()):
-        new = tuple((name, sets.get(name, value)) for name, value in definition.params)
+        own = definition.name
+        new = tuple((name, sets.get(f"{own}.{name}", sets.get(name, value))) for name, value in definition.params)
         if new != definition.params:
             pipeline.add(replace(definition, params=new))

@@ -65,7 +65,7 @@ _made = _Made()
 class Spread:
     """What the engine asks of a context, by step. A context of the user's may be any mapping that can be written to.
 
-    A step without one keeps its value until this object is gone.
+    A step without one keeps its value until this object is gone. `places` are the directories of those that have one.
     """
 
     def __init__(self, contexts: Mapping[str, MutableMapping[str, Any] | None]) -> None:
@@ -79,6 +79,7 @@ class Spread:
             if name in mapping:
                 self._take(name, mapping[name])
         self._contexts = list({id(context): context for context in self._by_step.values()}.values())
+        self.places = tuple(str(context.place) for context in self._contexts if context.place is not None)
         for context in self._contexts:
             context.refresh()
 
@@ -100,11 +101,6 @@ class Spread:
     def is_stored(self, name: str) -> bool:
         """Whether it is on disk."""
         return self._by_step[name].is_stored(name)
-
-    @property
-    def places(self) -> tuple[str, ...]:
-        """The directories of the contexts that have one."""
-        return tuple(str(context.place) for context in self._contexts if context.place is not None)
 
     @property
     def damaged(self) -> Mapping[str, str]:

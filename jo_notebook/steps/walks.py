@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from jo_notebook.core.attributes import AttrDict
 from jo_notebook.core.definition import Definition, Dependency, Origin, check_shown_name
 from jo_notebook.core.fingerprint import digest_of
-from jo_notebook.core.functions import Callee, body_of, call_of, place_of
+from jo_notebook.core.functions import Callee, body_of, call_of, place_of, reads_itself
 from jo_notebook.core.graph import Graph
 from jo_notebook.core.homes import OBJECT
 from jo_notebook.core.opaque import is_opaque
@@ -116,7 +116,8 @@ def definition_of(step: Step, names: dict[str, Any], origin: Origin | None = Non
         source = body_of(run, name=name, skip=1)
     if source is None and _is_plain(step):
         kind = type(step)
-        made = f"{kind.__name__}({f'name_alias={step.name_alias!r}' if step.name_alias else ''}).run"
+        named = f"name_alias={step.name_alias!r}" if step.name_alias and reads_itself(run) else ""
+        made = f"{kind.__name__}({named}).run"
         source = call_of(made, parameters, module=kind.__module__)
     if source is None:
         alias = OBJECT + (name if name.isidentifier() else digest_of(name)[:12])

@@ -88,8 +88,6 @@ def decision_data(decision: Decision) -> Data:
 
 def plan_data(plan: Plan) -> Data:
     """A plan: its decisions in order, what each needs, and the levels."""
-    from jo_notebook.core.plan import levels
-
     rows = [{**decision_data(d), "depends_on": list(plan.parents.get(d.step, ()))} for d in plan]
     return {
         "heads": list(plan.heads),
@@ -97,7 +95,7 @@ def plan_data(plan: Plan) -> Data:
         "to_run": list(plan.to_run),
         "to_load": list(plan.to_load),
         "seconds": plan.seconds,
-        "levels": levels(plan),
+        "levels": plan.levels,
     }
 
 

@@ -8,7 +8,7 @@ from datetime import tzinfo
 from typing import Protocol
 
 from jo_notebook.core.files import as_option
-from jo_notebook.core.plan import Action, Availability, Decision, Plan, levels
+from jo_notebook.core.plan import Action, Availability, Decision, Plan
 from jo_notebook.core.reasons import CODE, Reason
 from jo_notebook.core.record import Record
 from jo_notebook.views.words import (
@@ -85,7 +85,7 @@ def plan_text(plan: Plan, *, no_context: bool = False) -> str:
 
 def levels_text(plan: Plan) -> str:
     """The steps of a plan level by level, one line a level."""
-    rows = enumerate(levels(plan), 1)
+    rows = enumerate(plan.levels, 1)
     return "\n".join(
         ["Levels, each needs earlier ones only:", *(f" {n}  {', '.join(map(one_line, r))}" for n, r in rows)]
     )

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from jo_notebook.context_verb import found_text
 from jo_notebook.core.events import Event, EventKind
 from jo_notebook.engine.progress import Progress
 from jo_notebook.errors import StepFailed
 from jo_notebook.store.context import Context
 from jo_notebook.store.names import stem_of
 from jo_notebook.store.owners import Owner
-from jo_notebook.verbs import found_text, outcome_text
+from jo_notebook.verbs import outcome_text
 from tests.cases.making import Heard, Watched, notebook, step
 
 pytest.importorskip("fcntl", reason="this system has no locks of this kind")

@@ -80,45 +80,36 @@ def recipe(ctx: Any = None, **contexts: Any) -> Step:
 
 
 class TestTheTextOfAPlan:
-    def test_the_recipe_without_a_context(self, capsys: pytest.CaptureFixture[str]) -> None:
-        water, onions = BoilWater(), BrownOnions()
-        pasta = PourPasta([water, Salt()])
-        tomatoes = PourTomatoes([onions, CutTomatoes()])
-        PanFry([pasta, tomatoes, PickBasil()]).execution_plan()
-        assert capsys.readouterr().out == (
-            f"{LEGEND}\n"
-            " [x] (>) CutTomatoes\n"
-            " [x] (>) BrownOnions\n"
-            " [x] (>) Salt\n"
-            " [x] (>) BoilWater\n"
-            " [x] (>) PickBasil\n"
-            " [x] (>) PourTomatoes\n"
-            " [x] (>) PourPasta\n"
-            " [x] (H) PanFry\n"
-            "\n"
-        )
-        assert ran == []
+    ROWS = ("BrownOnions", "CutTomatoes", "BoilWater", "Salt", "PickBasil", "PourTomatoes", "PourPasta", "PanFry")
 
-    def test_the_documented_text(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """The pasta recipe as job_orchestra documents it, character for character."""
-        salt = Salt(BoilWater())
-        basil, onions, tomatoes = PickBasil(), BrownOnions(), CutTomatoes()
-        pour = PourTomatoes([basil, salt, tomatoes, onions])
-        del pour
-        head = PanFry([PourPasta([]), PourTomatoes([]), PickBasil(), Salt([BoilWater(), CutTomatoes(), BrownOnions()])])
-        assert head.execution_plan() is None
-        assert capsys.readouterr().out == (
-            f"{LEGEND}\n"
-            " [x] (>) BrownOnions\n"
-            " [x] (>) CutTomatoes\n"
-            " [x] (>) BoilWater\n"
-            " [x] (>) Salt\n"
-            " [x] (>) PickBasil\n"
-            " [x] (>) PourTomatoes\n"
-            " [x] (>) PourPasta\n"
-            " [x] (H) PanFry\n"
-            "\n"
-        )
+    @pytest.mark.parametrize(
+        ("has_context", "is_materialized", "marks"),
+        [
+            (False, False, "[x] (>)|[x] (>)|[x] (>)|[x] (>)|[x] (>)|[x] (>)|[x] (>)|[x] (H)"),
+            (False, True, "[x] (>)|[x] (>)|[x] (>)|[x] (>)|[x] (>)|[x] (>)|[x] (>)|[x] (H)"),
+            (True, False, "[x] (>)|[x] (>)|[x] (>)|[x] (>)|[x] (>)|[ ] (>)|[x] (>)|[x] (H)"),
+            (True, True, "[x] ( )|[x] ( )|[x] (>)|[x] (>)|[x] (>)|[*] ( )|[x] (>)|[x] (H)"),
+        ],
+    )
+    def test_the_documented_recipe(
+        self, has_context: bool, is_materialized: bool, marks: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The recipe and the texts that job_orchestra documents, character for character."""
+        water = BoilWater()
+        brown_onions = BrownOnions()
+        cut_tomatoes = CutTomatoes(depends_on=brown_onions)
+        kept = Context() if has_context else None
+        pour_tomatoes = PourTomatoes(depends_on=[cut_tomatoes, brown_onions], ctx=kept)
+        salt = Salt(depends_on=water)
+        pasta = PourPasta(depends_on=salt)
+        basil = PickBasil()
+        merge = PanFry(depends_on=[pasta, pour_tomatoes, basil])
+        if is_materialized:
+            merge.materialize()
+        assert merge.execution_plan() is None  # type: ignore[func-returns-value]
+        rows = "".join(f" {mark} {name}\n" for mark, name in zip(marks.split("|"), self.ROWS, strict=True))
+        assert capsys.readouterr().out == f"{LEGEND}\n{rows}\n"
+        assert len(ran) == 8 * is_materialized
 
     def test_what_a_kept_result_hides_need_not_run(self, capsys: pytest.CaptureFixture[str]) -> None:
         kept = Context()
@@ -537,6 +528,40 @@ class TestSmallSteps:
             assert After([Local(ctx=kept)], ctx=kept).materialize() == 2
         assert calls == ["Local", "After"]
 
+    def test_what_a_step_makes_of_itself(self) -> None:
+        """An object that changes its own state is as it was; another object with that state is another one."""
+
+        class Counted(Step):
+            def __init__(self, n: int, ctx: Context) -> None:
+                super().__init__(ctx=ctx)
+                self.n = n
+
+            def run(self) -> int:
+                self.n += 1
+                return self.n
+
+        kept = Context()
+        one = Counted(1, kept)
+        assert one.materialize() == 2
+        assert one.plan().to_run == ()
+        two = Counted(2, kept)
+        assert two.plan().to_run == ("Counted",)
+        assert two.materialize() == 3
+
+    def test_what_others_make_of_a_list_counts(self) -> None:
+        noted = ["a"]
+
+        class Noting(Step):
+            def run(self) -> int:
+                noted.append("x")
+                return len(noted)
+
+        kept = Context()
+        assert Noting(ctx=kept).materialize() == 2
+        assert Noting(ctx=kept).plan().to_run == ()
+        noted.append("by hand")
+        assert Noting(ctx=kept).plan().to_run == ("Noting",)
+
     def test_a_pipeline_within_a_step(self) -> None:
         class Outer(Step):
             def run(self) -> Any:
@@ -626,6 +651,28 @@ class TestOtherProcesses:
         assert other[:2] == ["adding", "18"]
         edited = script(tmp_path, self.TEXT.replace("FACTOR", "2").replace("[1, 2, 3]", "[1, 2]")).splitlines()
         assert edited[:3] == ["loading", "adding", "6"]
+
+    def test_names_that_steps_bind_or_change(self, tmp_path: Path) -> None:
+        text = """
+            from jo_notebook import Step, Context
+            count = 0
+            names = ["a"]
+
+            class Load(Step):
+                def run(self):
+                    global count
+                    count += 1
+                    names.append("x")
+                    return count
+
+            kept = Context("kept.jo")
+            print(Load(ctx=kept).materialize(), Load(ctx=kept).materialize(), count, names)
+            print(Load(ctx=kept).plan().to_run)
+            names = ["a", "x"]
+            print(Load(ctx=kept).plan().to_run)
+            """
+        assert script(tmp_path, text).splitlines() == ["1 1 1 ['a', 'x']", "()", "('Load',)"]
+        assert script(tmp_path, text).splitlines() == ["1 1 0 ['a']", "()", "('Load',)"]
 
     def test_a_module_of_steps(self, tmp_path: Path) -> None:
         (tmp_path / "kitchen.py").write_text(

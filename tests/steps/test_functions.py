@@ -263,6 +263,24 @@ class TestAFileAsAPipeline:
         assert said(self.opened(tmp_path, text)) == ["birds.jo ['Load', 'Total']", "Total 9"]
         assert said(self.opened(tmp_path, text.replace("Total(3", "Total(4")))[-1] == "Total 12"
 
+    def test_step_objects_keep_their_results_where_they_did(self, tmp_path: Path) -> None:
+        text = """
+            from jo_notebook import Context, Step
+
+            class Load(Step):
+                def run(self):
+                    print("loading")
+                    return 1
+
+            load = Load(ctx=Context("kitchen.jo"))
+            if __name__ == "__main__":
+                print(load.materialize())
+            """
+        written(tmp_path, OPEN, "opening.py")
+        written(tmp_path, text)
+        assert said(python(tmp_path, "birds.py")) == ["loading", "1"]
+        assert said(python(tmp_path, "opening.py", "birds.py")) == ["kitchen.jo ['Load']", "Load 1"]
+
     @pytest.mark.parametrize(
         ("text", "message"),
         [
