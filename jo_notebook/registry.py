@@ -123,14 +123,15 @@ def _statements_of(path: str) -> dict[str, str]:
 
 
 def _are_two(name: str, old: tuple[str, int], new: tuple[str, int]) -> bool:
-    """Whether both are there; a step that has moved in its file, or comes again, is one."""
-    return old != new and (old[0] != new[0] or _times_defined(new[0], name) > 1)
+    """Whether both are there; a step that has moved in its file, or comes again at a prompt, is one."""
+    return old != new and os.path.exists(old[0]) and (old[0] != new[0] or _times_defined(new[0], name) > 1)
 
 
 def _times_defined(file: str, name: str) -> int:
-    """How often a file, as it is now, defines a function of this name at its top level."""
+    """How often a file, as it is now, defines a function of this name: at its top level, or decorated anywhere."""
     try:
         tree = ast.parse(Path(file).read_bytes())
     except (OSError, SyntaxError, ValueError):
         return 1
-    return sum(isinstance(s, ast.FunctionDef | ast.AsyncFunctionDef) and s.name == name for s in tree.body)
+    found = [s for s in ast.walk(tree) if isinstance(s, ast.FunctionDef | ast.AsyncFunctionDef) and s.name == name]
+    return sum(bool(s.decorator_list) or s in tree.body for s in found)

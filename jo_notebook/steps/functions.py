@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, overload
@@ -126,14 +127,36 @@ def _made(function: Callable[..., Any], options: _Options) -> FunctionStep:
         raise UsageError(f"@step is for functions, not for {what}. A class becomes a step as a subclass of Step.")
     here = front()
     name = check_name(options.name or str(getattr(function, "__name__", "")))
+    _refuse_methods(function, name)
     asked = signature_of(function, name)
     depends_on = _joined(_dependencies(name, options.depends_on, asked), options.depends_on, function, here)
     params = tuple({**dict(asked.params), **_known_params(name, options.params, asked)}.items())
     source, is_live = _source(function, name, asked, here.pipeline.today.namespace)
     call = calling(function, asked) if is_live else None
     where = here.origin_of(function)
+    for other in _objects(options.depends_on):
+        join(other, here)
     here.register(Definition(name, source, depends_on, params, where, call=call, **options.fields), function)
     return FunctionStep(function, here.pipeline, name)
+
+
+def _refuse_methods(function: Callable[..., Any], name: str) -> None:
+    """Raises UsageError for a function in the body of a class, which nobody calls with an object."""
+    owner = str(getattr(function, "__qualname__", "")).rpartition(".")[0]
+    first = next(iter(inspect.signature(function).parameters), "")
+    if first in ("self", "cls") and owner and not owner.endswith("<locals>"):
+        raise UsageError(
+            f"{name} is a method of {owner.rpartition('.')[2]}, and @step is for functions. A class becomes a step as "
+            "a subclass of Step."
+        )
+
+
+def _objects(depends_on: DependsOn) -> list[Step]:
+    """The `Step` objects among what a function depends on that are in no pipeline yet."""
+    if isinstance(depends_on, str | Step | None):
+        depends_on = [] if depends_on is None else [depends_on]
+    given = depends_on.values() if isinstance(depends_on, Mapping) else depends_on
+    return [other for other in given if isinstance(other, Step) and not isinstance(other, Registered)]
 
 
 def calling(function: Callable[..., Any], asked: Signature) -> Callable[..., Any]:

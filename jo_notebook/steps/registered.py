@@ -26,6 +26,16 @@ class Registered(Step):
     def __repr__(self) -> str:
         return f"<step {self}>"
 
+    def __deepcopy__(self, memo: object) -> Registered:
+        return self
+
+    def __copy__(self) -> Registered:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The step of that name, wherever it is read again. Raises UsageError there where there is none."""
+        return named, (str(self),)
+
     @property
     def dependencies(self) -> list[Step]:  # type: ignore[override]
         """What it depends on now."""

@@ -72,7 +72,7 @@ class StepRun:
             contexts.use(decision.step, decision.generation)
         _pieces.update(self._reached())
         try:
-            with _modules.settling(_pieces):
+            with _modules.settling(tuple(_pieces)):
                 execute(plan, self._surroundings(), outcome)
         except KeyboardInterrupt as stopped:
             if self._at:

@@ -49,6 +49,7 @@ class Settling:
         self._graph = graph
         self._steps = steps
         self._names = names
+        self._written = {name: _written_by(step) for name, step in steps.items()}
         self._own: dict[str, frozenset[str]] = {}
         self._states: dict[str, str] = {}
 
@@ -64,18 +65,18 @@ class Settling:
 
     def is_own(self, step: str, name: str) -> bool:
         """Whether the step, or one it depends on, changes what the name holds."""
+        name = OBJECT if name.startswith(OBJECT) else name
         if name not in self._own:
             self._own[name] = self._owners(name)
         return step in self._own[name]
 
     def _owners(self, name: str) -> frozenset[str]:
-        """Those that change it, and all that depend on them; for an object those that change anything at all."""
-        is_object = name.startswith(OBJECT)
-        known = set().union(*_changers.values()) if is_object else _changers.get(name, set())
+        """Those that change it, and all that depend on them; for objects those that change anything at all."""
+        known = set().union(*_changers.values()) if name == OBJECT else _changers.get(name, set())
         found: set[str] = set()
         for step in self._graph.order:
-            written = _written_by(self._steps[step])
-            changes = step in known or (bool(written) if is_object else name in written)
+            written = self._written[step]
+            changes = step in known or (bool(written) if name == OBJECT else name in written)
             if changes or not found.isdisjoint(self._graph.parents(step)):
                 found.add(step)
         return frozenset(found)
@@ -88,8 +89,8 @@ class Settling:
         """It has run, and what these names hold has changed."""
         for name in changed:
             _changers.setdefault(name, set()).add(step)
-        if changed:
-            self.changed.update(changed)
+        self.changed.update(changed)
+        if not all(self.is_own(step, name) for name in (*changed, *([OBJECT] if changed else []))):
             self._own.clear()
 
     def seen_by(self, step: str, planned: Sequence[Part], now: Callable[[], Iterable[Part]]) -> tuple[Part, ...]:

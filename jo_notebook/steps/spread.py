@@ -105,7 +105,8 @@ class Spread:
     @property
     def damaged(self) -> Mapping[str, str]:
         """What is wrong with the results of these steps."""
-        return {name: what for name, c in self._by_step.items() if (what := c.damaged.get(name))}
+        told = ((context, context.damaged) for context in self._contexts)
+        return {name: what for context, names in told for name, what in names.items() if self._of(name) is context}
 
     @property
     def untrusted(self) -> frozenset[str]:

@@ -15,6 +15,7 @@ from jo_notebook.core.fingerprint import digest_of
 from jo_notebook.core.functions import Callee, body_of, call_of, place_of, reads_itself
 from jo_notebook.core.graph import Graph
 from jo_notebook.core.homes import OBJECT
+from jo_notebook.core.opaque import is_opaque
 from jo_notebook.errors import CycleError, DuplicateStepError, UsageError
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def definition_of(step: Step, names: dict[str, Any], origin: Origin | None = Non
         source = call_of(made, parameters, module=kind.__module__)
     if source is None:
         alias = OBJECT + (name if name.isidentifier() else digest_of(name)[:12])
-        names[alias] = Callee(step.run, lambda: (type(step), state_of(step)))
+        names[alias] = Callee(step.run, lambda: (type(step), _comparable(state_of(step))))
         source = call_of(alias, parameters)
     pairs = (Dependency(str(other), parameter) for other, parameter in zip(depends_on, parameters, strict=True))
     return Definition(name, source, tuple(pairs), origin=origin or _origin(run), call=calling(step, parameters))
@@ -150,6 +151,16 @@ def state_of(step: Step) -> dict[str, Any]:
     }
     found = {name: getattr(step, name) for name in slots if hasattr(step, name)}
     return found | {key: value for key, value in vars(step).items() if key not in OWN}
+
+
+def _comparable(state: dict[str, Any]) -> dict[str, Any]:
+    """What an object holds; a lock or a connection, which nobody can compare, hides nothing of what is beside it."""
+    return {key: _kind_name(value) if is_opaque(value) else value for key, value in state.items()}
+
+
+def _kind_name(value: object) -> str:
+    """What stands for a thing that cannot be compared."""
+    return f"{type(value).__module__}.{type(value).__qualname__}"
 
 
 def calling(step: Step, parameters: Sequence[str]) -> Callable[..., Any]:

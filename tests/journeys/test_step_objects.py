@@ -114,3 +114,12 @@ def test_steps_of_a_module(lab_kernel: Kernel, tmp_path: Path) -> None:
     plan = say("%plan").stdout
     assert "module mysteps.py: 3 → 4" in plan.replace("N = ", "")
     assert result(say("%materialize Rows")) == "[0, 1, 2, 3]"
+
+
+def test_a_kernel_without_the_extension(lab_kernel: Kernel) -> None:
+    say = lab_kernel.run
+    say("from jo_notebook import step", "a")
+    say("@step\ndef Load():\n    return 1", "b")
+    assert result(say("Load.materialize()")) == "1"
+    say("@step\ndef Load():\n    return 2", "b")
+    assert result(say("Load.materialize()")) == "2"

@@ -305,3 +305,69 @@ class TestAFileAsAPipeline:
         written(tmp_path, OPEN, "opening.py")
         done = python(tmp_path, "opening.py", "none.py")
         assert done.stderr.startswith("UsageError: There is no file none.py in ")
+
+
+class TestStepsAmongFunctions:
+    def test_it_depends_on_a_step_object(self, tmp_path: Path) -> None:
+        written(
+            tmp_path,
+            """
+            import copy, pickle
+            from jo_notebook import Step, step
+
+            class Boil(Step):
+                def run(self):
+                    return 40
+
+            @step
+            def Salt():
+                return 1
+
+            @step(depends_on={"water": Boil()})
+            def Soup(water, Salt):
+                return water + Salt
+
+            class Eat(Step):
+                def run(self, soup):
+                    return soup + 1
+
+            eat = Eat(Soup)
+            print(Soup.materialize(), Soup.depending_steps_depth_first())
+            print(copy.deepcopy(eat).materialize(), pickle.loads(pickle.dumps(eat)).materialize())
+            print(copy.copy(Soup) is Soup, pickle.loads(pickle.dumps(Soup)) is Soup)
+            """,
+        )
+        assert said(python(tmp_path, "birds.py")) == ["41 ['Boil', 'Salt']", "42 42", "True True"]
+
+    def test_a_second_one_inside_of_a_function(self, tmp_path: Path) -> None:
+        written(
+            tmp_path,
+            """
+            from jo_notebook import JoError, step
+
+            @step
+            def Load():
+                return 1
+
+            def other():
+                @step
+                def Load():
+                    return 2
+
+            try:
+                other()
+            except JoError as error:
+                print(error)
+            print(Load.materialize())
+            """,
+        )
+        first, second = said(python(tmp_path, "birds.py"))
+        assert first.startswith("Two steps are called Load: birds.py, line 4 has it, and birds.py, line 9 claims it")
+        assert second == "1"
+
+    def test_a_method(self, tmp_path: Path) -> None:
+        written(
+            tmp_path, "from jo_notebook import step\nclass Bird:\n    @step\n    def Fly(self, Load):\n        pass\n"
+        )
+        done = python(tmp_path, "birds.py")
+        assert "Fly is a method of Bird, and @step is for functions." in done.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +184,22 @@ class TestWhatOthersMakeOfIt:
             """,
         )
         assert told == ["1", "3", "50"]
+
+    def test_a_lock_hides_nothing_beside_it(self) -> None:
+        class Locked(Step):
+            def __init__(self, **rest: Any) -> None:
+                super().__init__(**rest)
+                self.lock, self.size = threading.Lock(), 1
+
+            def run(self) -> int:
+                with self.lock:
+                    return self.size
+
+        step = Locked(ctx=Context())
+        assert step.materialize() == 1
+        assert step.plan().to_run == ()
+        step.size = 2
+        assert step.materialize() == 2
 
     def test_a_slot(self) -> None:
         class Slotted(Step):
