@@ -597,7 +597,8 @@ class Pipeline:
         for name in plan.to_run:
             for step in self.dag.parents(name):
                 if step not in self.dag:
-                    hint = did_you_mean(step, self.dag) or " Run the cell that defines it first."
+                    where = "Define it first." if self.dag[name].call else "Run the cell that defines it first."
+                    hint = did_you_mean(step, self.dag) or f" {where}"
                     raise UnknownStepError(f"{name} depends on {step}, which is not registered.{hint}", step)
             if not self.dag[name].trusted:
                 raise UntrustedError(

@@ -56,21 +56,24 @@ def listing() -> str:
     return "\n".join(f"%jo {verb.name:<{width}}  {verb.summary}" for verb in VERBS)
 
 
-def _heads(words: Sequence[str]) -> list[str]:
-    """Step names out of words; commas between them are welcome."""
-    return [unicodedata.normalize("NFKC", name) for word in words for name in word.split(",") if name]
+def _heads(pipeline: Pipeline, words: Sequence[str]) -> list[str]:
+    """Step names out of words; commas between them are welcome. Raises StepNameError for what no step can be called."""
+    from jo_notebook.core.definition import check_name
+
+    names = [unicodedata.normalize("NFKC", name) for word in words for name in word.split(",") if name]
+    return [name if name in pipeline.dag else check_name(name) for name in names]
 
 
 def _plan(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     from jo_notebook.views.text import levels_text, plan_text
 
-    plan = pipeline.plan(*_heads(args.heads), force=args.force, only=args.only)
+    plan = pipeline.plan(*_heads(pipeline, args.heads), force=args.force, only=args.only)
     text = f"{plan_text(plan)}\n{levels_text(plan)}" if args.levels else plan_text(plan)
     return Answer(text, value=plan, data=partial(machine.plan_data, plan))
 
 
 def _materialize(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
-    heads = _heads(args.heads)
+    heads = _heads(pipeline, args.heads)
     jobs = pipeline.jobs if args.jobs is None else args.jobs
     value = pipeline.materialize(*heads, force=args.force, only=args.only, fail_fast=args.fail_fast, jobs=jobs)
     return Answer(outcome_text(pipeline), value, has_value=len(heads) == 1, data=partial(outcome_data, pipeline))
@@ -138,7 +141,7 @@ def _explain(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     from jo_notebook.core.plan import root_causes
     from jo_notebook.views.text import explain_text
 
-    (name,) = _heads([args.name]) or [""]
+    (name,) = _heads(pipeline, [args.name]) or [""]
     plan = pipeline.plan(name)
     causes = root_causes(plan, name)
     return Answer(
@@ -147,7 +150,7 @@ def _explain(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
 
 
 def _graph(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
-    heads = _heads(args.heads)
+    heads = _heads(pipeline, args.heads)
     plan = pipeline.plan(*heads)
     from jo_notebook.views.text import plan_text
 
@@ -179,7 +182,7 @@ def _steps(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
 
 
 def _log(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
-    (name,) = _heads([args.name]) or [""]
+    (name,) = _heads(pipeline, [args.name]) or [""]
     entries = pipeline.log(name)
     text = "".join(entry.text if entry.text.endswith("\n") else entry.text + "\n" for entry in entries)
     said = text.rstrip("\n") or f"{name} has printed nothing."
@@ -187,7 +190,7 @@ def _log(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
 
 
 def _forget(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
-    names = _heads(args.names)
+    names = _heads(pipeline, args.names)
     pipeline.forget(*names)
     return Answer(f"Forgotten: {', '.join(names)}.", data=lambda: {"forgotten": names})
 
@@ -196,7 +199,7 @@ def _accept(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     from jo_notebook.views.text import accept_text
 
     lines, rows = [], []
-    for name in _heads(args.names):
+    for name in _heads(pipeline, args.names):
         before = pipeline.context.record(name)
         decision = pipeline.accept(name)
         now = pipeline.context.record(name)
@@ -207,7 +210,7 @@ def _accept(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
 
 
 def _pin(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
-    names = _heads(args.names)
+    names = _heads(pipeline, args.names)
     for name in names:
         pipeline.pin(name, on=not args.off)
     said = f"Pinned: {', '.join(names)}. Their results stay in force whatever changes; --off lets them go."
@@ -220,7 +223,7 @@ def _verify(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     from jo_notebook.engine.verify import Verdict
     from jo_notebook.views.text import verify_text
 
-    results = pipeline.verify(*_heads(args.heads))
+    results = pipeline.verify(*_heads(pipeline, args.heads))
     text = verify_text(results)
     if args.check and any(result.verdict in (Verdict.DIFFERENT, Verdict.FAILED) for result in results):
         raise NotTheSame(text, machine.verified_data(results))

@@ -236,3 +236,17 @@ def test_control_c(tmp_path: Path) -> None:
     (tmp_path / "quick").touch()
     assert jo("run", str(path), cwd=tmp_path).returncode == 0
     assert runs(tmp_path) == ["Slow"]
+
+
+def test_a_kernel_that_dies(tmp_path: Path) -> None:
+    """One line, exit code 1, and what was finished is there the next time."""
+    cells = (
+        "%load_ext jo_notebook",
+        "%%step A\n1",
+        "%%step B --depends-on A\nimport os\nos.kill(os.getpid(), 9)",
+    )
+    notebook(tmp_path / "n.ipynb", *cells)
+    done = jo("run", "n.ipynb", cwd=tmp_path)
+    told = "jo: The kernel of n.ipynb died. What was finished is kept: the same command goes on from there.\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", told)
+    assert jo("run", "n.ipynb", "A", cwd=tmp_path).stdout.startswith("Nothing to run")

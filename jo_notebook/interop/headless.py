@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 from jo_notebook.errors import JoError
 from jo_notebook.interop.messages import ANSWER, EVENTS
@@ -15,6 +16,7 @@ from jo_notebook.interop.notebook_file import LOADING, CellKind, NotebookCell, l
 from jo_notebook.interop.parameters import INJECTED, values_text, with_values
 
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+LAST_WORDS = 20  # lines of what a kernel said before it died
 NUMBERED = re.compile(r",? (?:in )?cell \[\d+\]")
 OVERRIDE = "__import__('jo_notebook.interop.parameters', fromlist=['override']).override({pipeline}, {values})"
 PIPELINE = "get_ipython().run_line_magic('pipeline', '')"
@@ -158,20 +160,36 @@ def run_cell(ready: Session, cell: NotebookCell, path: Path, record: Record) -> 
 
 @contextmanager
 def _started(client: Any, path: Path, environ: dict[str, str]) -> Iterator[None]:
-    """A kernel that runs. Raises KernelFailed where there is none of that name, or it does not come up."""
+    """A kernel that runs. Raises KernelFailed where there is none of that name, it does not come up, or it dies.
+
+    What it says to nobody (of sockets that close before it does) is told only where it dies.
+    """
     from jupyter_client.kernelspec import NoSuchKernel
+    from nbclient.exceptions import DeadKernelError
 
     with ExitStack() as stack:
+        noise = stack.enter_context(TemporaryFile())
         try:
-            stack.enter_context(client.setup_kernel(cwd=str(path.parent), env=environ))
+            stack.enter_context(client.setup_kernel(cwd=str(path.parent), env=environ, stderr=noise))
         except NoSuchKernel as error:
             raise KernelFailed(
                 f"{path.name} asks for the kernel {error.name}, which is not installed here. Open the notebook and "
                 "choose another one, or install it."
             ) from error
         except (RuntimeError, OSError) as error:
-            raise KernelFailed(f"The kernel of {path.name} does not start: {error}.") from error
-        yield
+            raise KernelFailed(f"The kernel of {path.name} does not start: {error}.{_last_words(noise)}") from error
+        try:
+            yield
+        except DeadKernelError as error:
+            kept = "What was finished is kept: the same command goes on from there."
+            raise KernelFailed(f"The kernel of {path.name} died. {kept}{_last_words(noise)}") from error
+
+
+def _last_words(noise: IO[bytes]) -> str:
+    """The end of what a kernel said before it died."""
+    noise.seek(0)
+    lines = noise.read().decode("utf-8", "replace").rstrip().splitlines()[-LAST_WORDS:]
+    return "\n".join(["", *lines]) if lines else ""
 
 
 def _placed(where: str, message: str) -> str:

@@ -213,8 +213,8 @@ def test_the_command(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        pytest.param(["verify"], "NOTEBOOK", id="no notebook"),
-        pytest.param(["verify", "--rerun"], "NOTEBOOK", id="no notebook, --rerun"),
+        pytest.param(["verify"], "SOURCE", id="no notebook"),
+        pytest.param(["verify", "--rerun"], "SOURCE", id="no notebook, --rerun"),
         pytest.param(["verify", "n.ipynb", "--chekc", "--rerun"], "Did you mean --check", id="a mistyped option"),
         pytest.param(["verify", "nowhere.ipynb"], "There is no notebook at", id="nowhere"),
     ],
