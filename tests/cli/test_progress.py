@@ -70,7 +70,7 @@ def test_what_is_not_reached(tmp_path: Path) -> None:
     notebook(tmp_path / "n.ipynb", "%%step Bad\n1 / 0", "%%step Later\n2", "%%step Top --depends-on Bad\nBad")
     done = jo("run", "n.ipynb", "--fail-fast", cwd=tmp_path)
     assert done.returncode == 1
-    assert done.stdout == "Bad failed. Later, Top not reached.\n"
+    assert done.stdout == "Bad failed. Top not run, waiting for what failed. Later not reached.\n"
     done = jo("run", "n.ipynb", cwd=tmp_path)
     assert done.stdout.endswith("Bad failed. Top not run, waiting for what failed.\n")
 
