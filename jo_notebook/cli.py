@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from jo_notebook.commands.signals import ending_interrupts
+from jo_notebook.commands.signals import ending_interrupts, was_asked_to_end
 from jo_notebook.commands.streams import Streams, open_what_is_closed, streams
 from jo_notebook.errors import JoError
 
@@ -40,6 +40,12 @@ def _perform(words: list[str], to: Streams) -> int:
         from jo_notebook.commands.performing import complain
 
         return complain(error, to)
+    except Exception:
+        if not was_asked_to_end():
+            raise
+        from jo_notebook.commands.performing import complain
+
+        return complain(KeyboardInterrupt(), to)
 
 
 def _invoke(words: list[str], to: Streams) -> int:

@@ -8,6 +8,12 @@ import threading
 from collections.abc import Iterator
 
 NAMES = ("SIGTERM", "SIGHUP")
+_asked: list[int] = []
+
+
+def was_asked_to_end() -> bool:
+    """Whether one of the signals came: what is raised then may be another error, where C code was importing."""
+    return bool(_asked)
 
 
 @contextlib.contextmanager
@@ -18,10 +24,12 @@ def ending_interrupts() -> Iterator[None]:
         return
 
     def interrupt(number: int, frame: object) -> None:
+        _asked.append(number)
         raise KeyboardInterrupt
 
     numbers = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
     former = {n: signal.getsignal(n) for n in numbers if signal.getsignal(n) == signal.SIG_DFL}
+    _asked.clear()
     for number in former:
         signal.signal(number, interrupt)
     try:

@@ -209,3 +209,27 @@ def test_control_c_on_a_terminal(tmp_path: Path) -> None:
     lines = [line.rsplit("\r", 1)[-1].strip() for line in terminal.shown.replace("\r\n", "\n").split("\n")]
     assert "Interrupted. What was finished is kept." in lines
     assert "Traceback" not in terminal.shown
+
+
+ASKED = """
+import os, signal, sys
+from jo_notebook import cli
+from jo_notebook.commands import group
+
+def importing(*words):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    except KeyboardInterrupt:
+        raise TypeError("what C code makes of an interrupt while it imports") from None
+
+group.group = importing
+sys.exit(cli.main(["plan", "n.ipynb"]))
+"""
+
+
+def test_an_end_that_another_error_hides(tmp_path: Path) -> None:
+    """Being asked to end is what is told, whatever an import made of it."""
+    done = subprocess.run(
+        [sys.executable, "-c", ASKED], cwd=tmp_path, capture_output=True, text=True, timeout=60, env=environment()
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "jo: Interrupted.\n")
