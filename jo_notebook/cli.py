@@ -28,8 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return answer(asked, group())
     open_what_is_closed()
     own = words[: words.index("--")] if "--" in words else words
-    with streams(wants_data="--json" in own) as to, ending_interrupts():
-        return _perform(words, to)
+    try:
+        with streams(wants_data="--json" in own) as to, ending_interrupts():
+            return _perform(words, to)
+    except KeyboardInterrupt:  # a second one, while the first was told
+        return 130
 
 
 def _perform(words: list[str], to: Streams) -> int:
