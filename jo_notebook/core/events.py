@@ -14,6 +14,7 @@ class EventKind(StrEnum):
     CLAIMED = "claimed"  # another kernel runs it now, and it waits for that; text says which kernel
     STARTED = "started"
     OUTPUT = "output"
+    PROGRESS = "progress"  # how far a step says it is; `fraction` from 0 to 1, or None; text in its own words
     LOADED = "loaded"
     KEPT = "kept"  # nothing to run after all: its inputs came out the same, or another kernel made it
     FINISHED = "finished"
@@ -28,10 +29,11 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened. `seconds` is the wall time of a step that ended."""
+    """One thing that happened. `seconds` is the wall time of a step that ended, `fraction` how far one is."""
 
     kind: EventKind
     step: str = ""
     run_id: str = ""
     text: str = ""
     seconds: float = 0.0
+    fraction: float | None = None

@@ -10,6 +10,7 @@ from typing import Any
 
 from jo_notebook.core.definition import LONGEST
 from jo_notebook.core.events import Event, EventKind
+from jo_notebook.core.execution import is_one_of
 from jo_notebook.core.fingerprint import Fingerprint
 from jo_notebook.core.given import SAID
 from jo_notebook.core.history import remembered
@@ -253,6 +254,8 @@ class Turn:
         """Whether a step that failed may try again; then it is told, and the time until then has passed."""
         name, step, number = attempt.step, self.outside.graph[attempt.step], attempt.number
         if number > step.retries or not attempt.has_begun or isinstance(error, UntrustedError | SourceError):
+            return False
+        if step.retry_on and not is_one_of(error, step.retry_on):
             return False
         pause = min(step.backoff * 2.0 ** (number - 1), LONGEST)
         when = f"in {pause:g} s" if pause else "now"

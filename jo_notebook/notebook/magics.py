@@ -20,7 +20,8 @@ STEP_DOC = """Make this cell a step of the pipeline.
 
     %%step NAME [--depends-on A,B | x=A | none] [--params "p=1"] [--reads FILE …] [--writes FILE …]
                 [--seed N] [--env VAR …] [--ignore NAME …] [--always] [--keep N] [--format NAME]
-                [--retries N] [--backoff S] [--timeout S] [--name-alias N] [--run]
+                [--retries N] [--backoff S] [--timeout S] [--retry-on ERROR …] [--executor E]
+                [--resources R=N …] [--no-store] [--name-alias N] [--run]
 
 Registers and runs nothing, unless --run says so. The last expression is the result; without --depends-on the
 dependencies are the steps whose names the body reads. `%%step --help` says more.

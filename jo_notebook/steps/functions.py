@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, overload
 
 from jo_notebook.core.definition import Definition, Dependency, check_keep, check_name
+from jo_notebook.core.execution import amount_of, check_errors, check_executor
 from jo_notebook.core.fingerprint import digest_of
 from jo_notebook.core.functions import Callee, Signature, body_of, call_of, signature_of
 from jo_notebook.core.homes import OBJECT
@@ -69,6 +70,10 @@ def step(
     retries: int = 0,
     backoff: float = 0.0,
     timeout: float = 0.0,
+    retry_on: Words = (),
+    executor: str = "",
+    resources: Mapping[str, Any] | None = None,
+    no_store: bool = False,
 ) -> Callable[[Callable[..., Any]], FunctionStep]: ...
 
 
@@ -101,8 +106,11 @@ class _Options:
         self.fields = fields
 
 
-FIELDS = ("reads", "writes", "seed", "env", "ignore", "always", "keep", "format", "retries", "backoff", "timeout")
-LISTS = ("reads", "writes", "env", "ignore")
+FIELDS = (
+    *("reads", "writes", "seed", "env", "ignore", "always", "keep", "format", "retries", "backoff", "timeout"),
+    *("retry_on", "executor", "resources", "no_store"),
+)
+LISTS = ("reads", "writes", "env", "ignore", "retry_on")
 
 
 def _checked(options: dict[str, Any]) -> dict[str, Any]:
@@ -118,6 +126,11 @@ def _checked(options: dict[str, Any]) -> dict[str, Any]:
             found[word] = (value,) if isinstance(value, str) else tuple(map(str, value))
     if found.get("keep"):
         check_keep(found["keep"])
+    if found.get("executor"):
+        found["executor"] = check_executor(str(found["executor"]))
+    found["retry_on"] = check_errors(found.get("retry_on", ()))
+    resources = found.get("resources") or {}
+    found["resources"] = tuple((name, amount_of(name, amount, "resources")) for name, amount in resources.items())
     return found
 
 
