@@ -19,7 +19,7 @@ from jo_notebook.core.record import LogEntry
 from jo_notebook.engine.call import users_traceback
 from jo_notebook.engine.capture import is_in_a_step
 from jo_notebook.engine.outcome import Outcome, one_line
-from jo_notebook.engine.progress import Progress
+from jo_notebook.engine.progress import Progress, Status
 from jo_notebook.engine.run import execute
 from jo_notebook.engine.surroundings import Around, Surroundings, check_jobs, jobs_from, nothing_around
 from jo_notebook.engine.today import Today
@@ -106,6 +106,11 @@ class Pipeline(Keeping):
         with self._lock:
             return self._progress.queued
 
+    def status(self, run_id: str = "") -> Status | None:
+        """How far a run is, by default the one that began last; None where it is over or has not begun."""
+        with self._lock:
+            return self._progress.status(run_id or next(reversed(self._progress.runs), ""))
+
     # -- verbs ---------------------------------------------------------------------------------------
 
     def plan(self, *heads: str, force: bool = False, only: bool = False) -> Plan:
@@ -170,7 +175,7 @@ class Pipeline(Keeping):
             self._remember(outcome.finished)
         finally:
             self.context.settle()
-            self._progress.clear()
+            self._progress.clear(self.outcome.run_id if self.outcome is not None else "")
             self._run_lock.release()
             self.tell(Event(EventKind.CHANGED))
         self._raise_failure(plan)
