@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jo_notebook.core.definition import Definition
+from jo_notebook.core.eta import Going
 from jo_notebook.core.events import Event, EventKind
 from jo_notebook.core.graph import Graph
 from jo_notebook.core.homes import OBJECT
@@ -106,6 +107,12 @@ class Pipeline(Keeping):
         with self._lock:
             return self._progress.queued
 
+    @property
+    def going(self) -> Mapping[str, Going]:
+        """The steps that are running now, each with how far it says it is and how long it is expected to need."""
+        with self._lock:
+            return self._progress.going
+
     def status(self, run_id: str = "") -> Status | None:
         """How far a run is, by default the one that began last; None where it is over or has not begun."""
         with self._lock:
@@ -169,6 +176,7 @@ class Pipeline(Keeping):
             self._write_down([d.step for d in plan] if self._has_place() else self.dag if plan.to_run else ())
             known = self._known(heads, force=force, only=only)
             outcome = self.outcome = Outcome()
+            self._progress.begin(outcome.run_id, plan, jobs)
             load = heads[0] if len(heads) == 1 else ""
             execute(plan, self._surroundings(known, fail_fast=fail_fast, echo=echo, load=load, jobs=jobs), outcome)
             self.touch()
@@ -215,15 +223,17 @@ class Pipeline(Keeping):
         """Gives an event to all listeners; one that raises does not stop the others."""
         with self._lock:
             self._progress.follow(event)
+            news = self._progress.news(event.run_id)
             if event.kind is EventKind.CLAIMED:
                 self.notice, self._waits_for = event.text, event.step
             elif event.step == self._waits_for and event.kind in OVER:
                 self.notice = ""
-        for listener in list(self._listeners):
-            try:
-                listener(event)
-            except Exception as error:  # noqa: BLE001 - a broken picture must not break a run
-                self.problems.append(f"{type(error).__name__} in a listener: {error}")
+        for told in (event,) if news is None else (event, news):
+            for listener in list(self._listeners):
+                try:
+                    listener(told)
+                except Exception as error:  # noqa: BLE001 - a broken picture must not break a run
+                    self.problems.append(f"{type(error).__name__} in a listener: {error}")
 
     def request(self, message: dict[str, Any]) -> None:
         """A picture asks for a verb; the front end decides where and when it runs."""
