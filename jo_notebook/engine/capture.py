@@ -6,15 +6,22 @@ variable, the recorder of the step that is writing; everybody else's output pass
 
 from __future__ import annotations
 
+import re
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from itertools import groupby
 from typing import Any, TextIO
 
 from jo_notebook.core.record import LogEntry
+from jo_notebook.engine.screen import OVERWRITES, Printed
 
 LIMIT = 1_000_000  # characters of log kept for one step
+PAUSE = 0.1  # seconds between two times that a step tells how far it is
+BAR = re.compile(r"\r(?P<what>[^\r\n|]*?)(?:: *)? *(?P<percent>\d{1,3})%\|[^|\r\n]*\| *(?P<count>\S+/\S+)")
+"""The state of a bar as tqdm prints it."""
 
 _recorder: ContextVar[Recorder | None] = ContextVar("jo_notebook_recorder", default=None)
 
@@ -22,25 +29,48 @@ _recorder: ContextVar[Recorder | None] = ContextVar("jo_notebook_recorder", defa
 class Recorder:
     """The log of one step while it runs. With `echo`, text is also shown where it would have been.
 
-    `is_beside` says that other steps may run at the same time: then what is shown at once is whole lines.
+    `is_beside` says that other steps may run at the same time: then what is shown at once is whole lines. What is
+    written over again and again, as bars are, stands in the log once, as it was last.
     """
 
     def __init__(
-        self, *, echo: bool = True, on_entry: Callable[[LogEntry], None] | None = None, is_beside: bool = False
+        self,
+        *,
+        echo: bool = True,
+        on_entry: Callable[[LogEntry], None] | None = None,
+        on_progress: Callable[[float | None, str], None] | None = None,
+        is_beside: bool = False,
     ) -> None:
         self.echo = echo
         self.is_beside = is_beside
         self._begun: dict[str, str] = {}  # lines that are not shown yet, because they have no end
-        self._entries: list[LogEntry] = []
-        self._pieces: list[str] = []  # of the last entry, while it grows
+        self._entries: list[LogEntry | Printed] = []
+        self._printed: dict[str, Printed] = {}  # the last text of each kind
         self._size = 0
         self._on_entry = on_entry
+        self._on_progress = on_progress
+        self._spared = 1.0  # how often it may tell at once how far it is
+        self._told = 0.0
+        self._is_below = False  # the next thing on stderr stands below a bar: it is a bar inside of that
 
     @property
     def entries(self) -> tuple[LogEntry, ...]:
         """The log so far; neighbouring text of one kind is one entry."""
-        self._settle()
-        return tuple(self._entries)
+        kept = [LogEntry(e.kind, e.text) if isinstance(e, Printed) else e for e in self._entries]
+        found: list[LogEntry] = []
+        for (kind, is_text), group in groupby(filter(_is_something, kept), lambda e: (e.kind, not e.data)):
+            found += [LogEntry(kind, "".join(entry.text for entry in group))] if is_text else group
+        return tuple(found)
+
+    def progress(self, fraction: float | None, text: str = "") -> None:
+        """How far the step is, from 0 to 1 or None, and in words; told ten times a second at most."""
+        if self._on_progress is None:
+            return
+        now = time.monotonic()
+        self._spared, self._told = min(self._spared + (now - self._told) / PAUSE, 2.0), now
+        if self._spared >= 1.0:
+            self._spared -= 1.0
+            self._on_progress(fraction, text)
 
     def write(self, kind: str, text: str) -> None:
         """Adds printed text."""
@@ -61,36 +91,59 @@ class Recorder:
 
     def add(self, entry: LogEntry) -> None:
         """Adds an entry, until the log is full; then one line says so."""
+        if entry.kind == "stderr" and self._on_progress is not None:
+            self._look_for_a_bar(entry.text)
         if self._size > LIMIT:
             return
         room = LIMIT - self._size
-        self._size += len(entry.text) + sum(len(value) for _, value in entry.data)
-        if self._size <= LIMIT:
+        if len(entry.text) + sum(len(value) for _, value in entry.data) <= room:
             self._keep(entry)
             return
+        self._size = LIMIT + 1
         if not entry.data:
             self._keep(LogEntry(entry.kind, entry.text[:room]))
         self._keep(LogEntry("stderr", f"\n[the log is cut here: it is longer than {LIMIT:,} characters]\n"))
 
     def _keep(self, entry: LogEntry) -> None:
-        if self._pieces and not entry.data and self._entries[-1].kind == entry.kind:
-            self._pieces.append(entry.text)
-        else:
-            self._settle()
+        if entry.data:
             self._entries.append(entry)
-            self._pieces = [] if entry.data else [entry.text]
+            self._size += len(entry.text) + sum(len(value) for _, value in entry.data)
+        else:
+            self._size += self._place(entry).add(entry.text)
         if self._on_entry is not None:
             self._on_entry(entry)
 
-    def _settle(self) -> None:
-        if len(self._pieces) > 1:
-            self._pieces = ["".join(self._pieces)]
-            self._entries[-1] = LogEntry(self._entries[-1].kind, self._pieces[0])
+    def _place(self, entry: LogEntry) -> Printed:
+        """Where text goes: to the text before it, where that is of the same kind."""
+        last = self._printed.get(entry.kind)
+        if last is not None and last is self._entries[-1]:
+            return last
+        place = self._printed[entry.kind] = Printed(entry.kind)
+        if last is not None and OVERWRITES.search(entry.text):
+            last.hand_over(place)
+        self._entries.append(place)
+        return place
+
+    def _look_for_a_bar(self, text: str) -> None:
+        """What a bar of tqdm says is how far the step is; a bar inside of another one is not."""
+        if "%|" in text and not self._is_below and (bar := BAR.search(text)):
+            words = " ".join(filter(None, (bar["what"].strip(), bar["count"].replace("/", " of "))))
+            self.progress(min(int(bar["percent"]), 100) / 100, words)
+        self._is_below = bool(text) and not text.strip("\n")
+
+
+def _is_something(entry: LogEntry) -> bool:
+    return bool(entry.text or entry.data)
 
 
 def is_in_a_step() -> bool:
     """Whether this is a step's own code, also on a thread that carries its context."""
     return _recorder.get() is not None
+
+
+def current_recorder() -> Recorder | None:
+    """The log of the step whose code this is, if it is a step's."""
+    return _recorder.get()
 
 
 @contextmanager

@@ -50,7 +50,7 @@ def test_beside_others_whole_lines_are_shown(capsys: pytest.CaptureFixture[str])
             print("g", end="", file=sys.stderr)
             assert capsys.readouterr() == ("e\n", "")
         assert capsys.readouterr() == ("f", "g")
-    assert texts(recorder) == [("stdout", "a bc\n50%\re\nf"), ("stderr", "g")]
+    assert texts(recorder) == [("stdout", "a bc\ne\nf"), ("stderr", "g")]
 
 
 def test_what_nobody_records_passes_through(capsys: pytest.CaptureFixture[str]) -> None:
