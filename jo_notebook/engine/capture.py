@@ -20,7 +20,7 @@ from jo_notebook.engine.screen import OVERWRITES, Printed
 
 LIMIT = 1_000_000  # characters of log kept for one step
 PAUSE = 0.1  # seconds between two times that a step tells how far it is
-BAR = re.compile(r"\r(?P<what>[^\r\n|]*?)(?:: *)? *(?P<percent>\d{1,3})%\|[^|\r\n]*\| *(?P<count>\S+/\S+)")
+BAR = re.compile(r"\r(?P<what>[^\r\n|]*?)(?:: *)? *(?P<percent>\d{1,3})%(?:\|[^|\r\n]*\|)? *(?P<count>\d\S*/\d\S*) \[")
 """The state of a bar as tqdm prints it."""
 
 _recorder: ContextVar[Recorder | None] = ContextVar("jo_notebook_recorder", default=None)
@@ -59,7 +59,8 @@ class Recorder:
         kept = [LogEntry(e.kind, e.text) if isinstance(e, Printed) else e for e in self._entries]
         found: list[LogEntry] = []
         for (kind, is_text), group in groupby(filter(_is_something, kept), lambda e: (e.kind, not e.data)):
-            found += [LogEntry(kind, "".join(entry.text for entry in group))] if is_text else group
+            entries = list(group)
+            found += [LogEntry(kind, "".join(entry.text for entry in entries))] if is_text else entries
         return tuple(found)
 
     def progress(self, fraction: float | None, text: str = "") -> None:
@@ -126,7 +127,7 @@ class Recorder:
 
     def _look_for_a_bar(self, text: str) -> None:
         """What a bar of tqdm says is how far the step is; a bar inside of another one is not."""
-        if "%|" in text and not self._is_below and (bar := BAR.search(text)):
+        if "%" in text and not self._is_below and (bar := BAR.search(text)):
             words = " ".join(filter(None, (bar["what"].strip(), bar["count"].replace("/", " of "))))
             self.progress(min(int(bar["percent"]), 100) / 100, words)
         self._is_below = bool(text) and not text.strip("\n")
