@@ -125,9 +125,9 @@ def test_how_far_and_how_long(tmp_path: Path) -> None:
     )
     assert jo("run", "n.ipynb", cwd=tmp_path).returncode == 0
     for source in ("n.ipynb", "n.jo"):
-        terminal = Terminal("run", source, "Rows", "Bars", "--force", cwd=tmp_path)
+        terminal = Terminal("run", source, "Rows", "Bars", "--force", cwd=tmp_path, width=120)
         assert terminal.read_to_end() == 0
         shown = terminal.shown
         assert re.search(r"0/2 \|.{24}\| 00:0\d, about \d s left  Rows \d+ % \(row \d+ of 10\)", shown), shown
-        assert re.search(r"1/2 \|.{24}\| 00:0\d, \D+ 1 s left  Bars \d+ % \(\d+ of 10\)", shown), shown
+        assert re.search(r"1/2 \|.{24}\| 00:0\d, \D+\d s left  Bars \d+ % \(\d+ of 10\)", shown), shown
         assert "10/10 [00:01<00:00, " in shown
