@@ -87,7 +87,7 @@ def _frozen(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What is remembered of a run that raised. `error` is one line, `traceback` the whole text."""
+    """What is remembered of a run that raised. `error` is one line, `traceback` the whole text, `cwd` where it ran."""
 
     step: str
     fingerprint: Fingerprint
@@ -96,6 +96,7 @@ class Failure:
     when: float = 0.0
     seconds: float = 0.0
     run_id: str = ""
+    cwd: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, for a file."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -31,6 +32,13 @@ from jo_notebook.store.owners import Owner
 UNCHANGING = frozenset({bool, int, float, complex, str, bytes, type(None)})
 
 
+def _here() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # it is gone
+        return ""
+
+
 @dataclass
 class Attempt:
     """One call of a step: what it was given, and what came of it. It `has_begun` when all is in place for the call."""
@@ -40,6 +48,7 @@ class Attempt:
     recorder: Recorder
     fingerprint: Fingerprint
     when: float
+    cwd: str = field(default_factory=_here)
     began: float = field(default_factory=time.perf_counter)
     inputs: dict[str, Any] = field(default_factory=dict)
     records: dict[str, Record] = field(default_factory=dict)
@@ -317,7 +326,8 @@ class Turn:
         error.__traceback__ = users_traceback(error)
         text = traceback_text(error)
         line = one_line(error)
-        failure = Failure(name, attempt.fingerprint, line, text, attempt.when, seconds, self.outcome.run_id)
+        when, cwd = attempt.when, attempt.cwd
+        failure = Failure(name, attempt.fingerprint, line, text, when, seconds, self.outcome.run_id, cwd)
         recorder.add(LogEntry("error", text))
         self.outcome.failed[name] = error
         try:

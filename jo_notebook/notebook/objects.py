@@ -74,6 +74,10 @@ class StepObjects:
                 "force; give one of them another name."
             )
 
+    def release(self, name: str) -> None:
+        """A cell takes the place of a `Step` object."""
+        self._joined.discard(name)
+
     def joined(self, depends_on: Iterable[Dependency] | None) -> tuple[Dependency, ...] | None:
         """Dependencies, where a name that holds a `Step` object stands for that step, which is registered with its own.
 
