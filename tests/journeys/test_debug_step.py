@@ -19,7 +19,7 @@ return rows[0] + drawn"""
 FIRST = "# %%step Train --depends-on rows=Load --params \"alpha=0.5, kind='a b'\" --seed 7 --retries 1\n"
 
 
-def debug(kernel: Kernel, name: str, cell_id: str | None = "d") -> tuple[Reply, str]:
+def debug(kernel: Kernel, name: str, cell_id: str = "debug") -> tuple[Reply, str]:
     """What `%debug_step` says, and the cell that it offers."""
     request = kernel.send(f"%debug_step {name}", cell_id)
     reply = kernel.wait(request)
@@ -57,7 +57,6 @@ def test_a_step_is_mended_where_it_failed(lab_kernel: Kernel, tmp_path: Path) ->
     assert reply.text.startswith("Train ← rows=Load")
     assert "Note: Train was a step of cell [3] (c) until now. Delete that one: two cannot have it." in reply.text
     assert result(say("%materialize Train", "e")) == first
-    assert result(say("Load")) == "[3, 1, 2]"
 
     error = say(TRAIN, "c", allow_error=True).error
     assert error.startswith("DuplicateStepError: Two cells define a step called Train: cell [")
@@ -167,4 +166,4 @@ def test_what_makes_no_sense(lab_kernel: Kernel) -> None:
     assert debug(lab_kernel, "")[0].error.startswith("UsageError")
     assert debug(lab_kernel, "Load More")[0].error.startswith("UsageError")
     assert "to mend it" in debug(lab_kernel, "--help")[0].stdout
-    assert debug(lab_kernel, "Load") != ""
+    assert debug(lab_kernel, "Load")[1] == "# %%step Load\n1"
