@@ -105,6 +105,10 @@ class Recorder:
             self._keep(LogEntry(entry.kind, entry.text[:room]))
         self._keep(LogEntry("stderr", f"\n[the log is cut here: it is longer than {LIMIT:,} characters]\n"))
 
+    def replace(self, entry: LogEntry, now: LogEntry | None) -> None:
+        """What was displayed looks otherwise by now, or is gone."""
+        self._entries = [e for kept in self._entries if (e := now if kept is entry else kept) is not None]
+
     def _keep(self, entry: LogEntry) -> None:
         if entry.data:
             self._entries.append(entry)
