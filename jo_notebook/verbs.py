@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jo_notebook.context_verb import CONTEXT_VERB, found
+from jo_notebook.core.execution import check_executor, parse_resources
 from jo_notebook.core.lines import Help as Help
 from jo_notebook.core.lines import Parser as Parser
 from jo_notebook.core.lines import split as split
@@ -74,8 +75,15 @@ def _plan(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
 
 def _materialize(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     heads = _heads(pipeline, args.heads)
-    jobs = pipeline.jobs if args.jobs is None else args.jobs
-    value = pipeline.materialize(*heads, force=args.force, only=args.only, fail_fast=args.fail_fast, jobs=jobs)
+    value = pipeline.materialize(
+        *heads,
+        force=args.force,
+        only=args.only,
+        fail_fast=args.fail_fast,
+        jobs=args.jobs,
+        executor=check_executor(args.executor) if args.executor else "",
+        pools=dict(parse_resources(args.pool or (), "--pool")),
+    )
     return Answer(outcome_text(pipeline), value, has_value=len(heads) == 1, data=partial(outcome_data, pipeline))
 
 
@@ -242,7 +250,13 @@ FORCE = Argument(("--force",), "run the heads whatever is known", (("action", "s
 ONLY = Argument(("--only",), "take what the heads depend on as it is", (("action", "store_true"),))
 LEVELS = Argument(("--levels",), "also list the steps level by level: each needs earlier levels only", STORE_TRUE)
 FAIL_FAST = Argument(("--fail-fast",), "stop at the first failure", (("action", "store_true"),))
-JOBS = Argument(("--jobs",), "how many steps may run at once, on threads", (("type", int), ("metavar", "N")))
+JOBS = Argument(("--jobs",), "how many steps may run at once", (("type", int), ("metavar", "N")))
+EXECUTOR = Argument(
+    ("--executor",), "where steps run: inline, threads, processes, dask or dask:ADDRESS", (("metavar", "E"),)
+)
+POOL = Argument(
+    ("--pool",), "of what there is so much, as in db=2; see --resources of steps", (("nargs", "+"), ("metavar", "R=N"))
+)
 
 VERBS: tuple[Verb, ...] = (
     Verb("plan", "What would run, and why. Runs nothing.", _plan, (HEADS, FORCE, ONLY, LEVELS)),
@@ -250,7 +264,7 @@ VERBS: tuple[Verb, ...] = (
         "materialize",
         "Make results exist, running only what is needed.",
         _materialize,
-        (HEADS, FORCE, ONLY, FAIL_FAST, JOBS),
+        (HEADS, FORCE, ONLY, FAIL_FAST, JOBS, EXECUTOR, POOL),
         command="run",
     ),
     Verb(

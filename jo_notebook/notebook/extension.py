@@ -71,6 +71,7 @@ class Extension:
         self.pipeline.today.filename = self.defining.file_of
         self.pipeline.around = self._around_steps
         self.pipeline.jobs = self.settings.jobs
+        self.pipeline.executor = self.settings.executor
         self.loop = MainLoop()
         self.answers = StepAnswers(self.pipeline)
         self.pipeline.send = Messages(self.pipeline, self.loop, lambda heads: self.names.bind_results()).handle
@@ -81,7 +82,8 @@ class Extension:
         self.settings.observe(lambda change: self._count_packages(change["new"]), "packages")
         self.settings.observe(lambda change: self.pipeline.move_to(self._locate(change["new"]).place), "context")
         self.settings.observe(lambda change: self._limit(), ["keep", "quota"])
-        self.settings.observe(lambda change: setattr(self.pipeline, "jobs", change["new"]), "jobs")
+        for name in ("jobs", "executor"):
+            self.settings.observe(lambda change: setattr(self.pipeline, change["name"], change["new"]), name)
         self._turn_away = self.pipeline.listen(_say_what_it_waits_for)
         self._register()
         if os.environ.get("JO_RESUME", "on") != "off":

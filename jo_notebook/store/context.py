@@ -362,6 +362,28 @@ class Context(Writable, Portable, Upkeep):
             return contextlib.nullcontext(False)
         return Claim(self._claims, name, digest, waiting, lambda: self._look(name), pause)
 
+    def look(self, name: str) -> bool:
+        """See what the disk has of one step now; whether that is a newer, whole result than was known."""
+        return self._disk is not None and self._look(name)
+
+    def put_plain(
+        self, record: Record, value: object, log: Log = (), *, format: str = "", keep: int = 0
+    ) -> Record | None:
+        """As `put`, and only where the value can be written without a pickle and the disk takes it; else None.
+
+        Then nothing has changed.
+        """
+        check_stored_name(record.step)
+        if self._disk is None:
+            return None
+        record = replace(record, python=python_version(), size=0, format="", unsaved="")
+        draft = drafted(record, value, log, wanted=format, plain=True)
+        spared = [self.in_use(record.step)]
+        if draft.refusal:
+            return None
+        (answer,) = save_results(self._disk, [draft], keep=keep or self.keep, spared=spared)
+        return None if isinstance(answer, ResultNotSaved) else self._stored(answer, value)
+
     def running_elsewhere(self) -> list[Owner]:
         """Which steps other kernels are running now, and who they are; what killed ones left does not count."""
         return self._claims.owners() if self._claims else []
