@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jo_notebook.core.definition import Definition
+from jo_notebook.core.eta import Going
 from jo_notebook.core.events import Event, EventKind
 from jo_notebook.core.execution import INLINE
 from jo_notebook.core.graph import Graph
@@ -21,7 +22,7 @@ from jo_notebook.engine.call import users_traceback
 from jo_notebook.engine.capture import is_in_a_step
 from jo_notebook.engine.executors import Executors, Wanted, check_wanted, places_of
 from jo_notebook.engine.outcome import Outcome, one_line
-from jo_notebook.engine.progress import Progress
+from jo_notebook.engine.progress import Progress, Status
 from jo_notebook.engine.run import execute
 from jo_notebook.engine.shipping import checks_of
 from jo_notebook.engine.surroundings import (
@@ -124,6 +125,17 @@ class Pipeline(Keeping):
         with self._lock:
             return self._progress.queued
 
+    @property
+    def going(self) -> Mapping[str, Going]:
+        """The steps that are running now, each with how far it says it is and how long it is expected to need."""
+        with self._lock:
+            return self._progress.going
+
+    def status(self, run_id: str = "") -> Status | None:
+        """How far a run is, by default the one that began last; None where it is over or has not begun."""
+        with self._lock:
+            return self._progress.status(run_id or next(reversed(self._progress.runs), ""))
+
     # -- verbs ---------------------------------------------------------------------------------------
 
     def plan(self, *heads: str, force: bool = False, only: bool = False) -> Plan:
@@ -190,6 +202,7 @@ class Pipeline(Keeping):
             self._write_down([d.step for d in plan] if self._has_place() else self.dag if plan.to_run else ())
             known = self._known(heads, force=force, only=only)
             outcome = self.outcome = Outcome()
+            self._progress.begin(outcome.run_id, plan, jobs)
             load = heads[0] if len(heads) == 1 else ""
             where = self._places(plan, executor, jobs)
             surroundings = self._surroundings(
@@ -200,7 +213,7 @@ class Pipeline(Keeping):
             self._remember(outcome.finished)
         finally:
             self.context.settle()
-            self._progress.clear()
+            self._progress.clear(self.outcome.run_id if self.outcome is not None else "")
             self._run_lock.release()
             self.tell(Event(EventKind.CHANGED))
         self._raise_failure(plan)
@@ -240,15 +253,17 @@ class Pipeline(Keeping):
         """Gives an event to all listeners; one that raises does not stop the others."""
         with self._lock:
             self._progress.follow(event)
+            news = self._progress.news(event.run_id)
             if event.kind is EventKind.CLAIMED:
                 self.notice, self._waits_for = event.text, event.step
             elif event.step == self._waits_for and event.kind in OVER:
                 self.notice = ""
-        for listener in list(self._listeners):
-            try:
-                listener(event)
-            except Exception as error:  # noqa: BLE001 - a broken picture must not break a run
-                self.problems.append(f"{type(error).__name__} in a listener: {error}")
+        for told in (event,) if news is None else (event, news):
+            for listener in list(self._listeners):
+                try:
+                    listener(told)
+                except Exception as error:  # noqa: BLE001 - a broken picture must not break a run
+                    self.problems.append(f"{type(error).__name__} in a listener: {error}")
 
     def request(self, message: dict[str, Any]) -> None:
         """A picture asks for a verb; the front end decides where and when it runs."""
