@@ -63,8 +63,8 @@ class Pipeline(Keeping):
     `namespace` is what step bodies have as their globals. A front end sets `around` (entered around each call
     of a step), `send` (where a request from a picture goes) and what `today` wants to know of the notebook. `jobs`
     is how many steps run at once where a verb does not say (JO_JOBS; 0 for as many as the executor has places for),
-    `executor` where they run (JO_EXECUTOR; empty for inline, or threads with several jobs); `grace` is how many seconds a step on a
-    thread has to stop when it is told to; then the run goes on without it.
+    `executor` where they run (JO_EXECUTOR; empty for inline, or threads with several jobs); `grace` is how many seconds
+    a step on a thread has to stop when it is told to; then the run goes on without it.
     """
 
     def __init__(self, context: Context | None = None, *, namespace: dict[str, Any] | None = None) -> None:
@@ -177,8 +177,8 @@ class Pipeline(Keeping):
         One head gives its value; several (or none: every step nobody depends on) give a mapping of values, each
         loaded when it is looked up.
         With `force` the heads run whatever is known; with `only` what they depend on is taken as it is. Up to `jobs`
-        steps run at once, each as soon as its dependencies are there, where `executor` says: inline, threads, processes,
-        dask, dask:ADDRESS, or any `concurrent.futures.Executor`. Without one it is threads for several jobs and inline
+        steps run at once, each as soon as its dependencies are there, where `executor` says: inline, threads,
+        processes, dask, dask:ADDRESS, or any `concurrent.futures.Executor`. Without one it is threads for several jobs and inline
         for one; without jobs, as many as the executor has places for. What must run alone, or in this process, does.
         Of each resource in `pools` the steps that run take no more than there is.
         Raises UnknownStepError, UsageError, StepFailed (its cause is the user's exception), ExecutorRefused or
