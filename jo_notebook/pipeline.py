@@ -178,8 +178,9 @@ class Pipeline(Keeping):
         loaded when it is looked up.
         With `force` the heads run whatever is known; with `only` what they depend on is taken as it is. Up to `jobs`
         steps run at once, each as soon as its dependencies are there, where `executor` says: inline, threads,
-        processes, dask, dask:ADDRESS, or any `concurrent.futures.Executor`. Without one it is threads for several jobs and inline
-        for one; without jobs, as many as the executor has places for. What must run alone, or in this process, does.
+        processes, dask, dask:ADDRESS, or any `concurrent.futures.Executor`. Without one it is threads for several jobs
+        and inline for one; without jobs, as many as the executor has places for. What must run alone, or in this
+        process, does.
         Of each resource in `pools` the steps that run take no more than there is.
         Raises UnknownStepError, UsageError, StepFailed (its cause is the user's exception), ExecutorRefused or
         RunInProgress.

@@ -58,12 +58,22 @@ def _touches_what_is_here(text: str) -> bool:
         nodes = list(ast.walk(ast.parse(text)))
     except (SyntaxError, ValueError, RecursionError):
         return False
+    commands = {id(call.func) for node in nodes if (call := _command(node)) is not None}
     return any(
         isinstance(node, ast.Global)
-        or (isinstance(node, ast.Name) and node.id in ONLY_HERE)
+        or (isinstance(node, ast.Name) and node.id in ONLY_HERE and id(node) not in commands)
         or (isinstance(node, ast.Attribute) and node.attr in ONLY_HERE)
         for node in nodes
     )
+
+
+def _command(node: ast.AST) -> ast.Call | None:
+    """The call of the shell in `get_ipython().system(…)`, as `!cmd` becomes: any shell will do."""
+    if not (isinstance(node, ast.Attribute) and node.attr in ("system", "getoutput")):
+        return None
+    call = node.value
+    is_shell = isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "get_ipython"
+    return call if isinstance(call, ast.Call) and is_shell else None
 
 
 @lru_cache(maxsize=4096)

@@ -58,7 +58,7 @@ def depart(turn: Turn, attempt: Attempt, before: Record | None, told: Collection
 
 
 def _sent(turn: Turn, attempt: Attempt, lane: Elsewhere, request: Request) -> tuple[Reply, Any]:
-    with lane.apart(), recording(attempt.recorder), turn.outside.around(attempt.recorder):
+    with lane.apart(), recording(attempt.recorder):
         return lane.send(request, attempt.recorder, lambda step: turn.outside.context[step])
 
 

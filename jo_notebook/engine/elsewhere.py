@@ -30,13 +30,14 @@ from jo_notebook.engine.modules import Modules
 from jo_notebook.engine.packing import Sender, pack_error, packed_value, remember_lines, unpacked
 from jo_notebook.engine.request import Checks, Handle, Input, Reply, Request
 from jo_notebook.engine.stopping import in_time
-from jo_notebook.errors import JoError, StoreError
+from jo_notebook.errors import JoError, StepTimeout, StoreError
 from jo_notebook.store.context import Context
 
 WATCHED_EVERY = 1.0
 """Seconds between two looks whether the process that asked is still there."""
 _modules: dict[str, Modules] = {}
 _is_in_a_step = False
+_is_ours = False
 
 
 class Unread(Exception):
@@ -90,16 +91,19 @@ def _called(request: Request, work: Callable[[], Any], recorder: Recorder) -> Re
                 told=request.told,
                 modules=request.modules,
             ) as attention,
-            _around(request)(recorder),
+            _around(request, recorder),
             _interruptible(),
         ):
             value = in_time(work, definition.timeout, definition.name)
             _end_a_copy(pid)
     except KeyboardInterrupt:
         _end_a_copy(pid)
+        _end_children()
         raise
     except BaseException as error:  # noqa: BLE001 - SystemExit in a step is a failure of that step, too
         _end_a_copy(pid)
+        if isinstance(error, StepTimeout):
+            _end_children()
         return Reply(error=pack_error(error), notes=tuple(attention.notes))
     return _kept(request, value, attention, time.perf_counter() - began, recorder)
 
@@ -256,12 +260,12 @@ def _own_output(request: Request) -> AbstractContextManager[None]:
     return nullcontext() if request.asker == os.getpid() else routed_output()
 
 
-def _around(request: Request) -> Callable[[Recorder], AbstractContextManager[None]]:
+def _around(request: Request, recorder: Recorder) -> AbstractContextManager[None]:
     """What a front end wants around the call."""
     module, _, name = request.around.partition(":")
     if not module or request.asker == os.getpid():
-        return lambda recorder: nullcontext()
-    around: Callable[[Recorder], AbstractContextManager[None]] = getattr(importlib.import_module(module), name)
+        return nullcontext()
+    around: AbstractContextManager[None] = getattr(importlib.import_module(module), name)(recorder, request.modules)
     return around
 
 
@@ -288,6 +292,8 @@ def _interruptible() -> Iterator[None]:
 
 def begin_process(asker: int) -> None:
     """What a process of our own does first: it ends, with all it has started, as soon as nobody waits for it."""
+    global _is_ours
+    _is_ours = True
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_watch, args=(asker,), name="jo watch", daemon=True).start()
 
@@ -298,13 +304,19 @@ def _watch(asker: int) -> None:
     end_tree(os.getpid())
 
 
-def end_tree(pid: int) -> None:
+def _end_children() -> None:
+    """A step that was broken off leaves nothing behind that it has started."""
+    if _is_ours:
+        end_tree(os.getpid(), itself=False)
+
+
+def end_tree(pid: int, *, itself: bool = True) -> None:
     """Ends a process and all that it has started, for certain. Never raises."""
     import psutil
 
     try:
         process = psutil.Process(pid)
-        family = [*process.children(recursive=True), process]
+        family = [*process.children(recursive=True), *([process] if itself else [])]
     except psutil.Error:
         return
     for one in family:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import linecache
 import os
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from types import CodeType, FunctionType, MethodType
+from functools import lru_cache
+from types import CodeType, FunctionType, MethodType, TracebackType
 from typing import Any
 
 from jo_notebook.core.record import LogEntry
@@ -18,16 +20,40 @@ from jo_notebook.errors import NotSendable, RaisedElsewhere
 from jo_notebook.store.formats.unfit import path_to
 
 LINKS = 8
+SHELL = ("jo_notebook.notebook.elsewhere", "get_ipython")
 DEEPEST, WIDEST = 12, 1_000
-Show = Callable[[object], str]
+Row = tuple[str, str, int, int, str]
 
 
 def packed(value: object) -> bytes:
     """Anything that can be pickled, and functions and classes of the notebook by value. Raises what pickling does."""
+    buffer = io.BytesIO()
+    _pickler()(buffer, protocol=pickle.HIGHEST_PROTOCOL).dump(value)
+    return buffer.getvalue()
+
+
+@lru_cache(maxsize=1)
+def _pickler() -> Any:
     import cloudpickle
 
-    data: bytes = cloudpickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
-    return data
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+        """Sends IPython's `get_ipython` as that of the other process; its shell could not be sent."""
+
+        def reducer_override(self, obj: Any) -> Any:
+            if type(obj) is MethodType and obj.__name__ == "get_ipython" and _is_a_shell(obj.__self__):
+                return _found, SHELL
+            return super().reducer_override(obj)
+
+    return Pickler
+
+
+def _is_a_shell(obj: object) -> bool:
+    kind = obj if isinstance(obj, type) else type(obj)
+    return any(base.__name__ == "InteractiveShell" for base in kind.__mro__)
+
+
+def _found(module: str, name: str) -> Any:
+    return getattr(importlib.import_module(module), name)
 
 
 def unpacked(data: bytes) -> Any:
@@ -145,24 +171,21 @@ def remember_lines(lines: Mapping[str, Iterable[str]]) -> None:
 def pack_error(error: BaseException) -> Packed:
     """An error with its causes, their tracebacks from the user's code on. Never raises."""
     text = traceback_text(error)
-    links: list[tuple[bytes, Any, bool, bool]] = []
+    links: list[tuple[bytes, list[Row], bool, bool]] = []
     link: BaseException | None = error
     while link is not None and len(links) < LINKS:
         trace = users_traceback(link)
-        links.append((_sendable(link), _plain(trace), link.__cause__ is not None, link.__suppress_context__))
+        links.append((_sendable(link), _rows(trace), link.__cause__ is not None, link.__suppress_context__))
         link = link.__cause__ or link.__context__
     return Packed(packed(links), text)
 
 
 def unpack_error(packed_error: Packed) -> BaseException:
     """The error, as if it had been raised here."""
-    import tblib
-
     found: BaseException | None = None
     for data, trace, is_cause, suppresses in reversed(unpacked(packed_error.error)):
         link: BaseException = unpacked(data)
-        if trace is not None:
-            link = link.with_traceback(tblib.Traceback.from_dict(trace).as_traceback())
+        link = link.with_traceback(_traced(trace))
         if is_cause:
             link.__cause__ = found
         else:
@@ -173,10 +196,36 @@ def unpack_error(packed_error: Packed) -> BaseException:
     return found
 
 
-def _plain(trace: Any) -> Any:
-    import tblib
+def _rows(trace: TracebackType | None) -> list[Row]:
+    """A traceback as plain data: where each frame's code stands, and where it was."""
+    rows = []
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        module = str(trace.tb_frame.f_globals.get("__name__", ""))
+        rows.append((code.co_filename, code.co_name, code.co_firstlineno, trace.tb_lineno or 0, module))
+        trace = trace.tb_next
+    return rows
 
-    return None if trace is None else tblib.Traceback(trace).to_dict()
+
+def _traced(rows: Iterable[Row]) -> TracebackType | None:
+    """A traceback that shows the same lines: of frames that do nothing but raise there.
+
+    What tblib makes says that a function begins where it raised, which makes IPython show the wrong lines.
+    """
+    first = last = None
+    for filename, name, begins, line, module in rows:
+        text = "\n" * max(line - begins, 0) + "raise stand_in"
+        code = compile(text, filename, "exec").replace(co_name=name, co_firstlineno=begins)
+        try:
+            exec(code, {"__name__": module, "stand_in": RaisedElsewhere()})
+        except RaisedElsewhere as error:
+            trace = error.__traceback__ and error.__traceback__.tb_next
+            if last is None:
+                first = trace
+            else:
+                last.tb_next = trace
+            last = trace
+    return first
 
 
 def _sendable(error: BaseException) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Any
 
@@ -10,10 +9,10 @@ from jo_notebook.core.plan import Availability
 from jo_notebook.core.record import LogEntry
 from jo_notebook.errors import StoreError
 from jo_notebook.notebook.answers import Line, mismatches
+from jo_notebook.notebook.displays import show_entry
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.views.text import step_line
 
-WIDGET = "application/vnd.jupyter.widget-view+json"
 STREAMS = {"stdout": "stdout", "stderr": "stderr", "error": "stderr"}
 
 
@@ -47,17 +46,4 @@ def _show(shell: Any, entry: LogEntry) -> None:
         stream.write(entry.text)
         stream.flush()
         return
-    bundle = {mime: _content(mime, text) for mime, text in entry.data}
-    if len(bundle) > 1:
-        bundle.pop(WIDGET, None)  # the widget itself may have been another kernel's
-    shell.display_pub.publish(bundle or {"text/plain": entry.text.removesuffix("\n")}, {})
-
-
-def _content(mime: str, text: str) -> Any:
-    """What a log has as text: data are kept as JSON there."""
-    if mime == "application/json" or mime.endswith("+json"):
-        try:
-            return json.loads(text)
-        except ValueError:
-            return text
-    return text
+    show_entry(shell, entry)
