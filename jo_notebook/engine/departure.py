@@ -16,6 +16,7 @@ from jo_notebook.engine.lanes import RunAlone
 from jo_notebook.engine.packing import packed_input, unpack_error
 from jo_notebook.engine.request import Input, Reply, Request
 from jo_notebook.engine.shipping import handle_of, only_here, request_for
+from jo_notebook.engine.spool import LARGE
 from jo_notebook.engine.surroundings import Told
 from jo_notebook.errors import NotSendable
 
@@ -128,5 +129,21 @@ def _input(turn: Turn, name: str, dependency: Dependency, executor: Executor, *,
     value = turn.inputs.value(step)
     record = state.records.get(step)
     version, exact = (record.version, record.exact) if record is not None else ("", False)
-    packed = None if executor.hands_over else packed_input(name, dependency.parameter, value)
-    return Input(dependency.parameter, step, version, exact, packed=packed)
+    if executor.hands_over:
+        return Input(dependency.parameter, step, version, exact)
+    with turn.lane.apart():
+        return _sent_along(turn, name, dependency, value, record, executor)
+
+
+def _sent_along(
+    turn: Turn, name: str, dependency: Dependency, value: Any, record: Record | None, executor: Executor
+) -> Input:
+    """A value that lies nowhere: in the message or, where it is large, in a file for the time of the run."""
+    parameter, step = dependency.parameter, dependency.step
+    version, exact = (record.version, record.exact) if record is not None else ("", False)
+    if executor.is_here:
+        packed = packed_input(name, parameter, value, LARGE)
+        handle = None if packed is not None else turn.outside.spool.handle(step, record, value)
+        if packed is not None or handle is not None:
+            return Input(parameter, step, version, exact, handle, packed)
+    return Input(parameter, step, version, exact, packed=packed_input(name, parameter, value))

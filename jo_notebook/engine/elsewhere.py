@@ -67,6 +67,9 @@ def _answered(request: Request, handed: list[Any], sender: Sender) -> Reply:
         function, params = unpacked(request.code)
         if changed := _changed_data(function, request.checks.data):
             return Reply(differs=f"{changed} was changed while it was sent", is_stale=True)
+        differs, is_stale = _loaded_otherwise(request.checks)  # what the code imports is loaded now
+        if differs:
+            return Reply(differs=differs, is_stale=is_stale)
         inputs = {given.parameter: _read(given, handed) for given in request.inputs}
     except Unread as error:
         return Reply(unread=str(error))
@@ -105,7 +108,11 @@ def _called(request: Request, work: Callable[[], Any], recorder: Recorder) -> Re
         if isinstance(error, StepTimeout):
             _end_children()
         return Reply(error=pack_error(error), notes=tuple(attention.notes))
-    return _kept(request, value, attention, time.perf_counter() - began, recorder)
+    seconds = time.perf_counter() - began
+    differs, is_stale = _loaded_otherwise(request.checks)  # the step may have imported more
+    if differs:
+        return Reply(differs=differs, is_stale=is_stale)
+    return _kept(request, value, attention, seconds, recorder)
 
 
 def _end_a_copy(pid: int) -> None:
@@ -196,6 +203,11 @@ def what_differs(checks: Checks) -> tuple[str, bool]:
         mine = _as_told(_version(name), checks.policy)
         if mine != theirs:
             return f"it has {name} {mine or 'not installed'}, and here is {theirs}", False
+    return _loaded_otherwise(checks)
+
+
+def _loaded_otherwise(checks: Checks) -> tuple[str, bool]:
+    """A local module that is another one here, on disk or as it is loaded."""
     modules = _modules.setdefault(checks.policy, Modules(checks.policy))
     modules.look()
     for name, theirs in checks.modules.items():

@@ -6,6 +6,7 @@ import importlib
 import io
 import json
 import linecache
+import math
 import os
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -71,9 +72,17 @@ def packed_code(step: str, function: Callable[..., Any], params: Mapping[str, An
         raise NotSendable(_refusal(step, f"it reads {what}", error)) from error
 
 
-def packed_input(step: str, parameter: str, value: object) -> bytes:
-    """A value that a step is given. Raises NotSendable, which names what is in the way."""
+def packed_input(step: str, parameter: str, value: object, large: float = math.inf) -> bytes | None:
+    """A value that a step is given; None where more than `large` bytes of it are plain memory.
+
+    Raises NotSendable, which names what is in the way.
+    """
     try:
+        if large < math.inf:
+            plain: list[pickle.PickleBuffer] = []
+            _pickler()(io.BytesIO(), protocol=5, buffer_callback=plain.append).dump(value)
+            if sum(buffer.raw().nbytes for buffer in plain) > large:
+                return None
         return packed(value)
     except Exception as error:
         raise NotSendable(_refusal(step, f"its input is {parameter}{_way(value)}", error)) from error

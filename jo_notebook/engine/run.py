@@ -38,6 +38,7 @@ def execute(plan: Plan, outside: Surroundings, outcome: Outcome) -> None:
             else:
                 _in_order(plan, turn)
     finally:
+        outside.spool.close()
         outcome.seconds = time.perf_counter() - started
         turn.emit(EventKind.ENDED, seconds=outcome.seconds)
 

@@ -18,6 +18,7 @@ from jo_notebook.core.record import LogEntry
 from jo_notebook.engine.attend import Attention
 from jo_notebook.engine.capture import Recorder
 from jo_notebook.engine.request import Checks
+from jo_notebook.engine.spool import Spool
 from jo_notebook.errors import UsageError
 from jo_notebook.store.context import Context
 
@@ -111,6 +112,7 @@ class Surroundings:
     checks: Callable[[Sequence[Part], bool], Checks] = lambda parts, same_machine: Checks()
     show: Callable[[LogEntry], None] = lambda entry: None
     around_elsewhere: str = ""
+    spool: Spool = field(default_factory=Spool)
 
     @property
     def ignored(self) -> tuple[str, ...]:
