@@ -34,6 +34,9 @@ class Front(Protocol):
     def register(self, definition: Definition, function: Callable[..., Any]) -> None:
         """Registers it; raises what `Pipeline.add` raises."""
 
+    def notice(self, name: str, value: Any) -> None:
+        """A step depends on a `Step` object by the name that holds it."""
+
 
 class Script:
     """The front of a plain script: one pipeline, with the script's names and results beside its file."""
@@ -67,6 +70,9 @@ class Script:
             )
         self.pipeline.add(definition)
         self._places[definition.name] = place
+
+    def notice(self, name: str, value: Any) -> None:
+        """A script is read once: no name will hold another object."""
 
 
 _front: Front | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 from jo_notebook.core.definition import Definition, Dependency, Origin
@@ -74,42 +73,41 @@ class StepObjects:
                 "force; give one of them another name."
             )
 
+    def notice(self, name: str, value: Any) -> None:
+        """From now on `follow` looks whether the notebook's name holds another object."""
+        if self.pipeline.today.namespace.get(name) is value:
+            self._heads[name] = (value, _shape_of(value))
+
     def joined(self, depends_on: Iterable[Dependency] | None) -> tuple[Dependency, ...] | None:
-        """Dependencies, where a name that holds a `Step` object stands for that step, which is registered with its own.
+        """The dependencies of a cell, where a name that holds a `Step` object stands for that step, which is joined.
 
         Raises as registering does.
         """
-        if depends_on is None:
-            return None
-        found = []
-        for dependency in depends_on:
-            value = self.pipeline.today.namespace.get(dependency.step)
-            if dependency.step in self.pipeline.dag or not is_step(value) or isinstance(value, type):
-                found.append(dependency)
-                continue
-            self._join(dependency.step, value)
-            found.append(replace(dependency, step=str(value)))
-        return tuple(found)
+        if depends_on is None or CLASSES not in sys.modules:
+            return None if depends_on is None else tuple(depends_on)
+        from jo_notebook.steps.registered import with_objects
+
+        return with_objects(depends_on, self.pipeline.today.namespace, self)
 
     def follow(self) -> list[str]:
         """After a cell: names that hold another object now, or a changed one, are joined again; what went wrong."""
+        if not self._heads:
+            return []
+        from jo_notebook.steps.classes import Step
+        from jo_notebook.steps.registered import join
+
         problems = []
         for name, (value, shape) in list(self._heads.items()):
             now = self.pipeline.today.namespace.get(name)
-            if isinstance(now, type) or not is_step(now):
+            if not isinstance(now, Step):
                 continue
             try:
                 if now is not value or _shape_of(now) != shape:
-                    self._join(name, now)
+                    self.notice(name, now)
+                    join(now, self)
             except JoError as error:
                 problems.append(str(error))
         return problems
-
-    def _join(self, name: str, value: Any) -> None:
-        from jo_notebook.steps.registered import join
-
-        self._heads[name] = (value, _shape_of(value))
-        join(value, self)
 
 
 def _shape_of(head: Any) -> Shape:

@@ -15,9 +15,9 @@ from jo_notebook.core.homes import OBJECT
 from jo_notebook.core.source import Source
 from jo_notebook.errors import UsageError, did_you_mean
 from jo_notebook.pipeline import Pipeline
-from jo_notebook.registry import Front, front
+from jo_notebook.registry import front
 from jo_notebook.steps.classes import Step
-from jo_notebook.steps.registered import Registered, join
+from jo_notebook.steps.registered import Registered, join, with_objects
 
 DependsOn = str | Step | Sequence[str | Step] | Mapping[str, str | Step] | None
 Words = str | Iterable[str]
@@ -129,7 +129,9 @@ def _made(function: Callable[..., Any], options: _Options) -> FunctionStep:
     name = check_name(options.name or str(getattr(function, "__name__", "")))
     _refuse_methods(function, name)
     asked = signature_of(function, name)
-    depends_on = _joined(_dependencies(name, options.depends_on, asked), options.depends_on, function, here)
+    depends_on = _dependencies(name, options.depends_on, asked)
+    if options.depends_on is None:
+        depends_on = with_objects(depends_on, getattr(function, "__globals__", {}), here)
     params = tuple({**dict(asked.params), **_known_params(name, options.params, asked)}.items())
     source, is_live = _source(function, name, asked, here.pipeline.today.namespace)
     call = calling(function, asked) if is_live else None
@@ -152,11 +154,11 @@ def _refuse_methods(function: Callable[..., Any], name: str) -> None:
 
 
 def _objects(depends_on: DependsOn) -> list[Step]:
-    """The `Step` objects among what a function depends on that are in no pipeline yet."""
+    """The `Step` objects among what a function depends on."""
     if isinstance(depends_on, str | Step | None):
         depends_on = [] if depends_on is None else [depends_on]
     given = depends_on.values() if isinstance(depends_on, Mapping) else depends_on
-    return [other for other in given if isinstance(other, Step) and not isinstance(other, Registered)]
+    return [other for other in given if isinstance(other, Step)]
 
 
 def calling(function: Callable[..., Any], asked: Signature) -> Callable[..., Any]:
@@ -213,34 +215,6 @@ def _dependencies(name: str, depends_on: DependsOn, asked: Signature) -> tuple[D
             f"{len(steps)}: {', '.join(steps) or 'none'}."
         )
     return tuple(Dependency(other, word) for other, word in zip(steps, asked.inputs, strict=True))
-
-
-def _joined(
-    dependencies: tuple[Dependency, ...], given: DependsOn, function: Callable[..., Any], here: Front
-) -> tuple[Dependency, ...]:
-    """The dependencies, where a name that holds a `Step` object stands for its step, which is registered with its own.
-
-    So is an object that `depends_on` gives. Raises as registering does.
-    """
-    values = [given] if isinstance(given, Step) else [] if given is None or isinstance(given, str) else given
-    objects = [v for v in (values.values() if isinstance(values, Mapping) else values) if isinstance(v, Step)]
-    for value in (value for value in objects if not isinstance(value, Registered)):
-        join(value, here)
-    if given is not None:
-        return dependencies
-    if following := getattr(here, "joined", None):  # a notebook's front keeps an eye on such names
-        followed: tuple[Dependency, ...] = following(dependencies)
-        return followed
-    names, found = getattr(function, "__globals__", {}), []
-    for dependency in dependencies:
-        other = names.get(dependency.step)
-        if dependency.step in here.pipeline.dag or not isinstance(other, Step):
-            found.append(dependency)
-            continue
-        if not isinstance(other, Registered):
-            join(other, here)
-        found.append(Dependency(str(other), dependency.parameter))
-    return tuple(found)
 
 
 def _name_of(other: object, name: str) -> str:

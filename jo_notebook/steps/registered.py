@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from jo_notebook.core.definition import Origin
+from jo_notebook.core.definition import Dependency, Origin
 from jo_notebook.core.plan import Plan
 from jo_notebook.errors import UsageError
 from jo_notebook.pipeline import Pipeline
@@ -93,6 +94,23 @@ def join(head: Step, here: Front | None = None, *, origin: Origin | None = None)
         here.register(definition, type(step).run)
         _bring(step, here.pipeline)
     return [definition.name for definition in definitions]
+
+
+def with_objects(dependencies: Iterable[Dependency], names: Mapping[str, Any], here: Front) -> tuple[Dependency, ...]:
+    """The dependencies, where a name that holds a `Step` object stands for its step, which is joined with its own.
+
+    A name that a step has already is that step. Raises as `join` does.
+    """
+    found = []
+    for dependency in dependencies:
+        value = names.get(dependency.step)
+        if dependency.step in here.pipeline.dag or not isinstance(value, Step):
+            found.append(dependency)
+            continue
+        here.notice(dependency.step, value)
+        join(value, here)
+        found.append(replace(dependency, step=str(value)))
+    return tuple(found)
 
 
 def is_joined(steps: Iterable[Step]) -> bool:
