@@ -193,13 +193,11 @@ class Extension:
 
     def define(self, line: StepLine, body: str) -> Any:
         """Registers the running cell as a step, shows its line, and materializes it where that is asked."""
-        self.objects.refuse(line.name)
         line = replace(line, depends_on=self.objects.joined(line.depends_on))
         return self._add(self.defining.of_cell(line, body), run=line.run, replacing=self._of_this_cell())
 
     def define_like(self, line: StepLine) -> Any:
         """Registers a step with the code of another one."""
-        self.objects.refuse(line.name)
         line = replace(line, depends_on=self.objects.joined(line.depends_on))
         return self._add(self.defining.like(line, self.pipeline), run=line.run, replacing=())
 

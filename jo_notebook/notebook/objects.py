@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from jo_notebook.core.definition import Definition, Dependency, Origin
-from jo_notebook.core.functions import place_of
-from jo_notebook.errors import DuplicateStepError, JoError
+from jo_notebook.core.definition import Dependency, Origin
+from jo_notebook.core.functions import shown_place
+from jo_notebook.errors import JoError
 from jo_notebook.notebook.cells import Cells
 from jo_notebook.pipeline import Pipeline
-from jo_notebook.registry import enter
+from jo_notebook.registry import Written, enter
 
 CLASSES = "jo_notebook.steps.classes"
 Shape = tuple[tuple[int, str, tuple[int, ...]], ...]
@@ -33,7 +33,6 @@ class StepObjects:
         self._cells = cells
         self._notebook = notebook
         self._show = show
-        self._joined: set[str] = set()
         self._heads: dict[str, tuple[object, Shape]] = {}
         self._before = enter(self)
 
@@ -41,37 +40,20 @@ class StepObjects:
         """Leaves this process as it was."""
         enter(self._before)
 
-    def origin_of(self, function: Callable[..., Any]) -> Origin:
-        """The running cell, for what stands in the notebook; else the file and line."""
+    def origin_of(self, function: Callable[..., Any], name: str) -> Origin:
+        """The running cell, for what stands in the notebook; else the module, with file and line."""
         if getattr(function, "__globals__", None) is self.pipeline.today.namespace:
             return Origin(self._notebook, self._cells.current.id, self._cells.label())
-        file, line = place_of(function)
-        return Origin(self._notebook, label=f"{file.replace(chr(92), '/').rpartition('/')[2]}, line {line}")
+        module = getattr(function, "__module__", None) or "object"
+        return Origin(self._notebook, f"{module}:{name}", shown_place(function) or "a @step function")
 
-    def register(self, definition: Definition, function: Callable[..., Any]) -> None:
-        """Registers a step that is a Python object. Raises DuplicateStepError where a cell has its name."""
-        name, mine = definition.name, definition.origin.cell_id
-        old = self.pipeline.dag.definitions.get(name)
-        is_taken = old is not None and not old.origin.remembered and name not in self.pipeline.orphans
-        if old is not None and is_taken and name not in self._joined and old.origin.cell_id != mine:
-            raise DuplicateStepError(
-                f"Two steps are called {name}: {old.origin} has it, and a Step object claims it too. "
-                "The first stays in force; give one of them another name."
-            )
-        self.pipeline.add(definition)
-        if mine:
-            self._cells.current.defined.add(name)
-            self._show(name)
-        else:
-            self._joined.add(name)
-
-    def refuse(self, name: str) -> None:
-        """Raises DuplicateStepError where a cell claims the name of a `Step` object."""
-        if name in self._joined and name in self.pipeline.dag:
-            raise DuplicateStepError(
-                f"Two steps are called {name}: a Step object has it, and this cell claims it too. The first stays in "
-                "force; give one of them another name."
-            )
+    def register(self, steps: Sequence[Written]) -> None:
+        """Registers steps that are Python objects. Raises DuplicateStepError where another one has a name of theirs."""
+        self.pipeline.add_all(definition for definition, _ in steps)
+        for definition, _ in steps:
+            if definition.origin.is_cell:
+                self._cells.current.defined.add(definition.name)
+                self._show(definition.name)
 
     def notice(self, name: str, value: Any) -> None:
         """From now on `follow` looks whether the notebook's name holds another object."""

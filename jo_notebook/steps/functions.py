@@ -9,15 +9,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, overload
 
 from jo_notebook.core.definition import Definition, Dependency, check_keep, check_name
-from jo_notebook.core.fingerprint import digest_of
-from jo_notebook.core.functions import Callee, Signature, body_of, call_of, signature_of
-from jo_notebook.core.homes import OBJECT
+from jo_notebook.core.functions import Callee, Signature, alias_of, body_of, call_of, signature_of
 from jo_notebook.core.source import Source
 from jo_notebook.errors import UsageError, did_you_mean
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.registry import front
 from jo_notebook.steps.classes import Step
-from jo_notebook.steps.registered import Registered, join, with_objects
+from jo_notebook.steps.registered import Registered, join, undone_on_error, with_objects
 
 DependsOn = str | Step | Sequence[str | Step] | Mapping[str, str | Step] | None
 Words = str | Iterable[str]
@@ -78,7 +76,7 @@ def step(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     Its name is the step's; its parameters are the steps it depends on, by name, and parameters with a plain default
     value are its `params`. `depends_on` gives other steps, in the order of the parameters, or as {parameter: step}.
     Its body counts as a cell's with the same lines would. Raises UsageError, StepNameError, DuplicateStepError,
-    CycleError; then nothing changed.
+    CycleError; then the function is no step.
     """
     if function is None:
         return lambda decorated: _made(decorated, _Options(**_checked(options)))
@@ -133,12 +131,14 @@ def _made(function: Callable[..., Any], options: _Options) -> FunctionStep:
     if options.depends_on is None:
         depends_on = with_objects(depends_on, getattr(function, "__globals__", {}), here)
     params = tuple({**dict(asked.params), **_known_params(name, options.params, asked)}.items())
-    source, is_live = _source(function, name, asked, here.pipeline.today.namespace)
-    call = calling(function, asked) if is_live else None
-    where = here.origin_of(function)
     for other in _objects(options.depends_on):
         join(other, here)
-    here.register(Definition(name, source, depends_on, params, where, call=call, **options.fields), function)
+    names = here.pipeline.today.namespace
+    with undone_on_error(names, [name]):
+        source, is_live = _source(function, name, asked, names)
+        call, where = calling(function, asked) if is_live else None, here.origin_of(function, name)
+        made = Definition(name, source, depends_on, params, where, call=call, **options.fields)
+        here.register([(made, function)])
     return FunctionStep(function, here.pipeline, name)
 
 
@@ -185,7 +185,7 @@ def _source(function: Callable[..., Any], name: str, asked: Signature, names: di
     module, words = str(getattr(function, "__module__", "")), [word for word, _ in asked.params]
     if _is_importable(function, module, names):
         return call_of(function.__name__, asked.inputs, module=module, by_name=words), False
-    alias = OBJECT + (name if name.isidentifier() else digest_of(name)[:12])
+    alias = alias_of(name)
     names[alias] = Callee(function, lambda: function)
     return call_of(alias, asked.inputs, by_name=words), True
 

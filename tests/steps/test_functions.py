@@ -362,8 +362,55 @@ class TestStepsAmongFunctions:
             """,
         )
         first, second = said(python(tmp_path, "birds.py"))
-        assert first.startswith("Two steps are called Load: birds.py, line 4 has it, and birds.py, line 9 claims it")
+        assert first.startswith("Two steps are called Load: birds.py, line 4 has it, and birds.py, line 9 claims the")
         assert second == "1"
+
+    def test_objects_that_cannot_all_be_joined(self, tmp_path: Path) -> None:
+        """None of them is; and the step that has the name already is what it was."""
+        written(
+            tmp_path,
+            """
+            from jo_notebook import JoError, Step, step
+            from jo_notebook.registry import current
+            from jo_notebook.steps.registered import join
+
+            class Load(Step):
+                def __init__(self, rows, **rest):
+                    super().__init__(**rest)
+                    self.rows = rows
+
+                def run(self, *inputs):
+                    return self.rows
+
+            @step(name="Clean")
+            def first(text="x"):
+                return [text]
+
+            first.materialize()
+            try:
+                join(Load(2, depends_on=[Load(1)], name_alias="Clean"))
+            except JoError as error:
+                print(error)
+            print(list(current().dag), first.plan()["Clean"].reasons, first.materialize())
+
+            doubled = [lambda: 2 * n for n in (3, 4)]
+            step(name="Doubled")(doubled[0])
+            print(current().materialize("Doubled"))
+            try:
+                join(Load([5], name_alias="Doubled"))
+            except JoError as error:
+                print(error)
+            plan = current().plan("Doubled")
+            print(plan["Doubled"].reasons, current().materialize("Doubled"))
+            """,
+        )
+        lines = said(python(tmp_path, "birds.py"))
+        assert lines[0].startswith(
+            "Two steps are called Clean: birds.py, line 14 has it, and birds.py, line 11 claims the name too."
+        )
+        assert lines[1:3] == ["['Clean'] () ['x']", "8"]
+        assert lines[3].startswith("Two steps are called Doubled: birds.py, line 25 has it")
+        assert lines[4] == "() 8"
 
     def test_a_method(self, tmp_path: Path) -> None:
         written(
