@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from types import NoneType
 from typing import Any, overload
 
-from jo_notebook.core.definition import Definition, Dependency, check_keep, check_name
+from jo_notebook.core.definition import Definition, Dependency, check_keep, check_name, check_retries, check_seconds
 from jo_notebook.core.functions import Callee, Signature, alias_of, body_of, call_of, signature_of
 from jo_notebook.core.source import Source
 from jo_notebook.errors import UsageError, did_you_mean
@@ -79,65 +82,76 @@ def step(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     CycleError; then the function is no step.
     """
     if function is None:
-        return lambda decorated: _made(decorated, _Options(**_checked(options)))
-    return _made(function, _Options())
-
-
-class _Options:
-    """What stood in the parentheses of `@step(…)`."""
-
-    def __init__(
-        self,
-        name: str | None = None,
-        depends_on: DependsOn = None,
-        params: Mapping[str, Any] | None = None,
-        **fields: Any,
-    ) -> None:
-        self.name = name
-        self.depends_on = depends_on
-        self.params = dict(params or {})
-        self.fields = fields
-
-
-FIELDS = ("reads", "writes", "seed", "env", "ignore", "always", "keep", "format", "retries", "backoff", "timeout")
-LISTS = ("reads", "writes", "env", "ignore")
+        checked = _checked(options)
+        return lambda decorated: _made(decorated, **checked)
+    return _made(function)
 
 
 def _checked(options: dict[str, Any]) -> dict[str, Any]:
     """The options in their types. Raises UsageError for an unknown one or one that makes no sense."""
-    known = ("name", "depends_on", "params", *FIELDS)
     for word in options:
-        if word not in known:
-            raise UsageError(f"@step has no option {word!r}.{did_you_mean(word, known)} Options: {', '.join(known)}.")
-    found = dict(options)
-    for word in LISTS:
-        if word in found:
-            value = found[word]
-            found[word] = (value,) if isinstance(value, str) else tuple(map(str, value))
-    if found.get("keep"):
-        check_keep(found["keep"])
-    return found
+        if word not in CHECKS:
+            raise UsageError(f"@step has no option {word!r}.{did_you_mean(word, CHECKS)} Options: {', '.join(CHECKS)}.")
+    return {word: CHECKS[word](value) for word, value in options.items()}
 
 
-def _made(function: Callable[..., Any], options: _Options) -> FunctionStep:
+def _one(word: str, kinds: type | tuple[type, ...], what: str, value: Any) -> Any:
+    """The value of an option that takes these kinds. Raises UsageError for another."""
+    if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool):
+        raise UsageError(f"@step({word}={value!r:.40}) makes no sense: {word} takes {what}.")
+    return value
+
+
+def _words(word: str, value: Any) -> tuple[str, ...]:
+    words = (value,) if isinstance(value, str | os.PathLike) else value
+    if not isinstance(words, Iterable) or isinstance(words, bytes | Mapping):
+        _one(word, str, "a text, or several", value)
+    return tuple(os.fspath(w) if isinstance(w, os.PathLike) else _one(word, str, "texts", w) for w in words)
+
+
+CHECKS: dict[str, Callable[[Any], Any]] = {
+    "name": partial(_one, "name", (str, NoneType), "the name of a step"),
+    "depends_on": partial(_one, "depends_on", (Iterable, Step, NoneType), "names of steps or Step objects"),
+    "params": partial(_one, "params", (Mapping, NoneType), "a dict of values"),
+    **{word: partial(_words, word) for word in ("reads", "writes")},
+    "seed": partial(_one, "seed", (int, NoneType), "a whole number"),
+    **{word: partial(_words, word) for word in ("env", "ignore")},
+    "always": partial(_one, "always", bool, "True or False"),
+    "keep": lambda value: check_keep(value) if value != 0 else 0,
+    "format": partial(_one, "format", str, "the name of a format"),
+    "retries": check_retries,
+    "backoff": partial(check_seconds, "backoff"),
+    "timeout": partial(check_seconds, "timeout"),
+}
+"""The options of `@step`, and what each makes of what it is given. Raises UsageError."""
+
+
+def _made(
+    function: Callable[..., Any],
+    *,
+    name: str | None = None,
+    depends_on: DependsOn = None,
+    params: Mapping[str, Any] | None = None,
+    **fields: Any,
+) -> FunctionStep:
     if isinstance(function, type) or not callable(function):
         what = f"the class {function.__name__}" if isinstance(function, type) else repr(function)[:40]
         raise UsageError(f"@step is for functions, not for {what}. A class becomes a step as a subclass of Step.")
     here = front()
-    name = check_name(options.name or str(getattr(function, "__name__", "")))
+    name = check_name(name or str(getattr(function, "__name__", "")))
     _refuse_methods(function, name)
     asked = signature_of(function, name)
-    depends_on = _dependencies(name, options.depends_on, asked)
-    if options.depends_on is None:
-        depends_on = with_objects(depends_on, getattr(function, "__globals__", {}), here)
-    params = tuple({**dict(asked.params), **_known_params(name, options.params, asked)}.items())
-    for other in _objects(options.depends_on):
+    dependencies = _dependencies(name, depends_on, asked)
+    if depends_on is None:
+        dependencies = with_objects(dependencies, getattr(function, "__globals__", {}), here)
+    values = {**dict(asked.params), **_known_params(name, params or {}, asked)}
+    for other in _objects(depends_on):
         join(other, here)
     names = here.pipeline.today.namespace
     with undone_on_error(names, [name]):
         source, is_live = _source(function, name, asked, names)
         call, where = calling(function, asked) if is_live else None, here.origin_of(function, name)
-        made = Definition(name, source, depends_on, params, where, call=call, **options.fields)
+        made = Definition(name, source, dependencies, tuple(values.items()), where, call=call, **fields)
         here.register([(made, function)])
     return FunctionStep(function, here.pipeline, name)
 
@@ -225,7 +239,7 @@ def _name_of(other: object, name: str) -> str:
     raise UsageError(f"{name}: depends_on takes names of steps or Step objects, not {str(other)[:40]!r}.")
 
 
-def _known_params(name: str, params: dict[str, Any], asked: Signature) -> dict[str, Any]:
+def _known_params(name: str, params: Mapping[str, Any], asked: Signature) -> Mapping[str, Any]:
     for word in params:
         if word not in dict(asked.params):
             raise UsageError(f"{name} has no parameter {word!r} with a default value.")

@@ -115,6 +115,21 @@ class TestAScript:
             ("@step\ndef f(g): return 1\nf.materialize()", "f depends on g, which is not registered"),
             ("@step\ndef f(): return 1\nf.mean()", "f is a step and has no 'mean'"),
             ("@step(keep=-1)\ndef f(): return 1", "-1 generations cannot be kept"),
+            ("@step(keep='many')\ndef f(): return 1", "many generations cannot be kept"),
+            ("@step(retries=-1)\ndef f(): return 1", "-1 retries make no sense: say a number from 0 to 1000"),
+            ("@step(retries=1.5)\ndef f(): return 1", "1.5 retries make no sense"),
+            ("@step(backoff=-2)\ndef f(): return 1", "backoff -2 makes no sense: say seconds, 0 or more"),
+            ("@step(timeout='long')\ndef f(): return 1", "timeout long makes no sense: say seconds, 0 or more"),
+            ("@step(seed='x')\ndef f(): return 1", "@step(seed='x') makes no sense: seed takes a whole number."),
+            ("@step(reads=5)\ndef f(): return 1", "@step(reads=5) makes no sense: reads takes a text, or several."),
+            ("@step(env=['A', 5])\ndef f(): return 1", "@step(env=5) makes no sense: env takes texts."),
+            ("@step(always='no')\ndef f(): return 1", "always takes True or False."),
+            ("@step(name=5)\ndef f(): return 1", "name takes the name of a step."),
+            ("@step(params=5)\ndef f(): return 1", "params takes a dict of values."),
+            (
+                "@step(depends_on=5)\ndef f(): return 1",
+                "@step(depends_on=5) makes no sense: depends_on takes names of steps or Step",
+            ),
         ],
     )
     def test_bad_input(self, tmp_path: Path, text: str, message: str) -> None:
