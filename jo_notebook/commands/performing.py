@@ -13,7 +13,7 @@ from jo_notebook.commands.sources import Kind, Options, Source, check_notebook, 
 from jo_notebook.commands.streams import ANSI, Streams
 from jo_notebook.errors import CycleError, DuplicateStepError, JoError, StepFailed, UnknownStepError, UsageError
 from jo_notebook.interop.messages import ANSWER, EVENTS, event_of
-from jo_notebook.verb import Argument, Verb
+from jo_notebook.verb import Answer, Argument, Verb
 from jo_notebook.views.machine import error_data
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ def perform_here(
     with _heard(pipeline, hear):
         try:
             answer = verb.call(pipeline, args)
+            if verb.name == "materialize":
+                _check_stored(pipeline, answer, to)
         except (JoError, KeyboardInterrupt) as error:
             _tell(error, pipeline, to)
             vars(error)["data"] = {**(getattr(error, "data", None) or _done(verb, pipeline)), **more()}
@@ -75,6 +77,17 @@ def perform_here(
     else:
         to.say(answer.text)
     return DONE
+
+
+def _check_stored(pipeline: Pipeline, answer: Answer, to: Streams) -> None:
+    """Raises ResultNotSaved where results of a run end with this process; what it did is told before."""
+    from jo_notebook.verbs import check_stored
+
+    try:
+        check_stored(pipeline)
+    except JoError:
+        to.say(answer.text)
+        raise
 
 
 def _tell(error: BaseException, pipeline: Pipeline, to: Streams) -> None:

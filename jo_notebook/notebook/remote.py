@@ -14,7 +14,7 @@ from jo_notebook.errors import JoError
 from jo_notebook.interop.messages import ANSWER, EVENTS, event_data
 from jo_notebook.interop.watched import Lookout
 from jo_notebook.pipeline import Pipeline
-from jo_notebook.verbs import find, outcome_data, perform
+from jo_notebook.verbs import check_stored, find, outcome_data, perform
 from jo_notebook.views.machine import error_data
 
 INTERVAL = 0.1
@@ -26,7 +26,7 @@ def answer(
     """Calls a verb as `%jo` does; with `data` its answer, or the error, is sent and not printed.
 
     With `events` what happens to steps is sent on the way; with `watched`, which are heads, it says what files to keep
-    an eye on.
+    an eye on. Raises ResultNotSaved after a run whose results the disk has refused: this kernel ends with the command.
     """
     from IPython import get_ipython
 
@@ -36,6 +36,8 @@ def answer(
             _send_answer(shell, words, watched=watched)
         else:
             shell.run_line_magic("jo", " ".join(map(shlex.quote, words)))
+            if find(words[0]).name == "materialize":
+                check_stored(shell.run_line_magic("pipeline", ""))
 
 
 def send(shell: Any, mime: str, payload: Any, parent: Any = None) -> None:
@@ -57,6 +59,8 @@ def _send_answer(shell: Any, words: Sequence[str], *, watched: Sequence[str] | N
         lookout = None if watched is None else Lookout(pipeline, watched)
         given = perform(pipeline, verb, words[1:], f"jo {verb.command or verb.name}")
         told = given.data() if given.data is not None else {"text": given.text}
+        if is_run:
+            check_stored(pipeline)
     except KeyboardInterrupt:
         told = {**(outcome_data(pipeline) if is_run else {}), **error_data("KeyboardInterrupt", "Interrupted.")}
     except JoError as error:
