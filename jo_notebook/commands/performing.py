@@ -75,7 +75,7 @@ def perform_here(
     if to.wants_data:
         to.answer({**(answer.data() if answer.data is not None else {"text": answer.text}), **more()})
     else:
-        to.say(answer.text)
+        to.say(answer.text, is_ours=verb.name != "log")
     return DONE
 
 
@@ -139,7 +139,7 @@ def code_of(error: BaseException) -> int:
 def complain(error: BaseException, to: Streams) -> int:
     """Shows an error as text or as plain data; the exit code."""
     is_interrupt = isinstance(error, KeyboardInterrupt)
-    message = "Interrupted." if is_interrupt else str(error)
+    message = "Interrupted." if is_interrupt else to.worded(str(error))
     if to.wants_data:
         kind = getattr(error, "cause", "") or type(error).__name__
         to.answer({**(getattr(error, "data", None) or {}), **error_data(kind, ANSI.sub("", message))})
@@ -197,6 +197,7 @@ def _in_a_kernel(
     words = [verb.name, *words_of(verb.arguments, args)]
     watched = list(args.heads) if is_watched else None
     wanted: dict[str, Any] = {"data": to.wants_data, "events": hear is not None, "watched": watched}
+    wanted["source"] = to.source
     try:
         with session(source.path, to.write, heard, sets=sets) as ready:
             ready.ask(words, f"jo {verb.command or verb.name}", **wanted)

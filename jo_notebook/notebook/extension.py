@@ -50,6 +50,11 @@ def unload(shell: Any) -> None:
         extension.close()
 
 
+def loaded(shell: Any) -> Extension:
+    """What is registered in a shell. Raises KeyError where the extension is not loaded."""
+    return _loaded[shell]
+
+
 def _say_what_it_waits_for(event: Event) -> None:
     """A line at once, below the cell that waits for another kernel, or until a step is tried again."""
     if event.kind in (EventKind.CLAIMED, EventKind.RETRY):
