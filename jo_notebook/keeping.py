@@ -37,6 +37,8 @@ class Keeping(Registering):
             raise UsageError("Say which steps to forget, for instance: forget Clean")
         self.dag.check([name for name in names if name not in self.context.records])
         self.context.forget(*names)
+        for name in names:
+            self.tell(Event(EventKind.FORGOTTEN, name))
         self.tell(Event(EventKind.CHANGED))
 
     def accept(self, name: str) -> Decision:

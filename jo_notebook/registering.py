@@ -227,16 +227,17 @@ class Registering(ABC):
         if old is None or old.origin.remembered or definition.name in self.orphans:
             return
         mine, theirs = definition.origin, old.origin
-        if mine.cell_id != theirs.cell_id and not (mine.is_cell and theirs.is_cell):
-            raise DuplicateStepError(
-                f"{old.origin} has a step called {definition.name}, and {definition.origin} claims the name too. The "
-                "first stays in force; give one of them another name."
-            )
-        if mine.cell_id and theirs.cell_id and mine.cell_id != theirs.cell_id:
-            raise DuplicateStepError(
-                f"Two cells define a step called {definition.name}: {old.origin} has it, and {definition.origin} "
-                "claims it too. The first stays in force; give one of them another name."
-            )
+        are_cells = mine.is_cell and theirs.is_cell
+        if mine.cell_id != theirs.cell_id and not (are_cells and "" in (mine.cell_id, theirs.cell_id)):
+            raise second_claim(definition, old)
+
+
+def second_claim(new: Definition, old: Definition) -> DuplicateStepError:
+    """What to say of two steps of one name, of which the older one is registered."""
+    return DuplicateStepError(
+        f"Two steps are called {new.name}: {old.origin} has it, and {new.origin} claims the name too. The first stays "
+        "in force; give one of them another name."
+    )
 
 
 def _check(definition: Definition) -> None:

@@ -18,7 +18,7 @@ from jo_notebook.core.execution import check_executor, parse_resources
 from jo_notebook.core.lines import Help as Help
 from jo_notebook.core.lines import Parser as Parser
 from jo_notebook.core.lines import split as split
-from jo_notebook.errors import NotTheSame, UsageError, did_you_mean
+from jo_notebook.errors import NotTheSame, ResultNotSaved, UsageError, did_you_mean
 from jo_notebook.verb import STORE_TRUE, Answer, Argument, Verb
 from jo_notebook.views import machine
 
@@ -125,6 +125,19 @@ def outcome_text(pipeline: Pipeline) -> str:
     if outcome.finished and (crowding := pipeline.context.crowding()):
         lines.append(crowding)
     return "\n".join(lines)
+
+
+def check_stored(pipeline: Pipeline) -> None:
+    """For a process that ends with its run. Raises ResultNotSaved where the disk has refused results of that run.
+
+    A value that no format takes is none of these: its step runs again whenever it is needed.
+    """
+    unsaved = pipeline.outcome.unsaved if pipeline.outcome is not None else {}
+    lost = [name for name in unsaved if name in pipeline.context.refused]
+    if lost:
+        raise ResultNotSaved(
+            f"{', '.join(lost)} ran, and what came of it is lost with this process: {unsaved[lost[0]]}."
+        )
 
 
 def interrupted_text(pipeline: Pipeline) -> str:

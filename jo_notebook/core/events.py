@@ -10,6 +10,7 @@ class EventKind(StrEnum):
     """What happened to a step, or (with an empty step) to the run or the pipeline."""
 
     CHANGED = "changed"  # definitions or results changed outside a run
+    FORGOTTEN = "forgotten"  # outside of a run: what was kept of a step is dropped
     QUEUED = "queued"
     CLAIMED = "claimed"  # another kernel runs it now, and it waits for that; text says which kernel
     STARTED = "started"

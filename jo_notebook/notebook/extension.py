@@ -52,6 +52,11 @@ def unload(shell: Any) -> None:
         extension.close()
 
 
+def loaded(shell: Any) -> Extension:
+    """What is registered in a shell. Raises KeyError where the extension is not loaded."""
+    return _loaded[shell]
+
+
 def _say_what_it_waits_for(event: Event) -> None:
     """A line at once, below the cell that waits for another kernel, or until a step is tried again."""
     if event.kind in (EventKind.CLAIMED, EventKind.RETRY):
@@ -200,13 +205,11 @@ class Extension:
 
     def define(self, line: StepLine, body: str) -> Any:
         """Registers the running cell as a step, shows its line, and materializes it where that is asked."""
-        self.objects.refuse(line.name)
         line = replace(line, depends_on=self.objects.joined(line.depends_on))
         return self._add(self.defining.of_cell(line, body), run=line.run, replacing=self._of_this_cell())
 
     def define_like(self, line: StepLine) -> Any:
         """Registers a step with the code of another one."""
-        self.objects.refuse(line.name)
         line = replace(line, depends_on=self.objects.joined(line.depends_on))
         return self._add(self.defining.like(line, self.pipeline), run=line.run, replacing=())
 

@@ -183,6 +183,13 @@ class Context(Writable, Portable, Upkeep):
         record = self.record(name)
         return self._disk is not None and record is not None and not record.unsaved
 
+    @property
+    def refused(self) -> frozenset[str]:
+        """The steps whose results the disk has not taken: they end with this process. Empty without a place."""
+        with self._lock:
+            alone = {name for name, held in self._known.held.items() if held.record is not None and held.record.unsaved}
+        return frozenset(alone) if self._disk is not None else frozenset()
+
     def size(self) -> int:
         """Bytes on disk."""
         return self._disk.size() if self._disk else 0
