@@ -15,13 +15,14 @@ from jo_notebook.core.fingerprint import Fingerprint
 from jo_notebook.core.given import SAID
 from jo_notebook.core.history import remembered
 from jo_notebook.core.plan import Action, Decision, choose, input_parts
-from jo_notebook.core.record import Failure, LogEntry, Record
+from jo_notebook.core.record import NO_STORE, Failure, LogEntry, Record, is_costly_to_keep
 from jo_notebook.core.version import version_of, witness_of
 from jo_notebook.engine.attend import Attention
 from jo_notebook.engine.call import call_step, traceback_text, users_traceback
 from jo_notebook.engine.capture import Recorder, recording
 from jo_notebook.engine.inputs import Inputs
 from jo_notebook.engine.lanes import Lane, RunAlone
+from jo_notebook.engine.measure import Measured, measuring
 from jo_notebook.engine.outcome import one_line
 from jo_notebook.engine.state import State
 from jo_notebook.engine.stopping import LeftBehind
@@ -46,6 +47,7 @@ class Attempt:
     versions: dict[str, str | None] = field(default_factory=dict)
     has_begun: bool = False
     attention: Attention = field(default_factory=Attention)
+    measured: Measured = field(default_factory=Measured)
     value: Any = None
 
     @property
@@ -214,6 +216,7 @@ class Turn:
         if attempt.number == 1 and attempt.step not in self.state.announced:
             self.emit(EventKind.STARTED, attempt.step)
         self.state.announced.add(attempt.step)
+        attempt.recorder.begin(attempt.number)
 
     def _call(self, attempt: Attempt, told: Any) -> None:
         """Gives the step its inputs, its code and its parameters as they are now, and calls it."""
@@ -237,6 +240,7 @@ class Turn:
                 recording(attempt.recorder),
                 outside.attend(name, told) as attempt.attention,
                 outside.around(attempt.recorder),
+                measuring(beside=self.lane.is_beside) as attempt.measured,
             ):
                 attempt.value = self.lane.call(name, work, outside.graph[name].timeout)
         finally:
@@ -261,7 +265,8 @@ class Turn:
         when = f"in {pause:g} s" if pause else "now"
         text = f"{name} failed, try {number} of {step.retries + 1} ({one_line(error)}); again {when}."
         self.outcome.retried[name] = number
-        attempt.recorder.write("stderr", f"{traceback_text(error)}[{text}]\n")
+        attempt.recorder.add(LogEntry("error", traceback_text(error)))
+        attempt.recorder.write("stderr", f"[{text}]\n")
         self.emit(EventKind.RETRY, name, text)
         if pause:
             try:
@@ -294,18 +299,24 @@ class Turn:
             history=remembered(before.history if before else (), (seconds, float(size))),
             hidden=attention.hidden,
             forced=name in outside.known.force,
+            cpu=attempt.measured.cpu,
+            memory=attempt.measured.memory,
+            tries=attempt.number,
         )
         step, entries = outside.graph[name], attempt.recorder.entries
         with self.lane.saving():
-            record = outside.context.put(record, value, entries, format=step.format, keep=step.keep)
+            options: dict[str, Any] = {"format": step.format, "keep": step.keep, "no_store": step.no_store}
+            record = outside.context.put(record, value, entries, **options)
         state.records[name] = record
         state.versions[name] = record.output
         self.outcome.finished.append(name)
         self._tell_changed_inputs(attempt)
         self.emit(EventKind.FINISHED, name, seconds=seconds)
-        if record.unsaved:
+        if record.unsaved and record.unsaved != NO_STORE:
             self.outcome.unsaved[name] = record.unsaved
             self.emit(EventKind.UNSAVED, name, record.unsaved)
+        if is_costly_to_keep(record) and not (before and is_costly_to_keep(before)):
+            self.outcome.costly[name] = (record.seconds, record.size)
 
     def fail(self, attempt: Attempt, error: BaseException) -> None:
         """This step failed; what it printed and raised is kept."""
@@ -314,6 +325,8 @@ class Turn:
         text = traceback_text(error)
         line = one_line(error)
         failure = Failure(name, attempt.fingerprint, line, text, attempt.when, seconds, self.outcome.run_id)
+        took = attempt.measured
+        failure = replace(failure, cpu=took.cpu, memory=took.memory, tries=attempt.number)
         recorder.add(LogEntry("error", text))
         self.outcome.failed[name] = error
         try:
