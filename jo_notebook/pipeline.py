@@ -15,7 +15,6 @@ from jo_notebook.core.events import Event, EventKind
 from jo_notebook.core.graph import Graph
 from jo_notebook.core.homes import OBJECT
 from jo_notebook.core.plan import Decision, Known, Plan, make_plan
-from jo_notebook.core.record import LogEntry
 from jo_notebook.engine.call import users_traceback
 from jo_notebook.engine.capture import is_in_a_step
 from jo_notebook.engine.outcome import Outcome, one_line
@@ -193,11 +192,6 @@ class Pipeline(Keeping):
     def steps(self) -> Plan:
         """All steps and their states."""
         return self.plan()
-
-    def log(self, name: str) -> tuple[LogEntry, ...]:
-        """What the step's last run printed, displayed and raised."""
-        self.dag.check([name])
-        return self.context.log(name)
 
     # -- what views and fronts use -------------------------------------------------------------------
 

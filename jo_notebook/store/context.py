@@ -20,6 +20,7 @@ from jo_notebook.store.facts import Log
 from jo_notebook.store.foreign import Foreign, foreign
 from jo_notebook.store.formats import format_problems, python_version
 from jo_notebook.store.held import SAVING
+from jo_notebook.store.kept import Kept, runs_of
 from jo_notebook.store.known import Known
 from jo_notebook.store.loading import Snapshot, is_orchestras
 from jo_notebook.store.mapping import META, Writable, items_of, meta_of
@@ -271,6 +272,10 @@ class Context(Writable, Portable, Upkeep):
     def log(self, name: str) -> Log:
         """What the step's last run printed if it failed, else what made the result. Raises ResultDamaged."""
         return self._values.log(name)
+
+    def runs(self, name: str) -> list[Kept]:
+        """The runs of which something is kept: what `log` is of, then the others, newest first. Reads no value."""
+        return runs_of(self._known, self._disk, self._older, name)
 
     def forget(self, *names: str) -> None:
         """Drop results, failures and logs of these steps, all generations. Raises StoreError."""

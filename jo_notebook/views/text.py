@@ -93,13 +93,15 @@ def levels_text(plan: Plan) -> str:
 
 def steps_text(plan: Plan, records: Mapping[str, Record], *, zone: tzinfo | None = None) -> str:
     """A table of all steps; times of day are local unless a zone is given."""
-    rows = [("step", "state", "time", "size", "when", "")]
+    rows = [("step", "state", "time", "CPU", "memory", "size", "when", "")]
     for d in plan:
         record = records.get(d.step)
         when = day(record.when, zone) if record else ""
         took = duration(record.seconds) if record else ""
+        cpu = duration(record.cpu) if record and record.cpu else ""
+        memory = file_size(record.memory) if record and record.memory else ""
         size = file_size(d.size) if d.size else ""
-        rows.append((one_line(d.step), _state(d), took, size, when, _note(d)))
+        rows.append((one_line(d.step), _state(d), took, cpu, memory, size, when, _note(d)))
     return table(rows)
 
 
