@@ -142,7 +142,7 @@ def graph_data(plan: Plan) -> Data:
 def log_data(step: str, entries: Sequence[LogEntry], story: Record | Failure | None = None) -> Data:
     """What one run of a step printed, displayed and raised, and which run that was."""
     rows = [{"kind": e.kind, "text": e.text, "data": dict(e.data), "attempt": e.attempt} for e in entries]
-    return {"step": step, "entries": rows, **_run_data(story), "error": getattr(story, "error", "")}
+    return {"step": step, "entries": rows, **_run_data(story), "failed": getattr(story, "error", "")}
 
 
 def _run_data(story: Record | Failure | None) -> Data:
