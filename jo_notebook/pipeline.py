@@ -238,11 +238,6 @@ class Pipeline(Keeping):
         """All steps and their states."""
         return self.plan()
 
-    def log(self, name: str) -> tuple[LogEntry, ...]:
-        """What the step's last run printed, displayed and raised."""
-        self.dag.check([name])
-        return self.context.log(name)
-
     # -- what views and fronts use -------------------------------------------------------------------
 
     def listen(self, listener: Listener) -> Callable[[], None]:

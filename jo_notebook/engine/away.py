@@ -123,8 +123,10 @@ class Elsewhere(Beside):
                 stream.write(entry.text)
             return
         recorder.add(entry)
-        if recorder.echo:
+        if recorder.echo and entry.data:
             self._show(entry)
+        elif recorder.echo:
+            getattr(sys.stderr, "jo_stream", sys.stderr).write(entry.text)
 
 
 class _AwayCall:

@@ -50,6 +50,7 @@ def depart(turn: Turn, attempt: Attempt, before: Record | None, told: Collection
         raise unpack_error(reply.error)
     assert reply.record is not None
     attempt.took = reply.record.seconds
+    attempt.measured.cpu, attempt.measured.memory = reply.record.cpu, reply.record.memory
     attempt.attention = _attention(reply, reply.record)
     attempt.value = value
     if reply.is_stored:

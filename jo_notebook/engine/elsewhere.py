@@ -26,6 +26,7 @@ from jo_notebook.engine.attend import Attention, attending
 from jo_notebook.engine.call import call_step
 from jo_notebook.engine.capture import Recorder, recording, routed_output
 from jo_notebook.engine.files import Files
+from jo_notebook.engine.measure import Measured, measuring
 from jo_notebook.engine.modules import Modules
 from jo_notebook.engine.packing import Sender, pack_error, packed_value, remember_lines, unpacked
 from jo_notebook.engine.request import Checks, Handle, Input, Reply, Request
@@ -63,6 +64,7 @@ def _answered(request: Request, handed: list[Any], sender: Sender) -> Reply:
     if differs:
         return Reply(differs=differs, is_stale=is_stale)
     recorder = Recorder(echo=False, on_entry=sender.entry)
+    recorder.begin(request.record.tries)
     try:
         function, params = unpacked(request.code)
         if changed := _changed_data(function, request.checks.data):
@@ -80,7 +82,7 @@ def _answered(request: Request, handed: list[Any], sender: Sender) -> Reply:
 
 def _called(request: Request, work: Callable[[], Any], recorder: Recorder) -> Reply:
     definition, pid = request.definition, os.getpid()
-    attention, began = Attention(), time.perf_counter()
+    attention, measured, began = Attention(), Measured(), time.perf_counter()
     try:
         with (
             _own_output(request),
@@ -94,6 +96,7 @@ def _called(request: Request, work: Callable[[], Any], recorder: Recorder) -> Re
                 told=request.told,
                 modules=request.modules,
             ) as attention,
+            measuring() as measured,
             _around(request, recorder),
             _interruptible(),
         ):
@@ -112,7 +115,7 @@ def _called(request: Request, work: Callable[[], Any], recorder: Recorder) -> Re
     differs, is_stale = _loaded_otherwise(request.checks)  # the step may have imported more
     if differs:
         return Reply(differs=differs, is_stale=is_stale)
-    return _kept(request, value, attention, seconds, recorder)
+    return _kept(request, value, attention, measured, seconds, recorder)
 
 
 def _end_a_copy(pid: int) -> None:
@@ -121,10 +124,14 @@ def _end_a_copy(pid: int) -> None:
         os._exit(0)
 
 
-def _kept(request: Request, value: Any, attention: Attention, seconds: float, recorder: Recorder) -> Reply:
+def _kept(
+    request: Request, value: Any, attention: Attention, measured: Measured, seconds: float, recorder: Recorder
+) -> Reply:
     record = replace(
         request.record,
         seconds=seconds,
+        cpu=measured.cpu,
+        memory=measured.memory,
         writes=attention.writes,
         files=attention.files,
         hidden=attention.hidden,

@@ -16,13 +16,14 @@ from jo_notebook.core.fingerprint import Fingerprint
 from jo_notebook.core.given import SAID
 from jo_notebook.core.history import remembered
 from jo_notebook.core.plan import Action, Decision, choose, input_parts
-from jo_notebook.core.record import Failure, LogEntry, Record
+from jo_notebook.core.record import NO_STORE, Failure, LogEntry, Record, is_costly_to_keep
 from jo_notebook.core.version import version_of, witness_of
 from jo_notebook.engine.attend import Attention
 from jo_notebook.engine.call import call_step, traceback_text, users_traceback
 from jo_notebook.engine.capture import Recorder, recording
 from jo_notebook.engine.inputs import Inputs
 from jo_notebook.engine.lanes import Lane, RunAlone
+from jo_notebook.engine.measure import Measured, measuring
 from jo_notebook.engine.outcome import one_line
 from jo_notebook.engine.state import State
 from jo_notebook.engine.stopping import LeftBehind
@@ -48,6 +49,7 @@ class Attempt:
     versions: dict[str, str | None] = field(default_factory=dict)
     has_begun: bool = False
     attention: Attention = field(default_factory=Attention)
+    measured: Measured = field(default_factory=Measured)
     value: Any = None
     stored: Record | None = None
     took: float = 0.0
@@ -218,6 +220,7 @@ class Turn:
         if attempt.number == 1 and attempt.step not in self.state.announced:
             self.emit(EventKind.STARTED, attempt.step)
         self.state.announced.add(attempt.step)
+        attempt.recorder.begin(attempt.number)
 
     def _call(self, attempt: Attempt, before: Record | None, told: Collection[Told]) -> None:
         """Gives the step its inputs, its code and its parameters as they are now, and calls it, here or elsewhere."""
@@ -246,6 +249,7 @@ class Turn:
                 recording(attempt.recorder),
                 outside.attend(name, told) as attempt.attention,
                 outside.around(attempt.recorder),
+                measuring(beside=self.lane.is_beside) as attempt.measured,
             ):
                 attempt.value = self.lane.call(name, work, outside.graph[name].timeout)
         finally:
@@ -271,7 +275,8 @@ class Turn:
         when = f"in {pause:g} s" if pause else "now"
         text = f"{name} failed, try {number} of {retries + 1} ({one_line(error)}); again {when}."
         self.outcome.retried[name] = number
-        attempt.recorder.write("stderr", f"{traceback_text(error)}[{text}]\n")
+        attempt.recorder.add(LogEntry("error", traceback_text(error)))
+        attempt.recorder.write("stderr", f"[{text}]\n")
         self.emit(EventKind.RETRY, name, text)
         if pause:
             try:
@@ -287,7 +292,7 @@ class Turn:
         for note in attention.notes:
             self.emit(EventKind.WARNING, name, note)
         if attempt.stored is not None:
-            self._stored(attempt, attempt.stored)
+            self._stored(attempt, attempt.stored, before)
             return
         with self.lane.apart():
             version = version_of(value)
@@ -302,11 +307,14 @@ class Turn:
             files=attention.files,
             history=remembered(before.history if before else (), (seconds, self.size_of_inputs(name))),
             hidden=attention.hidden,
+            cpu=attempt.measured.cpu,
+            memory=attempt.measured.memory,
         )
         step, entries = outside.graph[name], attempt.recorder.entries
         with self.lane.saving():
-            record = outside.context.put(record, value, entries, format=step.format, keep=step.keep)
-        self._stored(attempt, record)
+            options: dict[str, Any] = {"format": step.format, "keep": step.keep, "no_store": step.no_store}
+            record = outside.context.put(record, value, entries, **options)
+        self._stored(attempt, record, before)
 
     def begun(self, attempt: Attempt, before: Record | None) -> Record:
         """What is known of a record before its step has run; the history is that of the runs before."""
@@ -319,6 +327,7 @@ class Turn:
             run_id=self.outcome.run_id,
             history=before.history if before else (),
             forced=attempt.step in self.outside.known.force,
+            tries=attempt.number,
         )
 
     def size_of_inputs(self, name: str) -> float:
@@ -326,7 +335,7 @@ class Turn:
         records = self.state.records
         return float(sum(records[p].size for p in self.outside.graph.parents(name) if p in records))
 
-    def _stored(self, attempt: Attempt, record: Record) -> None:
+    def _stored(self, attempt: Attempt, record: Record, before: Record | None) -> None:
         """The result is kept: what comes after it may begin."""
         state, name, seconds = self.state, attempt.step, attempt.seconds
         state.records[name] = record
@@ -334,9 +343,11 @@ class Turn:
         self.outcome.finished.append(name)
         self._tell_changed_inputs(attempt)
         self.emit(EventKind.FINISHED, name, seconds=seconds)
-        if record.unsaved:
+        if record.unsaved and record.unsaved != NO_STORE:
             self.outcome.unsaved[name] = record.unsaved
             self.emit(EventKind.UNSAVED, name, record.unsaved)
+        if is_costly_to_keep(record) and not (before and is_costly_to_keep(before)):
+            self.outcome.costly[name] = (record.seconds, record.size)
 
     def fail(self, attempt: Attempt, error: BaseException) -> None:
         """This step failed; what it printed and raised is kept."""
@@ -345,6 +356,8 @@ class Turn:
         text = traceback_text(error)
         line = one_line(error)
         failure = Failure(name, attempt.fingerprint, line, text, attempt.when, seconds, self.outcome.run_id)
+        took = attempt.measured
+        failure = replace(failure, cpu=took.cpu, memory=took.memory, tries=attempt.number)
         recorder.add(LogEntry("error", text))
         self.outcome.failed[name] = error
         try:
