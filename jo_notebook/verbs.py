@@ -82,7 +82,7 @@ def _materialize(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
         fail_fast=args.fail_fast,
         jobs=args.jobs,
         executor=check_executor(args.executor) if args.executor else "",
-        pools=dict(parse_resources(args.pool or (), "--pool")),
+        pools=dict(parse_resources([args.pool] if args.pool else (), "--pool")),
     )
     return Answer(outcome_text(pipeline), value, has_value=len(heads) == 1, data=partial(outcome_data, pipeline))
 
@@ -278,9 +278,7 @@ JOBS = Argument(("--jobs",), "how many steps may run at once", (("type", int), (
 EXECUTOR = Argument(
     ("--executor",), "where steps run: inline, threads, processes, dask or dask:ADDRESS", (("metavar", "E"),)
 )
-POOL = Argument(
-    ("--pool",), "of what there is so much, as in db=2; see --resources of steps", (("nargs", "+"), ("metavar", "R=N"))
-)
+POOL = Argument(("--pool",), 'what there is, as in "db=2, gpu=1"; see --resources of steps', (("metavar", "R=N"),))
 
 VERBS: tuple[Verb, ...] = (
     Verb("plan", "What would run, and why. Runs nothing.", _plan, (HEADS, FORCE, ONLY, LEVELS)),
