@@ -27,6 +27,7 @@ from jo_notebook.core.patches import Held, patched, patched_attributes, unseen
 from jo_notebook.core.reaching import GONE
 from jo_notebook.core.slices import uses_of
 from jo_notebook.core.source import canonical_text, free_names, is_builtin, mentioned_names
+from jo_notebook.core.texts import TEXTS
 from jo_notebook.core.version import (
     Version,
     can_be_taken_apart,
@@ -145,7 +146,7 @@ def resolve(
     return (*needs, *_outside(needs, texts, find, loaded or find, held, namespace, statement))
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=TEXTS)
 def reads_docs(text: str) -> bool:
     """Whether code may read docstrings when it runs: then they count as code."""
     return READS_DOCS.search(text) is not None

@@ -9,6 +9,7 @@ from functools import lru_cache
 from jo_notebook.core.definition import Definition
 from jo_notebook.core.needs import DRAWS, SOURCES_OF_CHANCE, Need
 from jo_notebook.core.record import Record
+from jo_notebook.core.texts import TEXTS, UNREADABLE, tree_of
 
 DRAWING = frozenset({"matplotlib", "seaborn", "plotnine", "pylab"})
 """Packages with a figure that is the current one of the whole process."""
@@ -45,11 +46,11 @@ def must_be_alone(definition: Definition, needs: Iterable[Need], record: Record 
     return any(_touches_what_all_share(text) for text in texts)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=TEXTS)
 def _touches_what_all_share(text: str) -> bool:
     try:
-        nodes = list(ast.walk(ast.parse(text)))
-    except (SyntaxError, ValueError, RecursionError):
+        nodes = list(ast.walk(tree_of(text)))
+    except UNREADABLE:
         return False
     return any(_is_shared(node) for node in nodes)
 
