@@ -132,7 +132,7 @@ def resolve(
         elif name in namespace and not _is_wrapped_builtin(name, namespace[name]):
             needs = looked[name] = look_at(name, namespace[name], statement, versions, namespace)
         elif is_builtin(name):
-            needs = [Need("untracked", name, "", f"what {name}() reaches")] if name in REACHING else []
+            needs = of_python(name)
         else:
             needs = known.get(name, [])
         found[name] = needs
@@ -144,6 +144,11 @@ def resolve(
     if find is None:
         return tuple(needs)
     return (*needs, *_outside(needs, texts, find, loaded or find, held, namespace, statement))
+
+
+def of_python(name: str) -> list[Need]:
+    """What a name stands for that Python itself has and the notebook has not."""
+    return [Need("untracked", name, "", f"what {name}() reaches")] if name in REACHING else []
 
 
 @functools.lru_cache(maxsize=TEXTS)

@@ -13,6 +13,7 @@ from jo_notebook.engine.outcome import Outcome
 from jo_notebook.engine.state import State
 from jo_notebook.engine.surroundings import Surroundings
 from jo_notebook.engine.turn import Turn
+from jo_notebook.engine.watch import ready_to_watch
 
 
 def execute(plan: Plan, outside: Surroundings, outcome: Outcome) -> None:
@@ -29,7 +30,7 @@ def execute(plan: Plan, outside: Surroundings, outcome: Outcome) -> None:
         turn.emit(EventKind.QUEUED, name)
     started = time.perf_counter()
     try:
-        with routed_output():
+        with routed_output(), ready_to_watch():
             if outside.jobs > 1 and len(plan.to_run) > 1:
                 from jo_notebook.engine.ready import ReadyQueue  # threads, wanted only here
 
