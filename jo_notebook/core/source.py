@@ -155,7 +155,9 @@ def _function(
         if not body:
             raise SourceError(f"{where or name} has no body: write what it computes below its first line.")
         last = body[-1]
-        is_async, yields = is_asynchronous(body), is_generating(body)
+        # a text without these words is neither, and most are
+        is_async = ("await" in python or "async" in python) and is_asynchronous(body)
+        yields = "yield" in python and is_generating(body)
         if isinstance(last, ast.Expr) and not (is_async and yields):
             body[-1] = ast.copy_location(ast.Return(value=last.value), last)
         kind = "async def" if is_async else "def"
@@ -163,7 +165,7 @@ def _function(
         function = tree.body[0]
         assert isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
         function.body = body
-        for statement in body:
+        for statement in body if offset else ():
             ast.increment_lineno(statement, offset)
         code = compile(tree, filename, "exec", dont_inherit=True)
     except SyntaxError as error:

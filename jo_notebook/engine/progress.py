@@ -28,14 +28,15 @@ class Progress:
 
     def follow(self, event: Event) -> None:
         """Takes one event in."""
-        if event.kind in WAITINGS:
-            self._queued.add(event.step)
-        elif event.kind is EventKind.STARTED:
+        kind = event.kind
+        if kind is EventKind.STARTED:
             self._running.add(event.step)
             self._queued.discard(event.step)
-        elif event.kind is EventKind.ENDED:
+        elif kind in WAITINGS:
+            self._queued.add(event.step)
+        elif kind is EventKind.ENDED:
             self.clear()
-        elif event.kind in ENDINGS:
+        elif kind in ENDINGS:
             self._running.discard(event.step)
             self._queued.discard(event.step)
 
