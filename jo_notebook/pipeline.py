@@ -254,7 +254,8 @@ class Pipeline:
             plan = self.plan(*heads, force=force, only=only)
             self._use_what_is_right(plan)
             self._refuse_the_impossible(plan)
-            self._write_down([d.step for d in plan] if self._has_place() else self.dag if plan.to_run else ())
+            if self.context.place is not None:
+                self._write_down([d.step for d in plan] if self._has_place() else self.dag if plan.to_run else ())
             known = self._known(heads, force=force, only=only)
             outcome = self.outcome = Outcome()
             load = heads[0] if len(heads) == 1 else ""
@@ -550,15 +551,16 @@ class Pipeline:
 
     def _write_down(self, names: Iterable[str]) -> None:
         """Writes definitions down, with what they need: then a run that is killed leaves steps, not only results."""
-        names = set(names)
+        names, rows = set(names), {}
         for order, (name, definition) in enumerate(self.dag.definitions.items()):
             if name in names and definition.trusted:  # a stranger's is not to be signed as ours
                 needs, inferred = self.today.needs(self.dag, name), self.dag.parents(name)
-                data = replace(definition, needs=needs, inferred=inferred).to_json()
-                try:
-                    self.context.save_definition(name, {**data, "order": order})
-                except JoError as error:
-                    self.problems.append(str(error))
+                rows[name] = {**definition.to_json(), "needs": [n.to_json() for n in needs], "inferred": list(inferred)}
+                rows[name]["order"] = order
+        try:
+            self.context.save_definitions(rows)
+        except JoError as error:
+            self.problems.append(str(error))
 
     def _remembered(self, name: str, data: dict[str, Any], trusted: bool) -> Definition | None:
         try:
