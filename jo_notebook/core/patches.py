@@ -225,6 +225,13 @@ def patched_attributes(
     return found
 
 
+def given_methods(attributes: Iterable[str], live: Live, notebook: Mapping[str, Any]) -> set[str]:
+    """Those of `attributes` that the notebook put into one of the classes whose methods people add: see METHODS_OF."""
+    homes = [names for names in (notebook, _names_of_main(live)) if names is not None]
+    members = [names for _, names in _classes(live)]
+    return {a for a in attributes for names in members if a in names and _is_of_notebook(names[a], homes)}
+
+
 def attributes_read(texts: Iterable[str], bound: Bound, live: Live | None = None) -> set[Name]:
     """The attributes of modules that Python sources read, as far as names tell: what a replacement would change.
 

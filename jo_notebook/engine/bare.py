@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from jo_notebook.core.definition import Definition, Dependency
 from jo_notebook.core.fingerprint import Part, code_part, digest_of
 from jo_notebook.core.graph import Graph
 from jo_notebook.core.needs import OUTSIDE, Need, of_python, reads_docs
-from jo_notebook.core.patches import METHODS_OF, attributes_in
+from jo_notebook.core.patches import METHODS_OF, attributes_in, given_methods
 from jo_notebook.core.plain import FLAT
 from jo_notebook.core.slices import uses_of
 from jo_notebook.core.source import is_builtin, shell_calls
@@ -23,15 +23,15 @@ from jo_notebook.core.version import Version, version_of
 class Bare:
     """What is known of a step by its definition alone, as long as no name of `asked` is bound in the notebook.
 
-    With `reads_attributes` also no library may be loaded whose classes people give methods of their own. `is_bare`
-    is False for a step that may look at more than that.
+    None of its `attributes` may be a method either that the notebook gave to a library's class. `is_bare` is False for
+    a step that may look at more than that.
     """
 
     definition: Definition
     given: tuple[Dependency, ...]
     is_bare: bool
     asked: frozenset[str] = frozenset()
-    reads_attributes: bool = False
+    attributes: frozenset[str] = frozenset()
     needs: tuple[Need, ...] = ()
     parts: tuple[Part, ...] = ()
 
@@ -43,7 +43,7 @@ class BareSteps:
         self._namespace = namespace
         self._known: dict[str, Bare] = {}
         self._asked: set[str] = set()
-        self._libraries = libraries()
+        self._attributes: set[str] = set()
 
     def find(self, graph: Graph, name: str) -> Bare | None:
         """All there is to know of a step, where its text tells that and nothing in this process adds to it now."""
@@ -57,21 +57,24 @@ class BareSteps:
             if not self._namespace.keys().isdisjoint(known.asked):
                 return None
             self._asked |= known.asked
-        return None if known.reads_attributes and any(libraries()) else known
+        if known.attributes:
+            if self._methods(known.attributes):
+                return None
+            self._attributes |= known.attributes
+        return known
 
     def has_changed(self) -> bool:
         """Whether a step that was bare when it was asked for may not be so any more; the next time, since now."""
-        there = libraries()
-        if there == self._libraries and self._namespace.keys().isdisjoint(self._asked):
-            return False
-        self._libraries = there
-        self._asked.difference_update([name for name in self._asked if name in self._namespace])
-        return True
+        bound, methods = self._namespace.keys() & self._asked, self._methods(self._attributes)
+        self._asked -= bound
+        self._attributes -= methods
+        return bool(bound or methods)
 
-
-def libraries() -> tuple[bool, ...]:
-    """Which of the libraries are loaded whose classes people give methods of their own."""
-    return tuple([name in sys.modules for name in METHODS_OF])
+    def _methods(self, attributes: Collection[str]) -> set[str]:
+        """The attributes that are methods which the notebook gave to a library's class."""
+        if not attributes or METHODS_OF.keys().isdisjoint(sys.modules):
+            return set()
+        return given_methods(attributes, sys.modules.get, self._namespace)
 
 
 def told(definition: Definition, given: tuple[Dependency, ...]) -> Bare:
@@ -91,7 +94,7 @@ def told(definition: Definition, given: tuple[Dependency, ...]) -> Bare:
     needs = [need for name in sorted(asked) if is_builtin(name) for need in of_python(name)]
     calls = [Part("untracked", call, "", "what it does") for call in shell_calls(text)]
     parts = (*own_parts(definition, version_of), *(need.part for need in needs), *calls)
-    return Bare(definition, given, True, asked, bool(attributes_in(text)), tuple(needs), parts)
+    return Bare(definition, given, True, asked, attributes_in(text), tuple(needs), parts)
 
 
 def own_parts(definition: Definition, versions: Callable[[object], Version]) -> Iterator[Part]:

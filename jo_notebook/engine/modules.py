@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import filterfalse
 from types import ModuleType
 from typing import Any
 
@@ -103,7 +104,7 @@ class Modules:
 
     def look(self) -> None:
         """Notes the text of local modules that were loaded or reloaded since the last look."""
-        for name in sys.modules.keys() - self._foreign:
+        for name in list(filterfalse(self._foreign.__contains__, sys.modules.copy())):
             self._note(name)
 
     def local_files(self) -> set[str]:

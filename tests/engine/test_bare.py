@@ -117,24 +117,44 @@ def test_a_step_that_binds_a_name_in_the_middle_of_a_run() -> None:
     assert pipeline.materialize("B", echo=False) == 5
 
 
-def test_a_method_given_to_a_library_that_was_not_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A step that reads attributes is bare until a library comes whose classes people give methods of their own."""
+@pytest.mark.parametrize("is_loaded", [False, True])
+def test_a_method_given_to_a_library(is_loaded: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step that names attributes is bare until the notebook gives a library's class a method of such a name."""
     for name in ("pandas", "polars", "xarray"):
         monkeypatch.delitem(sys.modules, name, raising=False)
+    library = ModuleType("polars")
+    library.DataFrame = type("DataFrame", (), {"__module__": "polars", "clean": len})  # type: ignore[attr-defined]
+    if is_loaded:
+        monkeypatch.setitem(sys.modules, "polars", library)
     pipeline = notebook()
     pipeline.add(step("A", "'a text'.clean() if False else 1"))
+    pipeline.add(step("B", "'a text'.strip()"))
     pipeline.materialize(echo=False)
-    assert pipeline.plan().to_run == ()
+    bare = BareSteps(pipeline.today.namespace)
+    assert bare.find(pipeline.dag, "A") is not None
+    monkeypatch.setitem(sys.modules, "polars", library)
+    for text in ("def clean(self): return 1", "def clean(self): return 2"):
+        assert pipeline.plan().to_run == ()
+        stamp = pipeline.today.stamp()
+        exec(text, pipeline.today.namespace)
+        monkeypatch.setattr(library.DataFrame, "clean", pipeline.today.namespace["clean"])
+        assert bare.find(pipeline.dag, "A") is None
+        assert pipeline.plan().to_run == ("A",)
+        assert pipeline.today.stamp() != stamp
+        library.DataFrame.clean = len
+        assert bare.find(pipeline.dag, "A") is not None
+
+
+def test_a_method_given_in_the_middle_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     library = ModuleType("polars")
     library.DataFrame = type("DataFrame", (), {"__module__": "polars"})  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "polars", library)
-    assert pipeline.plan().to_run == ()
-    exec("def clean(self): return 1", pipeline.today.namespace)
-    library.DataFrame.clean = pipeline.today.namespace["clean"]
-    assert pipeline.plan().to_run == ("A",)
-    exec("def clean(self): return 2", pipeline.today.namespace)
-    del library.DataFrame.clean
-    assert pipeline.plan().to_run == ()
+    pipeline = notebook("def clean(self): return 1")
+    pipeline.add(step("A", "import polars\npolars.DataFrame.clean = clean\n1", ""))
+    pipeline.add(step("B", "A if A else A.clean()", "A"))
+    pipeline.materialize("B", echo=False)
+    parts = pipeline.context.records["B"].fingerprint.parts
+    assert [part.name for part in parts if part.kind == "helper"] == ["polars.DataFrame.clean"]
 
 
 def test_a_parameter_that_is_changed_in_place_counts() -> None:
