@@ -57,7 +57,7 @@ def _figures(home: Path, groups: list[str] | tuple[str, ...], *, quick: bool) ->
     if "cells" in groups:
         yield from cells(home, quick=quick)
     if "running" in groups:
-        yield from running(quick=quick)
+        yield from running(home, quick=quick)
     if "parallel" in groups:
         yield from parallel(home, quick=quick)
     if "planning" in groups:

@@ -200,7 +200,8 @@ class Pipeline(Keeping):
             self._use_what_is_right(plan)
             self._refuse_the_impossible(plan)
             self._refuse_too_much(plan, pools := dict(pools or {}))
-            self._write_down([d.step for d in plan] if self._has_place() else self.dag if plan.to_run else ())
+            if self.context.place is not None:
+                self._write_down([d.step for d in plan] if self._has_place() else self.dag if plan.to_run else ())
             known = self._known(heads, force=force, only=only)
             outcome = self.outcome = Outcome()
             self._progress.begin(outcome.run_id, plan, jobs)

@@ -202,15 +202,16 @@ class Registering(ABC):
 
     def _write_down(self, names: Iterable[str]) -> None:
         """Writes definitions down, with what they need: then a run that is killed leaves steps, not only results."""
-        names = set(names)
+        names, rows = set(names), {}
         for order, (name, definition) in enumerate(self.dag.definitions.items()):
             if name in names and definition.trusted:  # a stranger's is not to be signed as ours
                 needs, inferred = self.today.needs(self.dag, name), self.dag.parents(name)
-                data = replace(definition, needs=needs, inferred=inferred).to_json()
-                try:
-                    self.context.save_definition(name, {**data, "order": order})
-                except JoError as error:
-                    self.problems.append(str(error))
+                rows[name] = {**definition.to_json(), "needs": [n.to_json() for n in needs], "inferred": list(inferred)}
+                rows[name]["order"] = order
+        try:
+            self.context.save_definitions(rows)
+        except JoError as error:
+            self.problems.append(str(error))
 
     def _remembered(self, name: str, data: dict[str, Any], trusted: bool) -> Definition | None:
         try:

@@ -165,18 +165,25 @@ def is_in_a_step() -> bool:
     return _recorder.get() is not None
 
 
-@contextmanager
-def recording(recorder: Recorder) -> Iterator[None]:
+class recording:
     """Inside, what this thread (and what it starts with its context) prints goes to the recorder."""
-    token = _recorder.set(recorder)
-    try:
-        yield
-    finally:
-        if recorder.is_beside:
-            for stream in (sys.stdout, sys.stderr):
-                with suppress(Exception):  # whatever the user has put there
-                    stream.flush()
-        _recorder.reset(token)
+
+    __slots__ = ("_recorder", "_token")
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    def __enter__(self) -> None:
+        self._token = _recorder.set(self._recorder)
+
+    def __exit__(self, *failure: object) -> None:
+        try:
+            if self._recorder.is_beside:
+                for stream in (sys.stdout, sys.stderr):
+                    with suppress(Exception):  # whatever the user has put there
+                        stream.flush()
+        finally:
+            _recorder.reset(self._token)
 
 
 @contextmanager

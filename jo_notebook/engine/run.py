@@ -14,6 +14,7 @@ from jo_notebook.engine.outcome import Outcome
 from jo_notebook.engine.state import State
 from jo_notebook.engine.surroundings import Surroundings
 from jo_notebook.engine.turn import Turn
+from jo_notebook.engine.watch import ready_to_watch
 
 
 def execute(plan: Plan, outside: Surroundings, outcome: Outcome) -> None:
@@ -30,7 +31,7 @@ def execute(plan: Plan, outside: Surroundings, outcome: Outcome) -> None:
         turn.emit(EventKind.QUEUED, name)
     started = time.perf_counter()
     try:
-        with routed_output():
+        with routed_output(), ready_to_watch():
             if _takes_a_queue(plan, outside):
                 from jo_notebook.engine.ready import ReadyQueue  # threads, wanted only here
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -67,10 +67,12 @@ class Lock(Protocol):
         """Lets go of it."""
 
 
-@contextmanager
-def nothing_around(recorder: Recorder) -> Iterator[None]:
+NOTHING: AbstractContextManager[None] = nullcontext()
+
+
+def nothing_around(recorder: Recorder) -> AbstractContextManager[None]:
     """The default for `Surroundings.around`: captures no displays."""
-    yield
+    return NOTHING
 
 
 @dataclass(frozen=True)

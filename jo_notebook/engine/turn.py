@@ -29,6 +29,7 @@ from jo_notebook.engine.state import State
 from jo_notebook.engine.stopping import LeftBehind
 from jo_notebook.engine.surroundings import Told
 from jo_notebook.errors import ExecutorRefused, SourceError, StoreError, UntrustedError, WorkerLost
+from jo_notebook.store.formats import python_version
 from jo_notebook.store.owners import Owner
 
 UNCHANGING = frozenset({bool, int, float, complex, str, bytes, type(None)})
@@ -106,10 +107,9 @@ class Turn:
 
     def run(self, name: str, *, may_take: bool = True) -> bool:
         """Runs a step, unless another kernel has made its result since the plan and that may be taken: then True."""
-        state, outside, has_claim = self.state, self.outside, False
-        parts = [*outside.known.parts(name), *input_parts(outside.graph, name, state.versions)]
+        outside, has_claim = self.outside, False
         waiting = partial(self._wait_for, name)
-        claim = outside.context.claim(name, Fingerprint.of(parts).key, waiting=waiting, pause=self.lane.pause)
+        claim = outside.context.claim(name, partial(self._key, name), waiting=waiting, pause=self.lane.pause)
         try:
             with self.lane.holding(claim) as newer:
                 has_claim = True
@@ -123,6 +123,11 @@ class Turn:
         if is_taken and self.lane.reads_heads:
             self.read_head(name)
         return is_taken
+
+    def _key(self, name: str) -> str:
+        """What tells other kernels which result of a step is being made."""
+        parts = self.outside.known.parts(name), input_parts(self.outside.graph, name, self.state.versions)
+        return Fingerprint.of([*parts[0], *parts[1]]).key
 
     # -- where nothing runs ----------------------------------------------------------------------------
 
@@ -328,6 +333,7 @@ class Turn:
             history=before.history if before else (),
             forced=attempt.step in self.outside.known.force,
             tries=attempt.number,
+            python=python_version(),
         )
 
     def size_of_inputs(self, name: str) -> float:

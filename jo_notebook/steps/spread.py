@@ -153,7 +153,7 @@ class Spread:
         """Keeps the story of a run that raised."""
         self._by_step[failure.step].fail(failure, tuple(log))
 
-    def claim(self, name: str, digest: str, **options: Any) -> AbstractContextManager[bool]:
+    def claim(self, name: str, digest: str | Callable[[], str], **options: Any) -> AbstractContextManager[bool]:
         """Nobody else runs the step meanwhile; see `Context.claim`."""
         return self._by_step[name].claim(name, digest, **options)
 

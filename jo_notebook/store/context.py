@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from jo_notebook.store.orchestra import OrchestraStore
 
 
+UNCLAIMED: AbstractContextManager[bool] = contextlib.nullcontext(False)
+
+
 class Context(Writable, Portable, Upkeep):
     """A mapping of step name to result, lazy: a value is read when it is asked for.
 
@@ -212,6 +215,8 @@ class Context(Writable, Portable, Upkeep):
         A value or a disk that refuses costs only this: the value stays in memory and `unsaved` says why.
         Raises StepNameError.
         """
+        if self._disk is None:
+            return self._hold(self._fresh(record), value, log)
         (done,) = self.put_all([(record, value, log)], format=format, keep=keep, no_store=no_store)
         return done
 
@@ -220,10 +225,10 @@ class Context(Writable, Portable, Upkeep):
     ) -> list[Record]:
         """As `put`, for several results in one wave, which the disk takes in far less time than one by one."""
         rows = list(rows)
+        if self._disk is None:
+            return [self.put(*row) for row in rows]
         spared = [self.in_use(record.step) for record, _, _ in rows]
         held = [(self._begun(record, value, log), value, log) for record, value, log in rows]
-        if self._disk is None:
-            return [self._hold(record, value, log) for record, value, log in held]
         drafts = [drafted(record, value, log, wanted=format, no_store=no_store) for record, value, log in held]
         answers = save_results(self._disk, drafts, keep=keep or self.keep, spared=spared)
         return [
@@ -235,10 +240,17 @@ class Context(Writable, Portable, Upkeep):
 
     def _begun(self, record: Record, value: object, log: Log) -> Record:
         """Whatever happens from now on, the value is in memory. Raises StepNameError."""
-        check_stored_name(record.step)
-        record = replace(record, python=python_version(), size=0, format="", unsaved="")
+        record = self._fresh(record)
         self._hold(replace(record, unsaved=SAVING), value, log)
         return record
+
+    def _fresh(self, record: Record) -> Record:
+        """The record of a value that is not stored yet. Raises StepNameError."""
+        check_stored_name(record.step)
+        python = python_version()
+        if record.python == python and not (record.size or record.format or record.unsaved):
+            return record
+        return replace(record, python=python, size=0, format="", unsaved="")
 
     def _stored(self, found: Found[Record], value: object) -> Record:
         """The disk has a result: from now on it is told of, and a failure before it is not."""
@@ -323,6 +335,8 @@ class Context(Writable, Portable, Upkeep):
 
     def in_use(self, name: str) -> int:
         """The number of the older generation that stands for a step; 0 where the newest does."""
+        if not self._known.used:  # as nearly always
+            return 0
         with self._lock:
             return self._known.in_use(name)
 
@@ -371,12 +385,12 @@ class Context(Writable, Portable, Upkeep):
     def claim(
         self,
         name: str,
-        digest: str,
+        digest: str | Callable[[], str],
         *,
         waiting: Callable[[Owner], None],
         pause: Callable[[float], object] | None = None,
     ) -> AbstractContextManager[bool]:
-        """Run a step in this block, and nobody else meanwhile; `digest` is of the fingerprint it runs for.
+        """Run a step in this block, and nobody else meanwhile; `digest` is of the fingerprint it runs for, or gives it.
 
         Waits while another kernel runs it, and tells `waiting` once who that is; where the owner `is_unsure`, nobody
         waits. Entering gives whether a newer result than before is known then. Where nobody can lock, or there is
@@ -384,7 +398,8 @@ class Context(Writable, Portable, Upkeep):
         waits so many seconds where it is given.
         """
         if self._claims is None or self._disk is None or self._disk.newer:
-            return contextlib.nullcontext(False)
+            return UNCLAIMED
+        digest = digest if isinstance(digest, str) else digest()
         return Claim(self._claims, name, digest, waiting, lambda: self._look(name), pause)
 
     def look(self, name: str) -> bool:
@@ -456,6 +471,10 @@ class Context(Writable, Portable, Upkeep):
     def save_definition(self, name: str, data: dict[str, Any]) -> None:
         """Remember a step's definition, plain data; nothing is written if it is there. Raises StoreError."""
         self._definitions.save(check_stored_name(name), data)
+
+    def save_definitions(self, rows: Mapping[str, dict[str, Any]]) -> None:
+        """As `save_definition`, for many at once, which the disk takes in far less time. Some may be kept even so."""
+        self._definitions.save_all({check_stored_name(name): data for name, data in rows.items()})
 
     def drop_definition(self, name: str) -> None:
         """Remove a step's definition. Raises StoreError."""
