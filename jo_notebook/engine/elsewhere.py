@@ -63,7 +63,7 @@ def _answered(request: Request, handed: list[Any], sender: Sender) -> Reply:
     differs, is_stale = what_differs(request.checks)
     if differs:
         return Reply(differs=differs, is_stale=is_stale)
-    recorder = Recorder(echo=False, on_entry=sender.entry)
+    recorder = Recorder(echo=False, on_entry=sender.entry, on_progress=sender.progress)
     recorder.begin(request.record.tries)
     try:
         function, params = unpacked(request.code)

@@ -194,7 +194,8 @@ class Turn:
         """Runs a step, as often as it may be tried, and stores what comes of it."""
         outside, before = self.outside, self.state.records.get(name)
         echo, on_entry = outside.echo, lambda entry: self.emit(EventKind.OUTPUT, name, entry.text)
-        recorder = Recorder(echo=echo, on_entry=on_entry, is_beside=self.lane.is_beside)
+        far = partial(self._tell_how_far, name)
+        recorder = Recorder(echo=echo, on_entry=on_entry, on_progress=far, is_beside=self.lane.is_beside)
         told = {(kind, what) for kind, what, _ in before.hidden} if before else ()
         self.state.moved.add(name)
         for number in count(1):
@@ -219,6 +220,9 @@ class Turn:
                     self.fail(attempt, error)
                 return
         self._store(attempt, before)
+
+    def _tell_how_far(self, name: str, fraction: float | None, text: str) -> None:
+        self.lane.emit(Event(EventKind.PROGRESS, name, self.outcome.run_id, text, fraction=fraction))
 
     def _begin(self, attempt: Attempt) -> None:
         self.lane.begin(attempt)

@@ -160,13 +160,15 @@ def verify_text(results: Sequence[Verified]) -> str:
     return "\n".join(lines)
 
 
-def step_line(decision: Decision, dependencies: Sequence[str], *, inferred: bool = False, doing: str = "") -> str:
-    """What a cell answers when it registers a step. `doing` is what happens to it right now."""
+def step_line(
+    decision: Decision, dependencies: Sequence[str], *, inferred: bool = False, doing: str = "", how_far: str = ""
+) -> str:
+    """What a cell answers when it registers a step. `doing` is what happens to it right now, and `how_far` that is."""
     head = one_line(decision.step)
     if dependencies:
         head += f" ← {', '.join(map(one_line, dependencies))}{' (inferred)' if inferred else ''}"
     if doing:
-        return f"{head} · {doing}"
+        return " · ".join(filter(None, (head, doing, how_far)))
     why = _reasons(decision).removeprefix("last run failed: ").removeprefix("its stored result is damaged: ")
     is_plain = decision.availability is Availability.MISSING and all(r.kind in PLAIN for r in decision.reasons)
     state = f"{_state(decision)}: {why}" if why and not is_plain else _state(decision)

@@ -11,7 +11,7 @@ import tracemalloc
 import pytest
 
 from jo_notebook.core.record import LogEntry
-from jo_notebook.engine import capture
+from jo_notebook.engine import recorder as recorder_rules
 from jo_notebook.engine.capture import Recorder, recording, routed_output
 
 
@@ -51,7 +51,7 @@ def test_beside_others_whole_lines_are_shown(capsys: pytest.CaptureFixture[str])
             print("g", end="", file=sys.stderr)
             assert capsys.readouterr() == ("e\n", "")
         assert capsys.readouterr() == ("f", "g")
-    assert texts(recorder) == [("stdout", "a bc\n50%\re\nf"), ("stderr", "g")]
+    assert texts(recorder) == [("stdout", "a bc\ne\nf"), ("stderr", "g")]
 
 
 def test_what_nobody_records_passes_through(capsys: pytest.CaptureFixture[str]) -> None:
@@ -127,8 +127,8 @@ def test_a_router_that_is_kept_is_harmless(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_of_a_long_log_the_middle_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capture, "LIMIT", 10)
-    monkeypatch.setattr(capture, "TAIL", 6)
+    monkeypatch.setattr(recorder_rules, "LIMIT", 10)
+    monkeypatch.setattr(recorder_rules, "TAIL", 6)
     heard: list[str] = []
     recorder = Recorder(echo=False, on_entry=lambda entry: heard.append(entry.text))
     for text in ("12345678", "90abc", "def", "ghi", "jkl"):
@@ -141,22 +141,23 @@ def test_of_a_long_log_the_middle_is_left_out(monkeypatch: pytest.MonkeyPatch) -
         ("stdout", "ghijkl"),
     ]
     recorder.write("stderr", "an error at the end")
-    assert texts(recorder)[2:] == [("stderr", "he end")]
+    left_out = "\n[19 characters are left out here: the log is too long]\n"
+    assert texts(recorder) == [("stdout", "1234567890"), ("stderr", f"{left_out}he end")], "one text of one kind"
 
 
 def test_what_is_just_too_long_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capture, "LIMIT", 10)
+    monkeypatch.setattr(recorder_rules, "LIMIT", 10)
     recorder = Recorder(echo=False)
     recorder.write("stdout", "1234567890")
     recorder.write("stdout", "abc")
-    assert texts(recorder) == [("stdout", "1234567890"), ("stdout", "abc")]
+    assert texts(recorder) == [("stdout", "1234567890abc")]
 
 
 def test_each_try_has_its_own_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """And the oldest tries go where all of them are too much."""
-    monkeypatch.setattr(capture, "LIMIT", 10)
-    monkeypatch.setattr(capture, "TAIL", 2)
-    monkeypatch.setattr(capture, "EARLIER", 120)
+    monkeypatch.setattr(recorder_rules, "LIMIT", 10)
+    monkeypatch.setattr(recorder_rules, "TAIL", 2)
+    monkeypatch.setattr(recorder_rules, "EARLIER", 120)
     recorder = Recorder(echo=False)
     for attempt in (1, 2, 3):
         recorder.begin(attempt)
@@ -173,8 +174,8 @@ def test_each_try_has_its_own_room(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_large_figure_is_kept_and_a_huge_one_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capture, "LIMIT", 10)
-    monkeypatch.setattr(capture, "SHOWN", 100)
+    monkeypatch.setattr(recorder_rules, "LIMIT", 10)
+    monkeypatch.setattr(recorder_rules, "SHOWN", 100)
     recorder = Recorder(echo=False)
     recorder.add(LogEntry("display", "<Figure>\n", (("image/png", "x" * 80),)))
     recorder.add(LogEntry("display", "<Figure>\n", (("image/png", "x" * 80),)))
