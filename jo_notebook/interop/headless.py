@@ -19,6 +19,7 @@ ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 LAST_WORDS = 20  # lines of what a kernel said before it died
 NUMBERED = re.compile(r",? (?:in )?cell \[\d+\]")
 OVERRIDE = "__import__('jo_notebook.interop.parameters', fromlist=['override']).override({pipeline}, {values})"
+JOINING = "__import__('jo_notebook.steps.registered', fromlist=['join_held']).join_held(get_ipython().user_ns)"
 PIPELINE = "get_ipython().run_line_magic('pipeline', '')"
 Write = Callable[[str, str], None]
 Record = Callable[[NotebookCell | None, Any], None]
@@ -143,6 +144,8 @@ def session(
                 ready.run(
                     OVERRIDE.format(pipeline=PIPELINE, values=values_text(sets)), place_of(path, cell), is_counted=False
                 )
+        if any(cell.makes_objects for cell in cells):
+            ready.run(JOINING, path.name, is_counted=False)
         for missing in (*left_out(cells), *missed):
             write("stderr", f"Note: {missing}\n")
         ready.is_quiet = False
