@@ -183,9 +183,26 @@ def _started(client: Any, path: Path, environ: dict[str, str]) -> Iterator[None]
             raise KernelFailed(f"The kernel of {path.name} does not start: {error}.{_last_words(noise)}") from error
         try:
             yield
+        except KeyboardInterrupt:
+            _let_go_of_tasks()
+            raise
         except DeadKernelError as error:
             kept = "What was finished is kept: the same command goes on from there."
             raise KernelFailed(f"The kernel of {path.name} died. {kept}{_last_words(noise)}") from error
+
+
+def _let_go_of_tasks() -> None:
+    """What was being waited for ends badly when its kernel is shut down, and nobody will ask how."""
+    import asyncio
+
+    from jupyter_core.utils import ensure_event_loop
+
+    def ask(task: asyncio.Task[Any]) -> None:
+        if not task.cancelled():
+            task.exception()
+
+    for task in asyncio.all_tasks(ensure_event_loop()):
+        task.add_done_callback(ask)
 
 
 def _last_words(noise: IO[bytes]) -> str:
