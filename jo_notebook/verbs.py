@@ -125,7 +125,7 @@ def check_stored(pipeline: Pipeline) -> None:
     A value that no format takes is none of these: its step runs again whenever it is needed.
     """
     unsaved = pipeline.outcome.unsaved if pipeline.outcome is not None else {}
-    lost = [name for name in unsaved if name in pipeline.context.refused]
+    lost = [name for name in unsaved if name in pipeline.context.only_in_memory]
     if lost:
         raise ResultNotSaved(
             f"{', '.join(lost)} ran, and what came of it is lost with this process: {unsaved[lost[0]]}."

@@ -195,7 +195,10 @@ def _let_go_of_tasks() -> None:
     """What was being waited for ends badly when its kernel is shut down, and nobody will ask how."""
     import asyncio
 
-    from jupyter_core.utils import ensure_event_loop
+    try:
+        from jupyter_core.utils import ensure_event_loop
+    except ImportError:  # an older one: then asyncio may say a word about it
+        return
 
     def ask(task: asyncio.Task[Any]) -> None:
         if not task.cancelled():
