@@ -8,20 +8,31 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jo_notebook.core.definition import Definition
+from jo_notebook.core.eta import Going
 from jo_notebook.core.events import Event, EventKind
+from jo_notebook.core.execution import INLINE
 from jo_notebook.core.graph import Graph
 from jo_notebook.core.homes import OBJECT
 from jo_notebook.core.plan import Decision, Known, Plan, make_plan
 from jo_notebook.core.record import LogEntry
 from jo_notebook.engine.call import users_traceback
 from jo_notebook.engine.capture import is_in_a_step
+from jo_notebook.engine.executors import Executors, Wanted, check_wanted, places_of
 from jo_notebook.engine.outcome import Outcome, one_line
-from jo_notebook.engine.progress import Progress
+from jo_notebook.engine.progress import Progress, Status
 from jo_notebook.engine.run import execute
-from jo_notebook.engine.surroundings import Around, Surroundings, check_jobs, jobs_from, nothing_around
+from jo_notebook.engine.shipping import checks_of
+from jo_notebook.engine.surroundings import (
+    Around,
+    Surroundings,
+    check_jobs,
+    executor_from,
+    jobs_from,
+    nothing_around,
+)
 from jo_notebook.engine.today import Today
 from jo_notebook.errors import (
     RunInProgress,
@@ -33,6 +44,9 @@ from jo_notebook.errors import (
 )
 from jo_notebook.keeping import Keeping
 from jo_notebook.store.context import Context
+
+if TYPE_CHECKING:
+    from jo_notebook.engine.away import Executor
 
 Listener = Callable[[Event], None]
 
@@ -48,8 +62,9 @@ class Pipeline(Keeping):
 
     `namespace` is what step bodies have as their globals. A front end sets `around` (entered around each call
     of a step), `send` (where a request from a picture goes) and what `today` wants to know of the notebook. `jobs`
-    is how many steps run at once where a verb does not say (JO_JOBS, or one); `grace` is how many seconds a step on a
-    thread has to stop when it is told to; then the run goes on without it.
+    is how many steps run at once where a verb does not say (JO_JOBS; 0 for as many as the executor has places for),
+    `executor` where they run (JO_EXECUTOR; empty for inline, or threads with several jobs); `grace` is how many seconds
+    a step on a thread has to stop when it is told to; then the run goes on without it.
     """
 
     def __init__(self, context: Context | None = None, *, namespace: dict[str, Any] | None = None) -> None:
@@ -58,6 +73,10 @@ class Pipeline(Keeping):
         self.today = Today({"__name__": "__main__"} if namespace is None else namespace)
         self.around: Around = nothing_around
         self.jobs = jobs_from(os.environ)
+        self.executor: Wanted = executor_from(os.environ)
+        self.executors = Executors()
+        self.show: Callable[[LogEntry], None] = lambda entry: None
+        self.around_elsewhere = ""
         self.grace = 5.0
         self.send: Callable[[dict[str, Any]], None] = self._answer
         self.gone_cells: frozenset[str] = frozenset()
@@ -106,6 +125,17 @@ class Pipeline(Keeping):
         with self._lock:
             return self._progress.queued
 
+    @property
+    def going(self) -> Mapping[str, Going]:
+        """The steps that are running now, each with how far it says it is and how long it is expected to need."""
+        with self._lock:
+            return self._progress.going
+
+    def status(self, run_id: str = "") -> Status | None:
+        """How far a run is, by default the one that began last; None where it is over or has not begun."""
+        with self._lock:
+            return self._progress.status(run_id or next(reversed(self._progress.runs), ""))
+
     # -- verbs ---------------------------------------------------------------------------------------
 
     def plan(self, *heads: str, force: bool = False, only: bool = False) -> Plan:
@@ -138,17 +168,25 @@ class Pipeline(Keeping):
         only: bool = False,
         fail_fast: bool = False,
         echo: bool = True,
-        jobs: int = 1,
+        jobs: int | None = None,
+        executor: Wanted = "",
+        pools: Mapping[str, float] | None = None,
     ) -> Any:
         """Makes the heads' results exist, running only what is needed, and returns them.
 
         One head gives its value; several (or none: every step nobody depends on) give a mapping of values, each
         loaded when it is looked up.
         With `force` the heads run whatever is known; with `only` what they depend on is taken as it is. Up to `jobs`
-        steps run at once, on threads, each as soon as its dependencies are there; what must run alone does.
-        Raises UnknownStepError, UsageError, StepFailed (its cause is the user's exception) or RunInProgress.
+        steps run at once, each as soon as its dependencies are there, where `executor` says: inline, threads,
+        processes, dask, dask:ADDRESS, or any `concurrent.futures.Executor`. Without one it is threads for several jobs
+        and inline for one; without jobs, as many as the executor has places for. What must run alone, or in this
+        process, does.
+        Of each resource in `pools` the steps that run take no more than there is.
+        Raises UnknownStepError, UsageError, StepFailed (its cause is the user's exception), ExecutorRefused or
+        RunInProgress.
         """
-        check_jobs(jobs)
+        executor = check_wanted(executor or self.executor)
+        jobs = check_jobs(places_of(executor, self.jobs if jobs is None else check_jobs(jobs)))
         if not self._run_lock.acquire(blocking=False):
             is_inside = self._runner == threading.get_ident() or is_in_a_step()
             raise RunInProgress(IN_A_STEP if is_inside else IN_PROGRESS)
@@ -161,16 +199,22 @@ class Pipeline(Keeping):
             plan = self.plan(*heads, force=force, only=only)
             self._use_what_is_right(plan)
             self._refuse_the_impossible(plan)
+            self._refuse_too_much(plan, pools := dict(pools or {}))
             self._write_down([d.step for d in plan] if self._has_place() else self.dag if plan.to_run else ())
             known = self._known(heads, force=force, only=only)
             outcome = self.outcome = Outcome()
+            self._progress.begin(outcome.run_id, plan, jobs)
             load = heads[0] if len(heads) == 1 else ""
-            execute(plan, self._surroundings(known, fail_fast=fail_fast, echo=echo, load=load, jobs=jobs), outcome)
+            where = self._places(plan, executor, jobs)
+            surroundings = self._surroundings(
+                known, fail_fast=fail_fast, echo=echo, load=load, jobs=jobs, where=where, pools=pools
+            )
+            execute(plan, surroundings, outcome)
             self.touch()
             self._remember(outcome.finished)
         finally:
             self.context.settle()
-            self._progress.clear()
+            self._progress.clear(self.outcome.run_id if self.outcome is not None else "")
             self._run_lock.release()
             self.tell(Event(EventKind.CHANGED))
         self._raise_failure(plan)
@@ -194,11 +238,6 @@ class Pipeline(Keeping):
         """All steps and their states."""
         return self.plan()
 
-    def log(self, name: str) -> tuple[LogEntry, ...]:
-        """What the step's last run printed, displayed and raised."""
-        self.dag.check([name])
-        return self.context.log(name)
-
     # -- what views and fronts use -------------------------------------------------------------------
 
     def listen(self, listener: Listener) -> Callable[[], None]:
@@ -210,15 +249,17 @@ class Pipeline(Keeping):
         """Gives an event to all listeners; one that raises does not stop the others."""
         with self._lock:
             self._progress.follow(event)
+            news = self._progress.news(event.run_id)
             if event.kind is EventKind.CLAIMED:
                 self.notice, self._waits_for = event.text, event.step
             elif event.step == self._waits_for and event.kind in OVER:
                 self.notice = ""
-        for listener in list(self._listeners):
-            try:
-                listener(event)
-            except Exception as error:  # noqa: BLE001 - a broken picture must not break a run
-                self.problems.append(f"{type(error).__name__} in a listener: {error}")
+        for told in (event,) if news is None else (event, news):
+            for listener in list(self._listeners):
+                try:
+                    listener(told)
+                except Exception as error:  # noqa: BLE001 - a broken picture must not break a run
+                    self.problems.append(f"{type(error).__name__} in a listener: {error}")
 
     def request(self, message: dict[str, Any]) -> None:
         """A picture asks for a verb; the front end decides where and when it runs."""
@@ -269,7 +310,37 @@ class Pipeline(Keeping):
         used = [d.step for d in others if self.context.use(d.step, d.generation)]
         self._remember(used)
 
-    def _surroundings(self, known: Known, *, fail_fast: bool, echo: bool, load: str, jobs: int) -> Surroundings:
+    def _places(self, plan: Plan, wanted: Wanted, jobs: int) -> Callable[[str], str | Executor]:
+        """What runs each step: what its own line says, else what the run says; here what cannot run elsewhere.
+
+        Raises ExecutorRefused for an executor that cannot be had, before anything has run.
+        """
+        default = self.executors.get(wanted, jobs)
+        found: dict[str, str | Executor] = {}
+
+        def where(name: str) -> str | Executor:
+            if name not in found:
+                own = self.dag[name].executor
+                place = self.executors.get(own) if own else default
+                is_here = isinstance(place, str) or not self.today.must_be_here(self.dag, name)
+                found[name] = place if is_here else INLINE
+            return found[name]
+
+        for name in plan.to_run:
+            where(name)
+        return where
+
+    def _surroundings(
+        self,
+        known: Known,
+        *,
+        fail_fast: bool,
+        echo: bool,
+        load: str,
+        jobs: int,
+        where: Callable[[str], str | Executor],
+        pools: Mapping[str, float],
+    ) -> Surroundings:
         return Surroundings(
             graph=self.dag,
             known=known,
@@ -286,6 +357,11 @@ class Pipeline(Keeping):
             alone=self._must_be_alone,
             lock=self._lock,
             grace=self.grace,
+            where=where,
+            pools=pools,
+            checks=partial(checks_of, self.today.modules, self.today.namespace),
+            show=self.show,
+            around_elsewhere=self.around_elsewhere,
         )
 
     def _must_be_alone(self, name: str) -> bool:
@@ -314,6 +390,15 @@ class Pipeline(Keeping):
                     "somebody else's code. Run its cell, or say %context trust."
                 )
 
+    def _refuse_too_much(self, plan: Plan, pools: Mapping[str, float]) -> None:
+        """Before anything runs: no step may take more of a resource than there is."""
+        for name in plan.to_run:
+            for resource, amount in self.dag[name].resources:
+                if amount > pools.get(resource, amount):
+                    raise UsageError(
+                        f"{name} takes {resource}={amount:g}, and the pool has {pools[resource]:g}: it could never run."
+                    )
+
     def _raise_failure(self, plan: Plan) -> None:
         failed = self.outcome.failed if self.outcome is not None else {}
         if not failed:
@@ -332,7 +417,7 @@ class Pipeline(Keeping):
         """Where no front end takes requests: the one that makes sense is done at once."""
         if message.get("verb") != "materialize":
             raise UsageError(f"Without the notebook extension a picture can only materialize, not {message!r}.")
-        self.materialize(*filter(None, [str(message.get("step", ""))]), jobs=self.jobs)
+        self.materialize(*filter(None, [str(message.get("step", ""))]))
 
 
 def _lost(step: Definition | None, cause: BaseException) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from jo_notebook.core.execution import EXECUTORS, Resources, resources_of
 from jo_notebook.core.fingerprint import SCHEMA
 from jo_notebook.core.needs import Need
 from jo_notebook.core.source import Source, parse_source
@@ -71,8 +72,11 @@ class Definition:
     `pinned` keeps its result in force whatever changes. `keep` is how many generations of its result stay, 0 for as
     many as of any other step; `format` is the one its value is written in, empty for the best. `retries` is how often a
     failing run is tried again, after `backoff` seconds the first time and twice as long each time after that; `timeout`
-    is how many seconds one try may take, 0 for as long as it wants. None of these five is part of what makes a result
-    this one. `call` is the function itself, for a step that is no cell and lives in this process.
+    is how many seconds one try may take, 0 for as long as it wants; `retry_on` names the errors after which it is tried
+    again, any where there are none. `executor` is where it runs, empty for wherever the run does; `resources` are what
+    it takes of what there is a limited amount of. With `no_store` its result stays in memory. None of these, from
+    `keep` on, is part of what makes a result this one. `call` is the function itself, for a step that is no cell and
+    lives in this process.
     """
 
     name: str
@@ -95,6 +99,10 @@ class Definition:
     retries: int = 0
     backoff: float = 0.0
     timeout: float = 0.0
+    retry_on: tuple[str, ...] = ()
+    executor: str = ""
+    resources: Resources = ()
+    no_store: bool = False
     call: Callable[..., Any] | None = field(default=None, compare=False, repr=False)
 
     def to_json(self) -> dict[str, Any]:
@@ -127,6 +135,10 @@ class Definition:
             "retries": self.retries,
             "backoff": self.backoff,
             "timeout": self.timeout,
+            "retry_on": list(self.retry_on),
+            "executor": self.executor,
+            "resources": [list(row) for row in self.resources],
+            "no_store": self.no_store,
         }
 
     @classmethod
@@ -159,6 +171,10 @@ class Definition:
             retries=_retries_of(data),
             backoff=_seconds_of(data, "backoff"),
             timeout=_seconds_of(data, "timeout"),
+            retry_on=_words(data, "retry_on"),
+            executor=_executor_of(data),
+            resources=resources_of(data.get("resources")),
+            no_store=data.get("no_store") is True,
         )
 
     def under(self, name: str, origin: Origin) -> Definition:
@@ -192,6 +208,12 @@ def _format_of(data: Mapping[str, Any]) -> str:
     """The format a definition, as plain data, names; empty where it does not, or says nonsense."""
     name = data.get("format")
     return name if isinstance(name, str) and name.isidentifier() and len(name) <= FORMAT_LIMIT else ""
+
+
+def _executor_of(data: Mapping[str, Any]) -> str:
+    """The executor a definition, as plain data, names; empty where it names none that there is."""
+    name = data.get("executor")
+    return name if isinstance(name, str) and name.partition(":")[0] in EXECUTORS else ""
 
 
 def _retries_of(data: Mapping[str, Any]) -> int:

@@ -15,6 +15,7 @@ class EventKind(StrEnum):
     CLAIMED = "claimed"  # another kernel runs it now, and it waits for that; text says which kernel
     STARTED = "started"
     OUTPUT = "output"
+    PROGRESS = "progress"  # how far a step says it is, in its own words; without a step, how far the run is
     LOADED = "loaded"
     KEPT = "kept"  # nothing to run after all: its inputs came out the same, or another kernel made it
     FINISHED = "finished"
@@ -29,10 +30,16 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened. `seconds` is the wall time of a step that ended."""
+    """One thing that happened. `seconds` is the wall time of a step that ended.
+
+    `fraction` is how far a step that runs says it is, from 0 to 1; None where it does not know. How far a run is
+    comes now and then: `fraction` of its steps are done, and it takes "about" or "at least" (the text) so many
+    `seconds` more.
+    """
 
     kind: EventKind
     step: str = ""
     run_id: str = ""
     text: str = ""
     seconds: float = 0.0
+    fraction: float | None = None

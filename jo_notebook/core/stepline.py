@@ -17,6 +17,7 @@ from jo_notebook.core.definition import (
     check_seconds,
     parse_dependencies,
 )
+from jo_notebook.core.execution import Resources, check_errors, check_executor, parse_resources
 from jo_notebook.core.lines import Help, Parser, split
 from jo_notebook.core.source import Source
 from jo_notebook.errors import StepNameError, UsageError
@@ -24,7 +25,8 @@ from jo_notebook.errors import StepNameError, UsageError
 EXAMPLE = "%%step Clean --depends-on Load"
 STEP_OPTIONS = (
     *("--depends-on", "--name-alias", "--params", "--reads", "--writes", "--seed", "--env", "--ignore", "--always"),
-    *("--keep", "--format", "--retries", "--backoff", "--timeout", "--run", "--like", "--help"),
+    *("--keep", "--format", "--retries", "--backoff", "--timeout", "--retry-on", "--executor"),
+    *("--resources", "--no-store", "--run", "--like", "--help"),
 )
 
 
@@ -51,6 +53,10 @@ class StepLine:
     retries: int | None = None
     backoff: float | None = None
     timeout: float | None = None
+    retry_on: tuple[str, ...] = ()
+    executor: str = ""
+    resources: Resources = ()
+    no_store: bool = False
 
 
 def parse_step_line(line: str) -> StepLine:
@@ -86,6 +92,10 @@ def parse_step_line(line: str) -> StepLine:
         retries=None if args.retries is None else check_retries(args.retries),
         backoff=None if args.backoff is None else check_seconds("--backoff", args.backoff),
         timeout=None if args.timeout is None else check_seconds("--timeout", args.timeout),
+        retry_on=check_errors(args.retry_on or ()),
+        executor=check_executor(args.executor) if args.executor else "",
+        resources=parse_resources(args.resources or ()),
+        no_store=args.no_store,
     )
 
 
@@ -182,6 +192,16 @@ def _parser() -> Parser:
         "--backoff", type=float, metavar="S", help="seconds before it is tried again, doubled each time after that"
     )
     parser.add_argument("--timeout", type=float, metavar="S", help="seconds that one try may take; longer is a failure")
+    parser.add_argument(
+        "--retry-on", nargs="+", action="extend", metavar="ERROR", help="try again only after these errors"
+    )
+    parser.add_argument(
+        "--executor", metavar="E", help="where it runs: inline, threads, processes, dask or dask:ADDRESS"
+    )
+    parser.add_argument(
+        "--resources", nargs="+", action="extend", metavar="R=N", help='what it takes: --resources "memory=4GB, gpu=1"'
+    )
+    parser.add_argument("--no-store", action="store_true", help="keep its result in memory only")
     parser.add_argument("--run", action="store_true", help="materialize at once")
     parser.add_argument("--like", metavar="STEP", help="%%step only as a line: reuse the code of another step")
     return parser

@@ -6,6 +6,7 @@ import time
 from collections import deque
 
 from jo_notebook.core.events import EventKind
+from jo_notebook.core.execution import INLINE
 from jo_notebook.core.plan import Plan
 from jo_notebook.engine.capture import routed_output
 from jo_notebook.engine.lanes import Inline
@@ -30,15 +31,23 @@ def execute(plan: Plan, outside: Surroundings, outcome: Outcome) -> None:
     started = time.perf_counter()
     try:
         with routed_output():
-            if outside.jobs > 1 and len(plan.to_run) > 1:
+            if _takes_a_queue(plan, outside):
                 from jo_notebook.engine.ready import ReadyQueue  # threads, wanted only here
 
                 ReadyQueue(state).go()
             else:
                 _in_order(plan, turn)
     finally:
+        outside.spool.close()
         outcome.seconds = time.perf_counter() - started
         turn.emit(EventKind.ENDED, seconds=outcome.seconds)
+
+
+def _takes_a_queue(plan: Plan, outside: Surroundings) -> bool:
+    """Whether steps may run at once, or some run elsewhere."""
+    if outside.jobs > 1 and len(plan.to_run) > 1:
+        return True
+    return any(outside.where(name) != INLINE for name in plan.to_run)
 
 
 def _in_order(plan: Plan, turn: Turn) -> None:

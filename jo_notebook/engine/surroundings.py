@@ -7,16 +7,23 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from jo_notebook.core.events import Event
+from jo_notebook.core.execution import INLINE, check_executor
 from jo_notebook.core.fingerprint import Part
 from jo_notebook.core.graph import Graph
 from jo_notebook.core.plan import Known
+from jo_notebook.core.record import LogEntry
 from jo_notebook.engine.attend import Attention
 from jo_notebook.engine.capture import Recorder
+from jo_notebook.engine.request import Checks
+from jo_notebook.engine.spool import Spool
 from jo_notebook.errors import UsageError
 from jo_notebook.store.context import Context
+
+if TYPE_CHECKING:
+    from jo_notebook.engine.away import Executor
 
 Told = tuple[str, str]
 Around = Callable[[Recorder], AbstractContextManager[None]]
@@ -34,11 +41,20 @@ def check_jobs(number: int) -> int:
 
 
 def jobs_from(environ: Mapping[str, str]) -> int:
-    """How many steps run at once where nobody says: JO_JOBS, or one. Raises UsageError."""
+    """How many steps run at once where nobody says: JO_JOBS, or 0 for whatever fits. Raises UsageError."""
     text = environ.get("JO_JOBS", "").strip()
     if text and not (text.isascii() and text.isdecimal()):
         raise UsageError(f"JO_JOBS={text} is not understood: say how many steps may run at once, for instance 4.")
-    return check_jobs(int(text)) if text else 1
+    return check_jobs(int(text)) if text else 0
+
+
+def executor_from(environ: Mapping[str, str]) -> str:
+    """Where steps run where nobody says: JO_EXECUTOR, or nothing. Raises UsageError."""
+    text = environ.get("JO_EXECUTOR", "").strip()
+    try:
+        return check_executor(text) if text else ""
+    except UsageError as error:
+        raise UsageError(f"JO_EXECUTOR={text} is not understood. {error}") from error
 
 
 class Lock(Protocol):
@@ -69,7 +85,10 @@ class Surroundings:
 
     Up to `jobs` steps run at once, on threads; `alone` says of a step that nothing may run beside it. `lock` is held
     by whoever calls any of these, and by nobody while a step's own code runs or a value is read or written. `grace`
-    is how many seconds a step on a thread has to stop when it is told to. With one job none of this is looked at.
+    is how many seconds a step on a thread has to stop when it is told to. `where` says of a step what runs it: inline,
+    threads, or an executor that takes it out of this process; of each resource in `pools` the steps that run take no
+    more than there is. Where a step goes elsewhere, `checks` tells what has to be there as it is here, `show` is given
+    what it displays, and `around_elsewhere` names what is entered around its call.
     """
 
     graph: Graph
@@ -88,3 +107,14 @@ class Surroundings:
     alone: Callable[[str], bool] = lambda step: False
     lock: Lock = field(default_factory=threading.RLock)
     grace: float = 5.0
+    pools: Mapping[str, float] = field(default_factory=dict)
+    where: Callable[[str], str | Executor] = lambda step: INLINE
+    checks: Callable[[Sequence[Part], bool], Checks] = lambda parts, same_machine: Checks()
+    show: Callable[[LogEntry], None] = lambda entry: None
+    around_elsewhere: str = ""
+    spool: Spool = field(default_factory=Spool)
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """Directories whose files are ours."""
+        return () if self.context.place is None else (str(self.context.place),)

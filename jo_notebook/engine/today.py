@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from jo_notebook.core.definition import Definition
 from jo_notebook.core.fingerprint import Part, code_part, digest_of
 from jo_notebook.core.graph import Graph
-from jo_notebook.core.homes import Find, Kind, kind_of_path
+from jo_notebook.core.homes import Find, is_users_code
 from jo_notebook.core.needs import Need, imports_bound, look_at, reads_docs, resolve
 from jo_notebook.core.patches import attributes_read, state_of, value_at
 from jo_notebook.core.private import PRIVATE
@@ -24,7 +24,7 @@ from jo_notebook.core.record import Record
 from jo_notebook.core.source import compile_step, shell_calls
 from jo_notebook.core.version import Version, version_of
 from jo_notebook.core.witness import Witness, still, witness
-from jo_notebook.engine.alone import must_be_alone
+from jo_notebook.engine.alone import must_be_alone, must_be_here
 from jo_notebook.engine.attend import Attention, attending
 from jo_notebook.engine.files import Files
 from jo_notebook.engine.modules import Modules
@@ -147,6 +147,10 @@ class Today:
         reloads = self.follows_edits and bool(self.modules.edited(_reached(needs)))
         return must_be_alone(graph[name], needs, record) or reloads
 
+    def must_be_here(self, graph: Graph, name: str) -> bool:
+        """Whether this step cannot run in another process, by what its code touches."""
+        return must_be_here(graph[name], self.needs(graph, name, self._find))
+
     @contextmanager
     def attend(
         self,
@@ -199,7 +203,7 @@ class Today:
 
     def _is_own(self, filename: str) -> bool:
         """Whether code of this file is the user's: a cell, or a local module."""
-        return not os.path.exists(filename) or "ipykernel" in filename or kind_of_path(filename) is Kind.LOCAL
+        return is_users_code(filename)
 
     def file_digest(self, path: str) -> str:
         """The digest of what a file or directory holds now."""

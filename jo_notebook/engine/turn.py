@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
@@ -10,21 +11,24 @@ from typing import Any
 
 from jo_notebook.core.definition import LONGEST
 from jo_notebook.core.events import Event, EventKind
+from jo_notebook.core.execution import is_one_of
 from jo_notebook.core.fingerprint import Fingerprint
 from jo_notebook.core.given import SAID
 from jo_notebook.core.history import remembered
 from jo_notebook.core.plan import Action, Decision, choose, input_parts
-from jo_notebook.core.record import Failure, LogEntry, Record
+from jo_notebook.core.record import NO_STORE, Failure, LogEntry, Record, is_costly_to_keep
 from jo_notebook.core.version import version_of, witness_of
 from jo_notebook.engine.attend import Attention
 from jo_notebook.engine.call import call_step, traceback_text, users_traceback
 from jo_notebook.engine.capture import Recorder, recording
 from jo_notebook.engine.inputs import Inputs
 from jo_notebook.engine.lanes import Lane, RunAlone
+from jo_notebook.engine.measure import Measured, measuring
 from jo_notebook.engine.outcome import one_line
 from jo_notebook.engine.state import State
 from jo_notebook.engine.stopping import LeftBehind
-from jo_notebook.errors import SourceError, StoreError, UntrustedError
+from jo_notebook.engine.surroundings import Told
+from jo_notebook.errors import ExecutorRefused, SourceError, StoreError, UntrustedError, WorkerLost
 from jo_notebook.store.owners import Owner
 
 UNCHANGING = frozenset({bool, int, float, complex, str, bytes, type(None)})
@@ -45,12 +49,15 @@ class Attempt:
     versions: dict[str, str | None] = field(default_factory=dict)
     has_begun: bool = False
     attention: Attention = field(default_factory=Attention)
+    measured: Measured = field(default_factory=Measured)
     value: Any = None
+    stored: Record | None = None
+    took: float = 0.0
 
     @property
     def seconds(self) -> float:
-        """How long it has taken so far."""
-        return time.perf_counter() - self.began
+        """How long it took, or has taken so far."""
+        return self.took or time.perf_counter() - self.began
 
 
 class Turn:
@@ -61,7 +68,7 @@ class Turn:
         self.outside = state.outside
         self.outcome = state.outcome
         self.lane = lane
-        self._inputs = Inputs(state, lane, self.emit, self.run)
+        self.inputs = Inputs(state, lane, self.emit, self.run)
 
     def emit(self, kind: EventKind, step: str = "", text: str = "", seconds: float = 0.0) -> None:
         """Tells what happened; a warning, and that a step was cancelled, stands in the outcome too."""
@@ -92,7 +99,7 @@ class Turn:
         """The value that is wanted in memory at the end."""
         if name == self.outside.load and self.outside.context.held(name):
             try:
-                self._inputs.value(name)
+                self.inputs.value(name)
             except BaseException:
                 if name not in self.outcome.failed:  # it ran again and failed: told with the other failures
                     raise
@@ -190,12 +197,12 @@ class Turn:
             attempt = Attempt(name, number, recorder, fingerprint, outside.clock())
             try:
                 self._begin(attempt)
-                self._call(attempt, told)
+                self._call(attempt, before, told)
                 break
             except KeyboardInterrupt:
                 self.emit(EventKind.CANCELLED, name, seconds=attempt.seconds)
                 raise
-            except (RunAlone, LeftBehind):
+            except (RunAlone, LeftBehind, ExecutorRefused):
                 raise
             except BaseException as error:  # noqa: BLE001 - SystemExit in a step is a failure of that step too
                 rerun = self.state.failed_parent(name)
@@ -213,12 +220,18 @@ class Turn:
         if attempt.number == 1 and attempt.step not in self.state.announced:
             self.emit(EventKind.STARTED, attempt.step)
         self.state.announced.add(attempt.step)
+        attempt.recorder.begin(attempt.number)
 
-    def _call(self, attempt: Attempt, told: Any) -> None:
-        """Gives the step its inputs, its code and its parameters as they are now, and calls it."""
+    def _call(self, attempt: Attempt, before: Record | None, told: Collection[Told]) -> None:
+        """Gives the step its inputs, its code and its parameters as they are now, and calls it, here or elsewhere."""
+        if hasattr(self.lane, "executor"):
+            from jo_notebook.engine.departure import depart  # wanted only here
+
+            depart(self, attempt, before, told)
+            return
         state, outside, name = self.state, self.outside, attempt.step
         for d in outside.graph.dependencies[name]:
-            attempt.inputs[d.parameter] = self._inputs.value(d.step)
+            attempt.inputs[d.parameter] = self.inputs.value(d.step)
             attempt.versions[d.step] = state.versions.get(d.step)
             if d.step in state.records:
                 attempt.records[d.step] = state.records[d.step]
@@ -236,6 +249,7 @@ class Turn:
                 recording(attempt.recorder),
                 outside.attend(name, told) as attempt.attention,
                 outside.around(attempt.recorder),
+                measuring(beside=self.lane.is_beside) as attempt.measured,
             ):
                 attempt.value = self.lane.call(name, work, outside.graph[name].timeout)
         finally:
@@ -252,13 +266,17 @@ class Turn:
     def _is_tried_again(self, attempt: Attempt, error: BaseException) -> bool:
         """Whether a step that failed may try again; then it is told, and the time until then has passed."""
         name, step, number = attempt.step, self.outside.graph[attempt.step], attempt.number
-        if number > step.retries or not attempt.has_begun or isinstance(error, UntrustedError | SourceError):
+        retries = max(step.retries, 1) if isinstance(error, WorkerLost) else step.retries
+        if number > retries or not attempt.has_begun or isinstance(error, UntrustedError | SourceError):
+            return False
+        if step.retry_on and not is_one_of(error, step.retry_on):
             return False
         pause = min(step.backoff * 2.0 ** (number - 1), LONGEST)
         when = f"in {pause:g} s" if pause else "now"
-        text = f"{name} failed, try {number} of {step.retries + 1} ({one_line(error)}); again {when}."
+        text = f"{name} failed, try {number} of {retries + 1} ({one_line(error)}); again {when}."
         self.outcome.retried[name] = number
-        attempt.recorder.write("stderr", f"{traceback_text(error)}[{text}]\n")
+        attempt.recorder.add(LogEntry("error", traceback_text(error)))
+        attempt.recorder.write("stderr", f"[{text}]\n")
         self.emit(EventKind.RETRY, name, text)
         if pause:
             try:
@@ -269,40 +287,67 @@ class Turn:
         return True
 
     def _store(self, attempt: Attempt, before: Record | None) -> None:
-        state, outside, name, seconds = self.state, self.outside, attempt.step, attempt.seconds
+        outside, name, seconds = self.outside, attempt.step, attempt.seconds
         attention, value = attempt.attention, attempt.value
         for note in attention.notes:
             self.emit(EventKind.WARNING, name, note)
+        if attempt.stored is not None:
+            self._stored(attempt, attempt.stored, before)
+            return
         with self.lane.apart():
             version = version_of(value)
             witness = "" if version.exact else witness_of(value)
-        size = sum(state.records[p].size for p in outside.graph.parents(name) if p in state.records)
-        record = Record(
-            step=name,
-            fingerprint=attempt.fingerprint,
+        record = replace(
+            self.begun(attempt, before),
             version=version.digest,
             exact=version.exact,
             witness=witness,
-            when=attempt.when,
             seconds=seconds,
-            run_id=self.outcome.run_id,
             writes=attention.writes,
             files=attention.files,
-            history=remembered(before.history if before else (), (seconds, float(size))),
+            history=remembered(before.history if before else (), (seconds, self.size_of_inputs(name))),
             hidden=attention.hidden,
-            forced=name in outside.known.force,
+            cpu=attempt.measured.cpu,
+            memory=attempt.measured.memory,
         )
         step, entries = outside.graph[name], attempt.recorder.entries
         with self.lane.saving():
-            record = outside.context.put(record, value, entries, format=step.format, keep=step.keep)
+            options: dict[str, Any] = {"format": step.format, "keep": step.keep, "no_store": step.no_store}
+            record = outside.context.put(record, value, entries, **options)
+        self._stored(attempt, record, before)
+
+    def begun(self, attempt: Attempt, before: Record | None) -> Record:
+        """What is known of a record before its step has run; the history is that of the runs before."""
+        return Record(
+            step=attempt.step,
+            fingerprint=attempt.fingerprint,
+            version="",
+            when=attempt.when,
+            executor=self.lane.name,
+            run_id=self.outcome.run_id,
+            history=before.history if before else (),
+            forced=attempt.step in self.outside.known.force,
+            tries=attempt.number,
+        )
+
+    def size_of_inputs(self, name: str) -> float:
+        """The bytes that the inputs of a step have on disk."""
+        records = self.state.records
+        return float(sum(records[p].size for p in self.outside.graph.parents(name) if p in records))
+
+    def _stored(self, attempt: Attempt, record: Record, before: Record | None) -> None:
+        """The result is kept: what comes after it may begin."""
+        state, name, seconds = self.state, attempt.step, attempt.seconds
         state.records[name] = record
         state.versions[name] = record.output
         self.outcome.finished.append(name)
         self._tell_changed_inputs(attempt)
         self.emit(EventKind.FINISHED, name, seconds=seconds)
-        if record.unsaved:
+        if record.unsaved and record.unsaved != NO_STORE:
             self.outcome.unsaved[name] = record.unsaved
             self.emit(EventKind.UNSAVED, name, record.unsaved)
+        if is_costly_to_keep(record) and not (before and is_costly_to_keep(before)):
+            self.outcome.costly[name] = (record.seconds, record.size)
 
     def fail(self, attempt: Attempt, error: BaseException) -> None:
         """This step failed; what it printed and raised is kept."""
@@ -311,6 +356,8 @@ class Turn:
         text = traceback_text(error)
         line = one_line(error)
         failure = Failure(name, attempt.fingerprint, line, text, attempt.when, seconds, self.outcome.run_id)
+        took = attempt.measured
+        failure = replace(failure, cpu=took.cpu, memory=took.memory, tries=attempt.number)
         recorder.add(LogEntry("error", text))
         self.outcome.failed[name] = error
         try:
@@ -325,7 +372,7 @@ class Turn:
         found = {}
         for d in self.outside.graph.dependencies[attempt.step]:
             given, record = attempt.inputs.get(d.parameter), attempt.records.get(d.step)
-            if type(given) not in UNCHANGING and record is not None and self._inputs.is_changed(given, record):
+            if type(given) not in UNCHANGING and record is not None and self.inputs.is_changed(given, record):
                 found[d.parameter] = d.step
         return found
 
@@ -336,8 +383,8 @@ class Turn:
             return  # looked at before the result was stored
         for parameter, step in self._changed(attempt).items():
             kept = "its stored result is as it was"
-            if self._inputs.is_in_memory_by_hand(step):
-                self._inputs.give_again(step, context[step])
+            if self.inputs.is_in_memory_by_hand(step):
+                self.inputs.give_again(step, context[step])
                 kept = f"what it is now counts as {SAID}"
             else:
                 context.drop_memory(step)

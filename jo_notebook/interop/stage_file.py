@@ -14,6 +14,7 @@ from typing import Any
 
 from yaml.nodes import MappingNode, Node, ScalarNode
 
+from jo_notebook.core.execution import Resources
 from jo_notebook.errors import UsageError, did_you_mean
 from jo_notebook.interop.stage_options import OPTIONS, Input, inputs_of, module_of, name_of
 from jo_notebook.interop.yaml_nodes import Document, is_null, line_of
@@ -44,6 +45,10 @@ class Stage:
     retries: int = 0
     backoff: float = 0.0
     timeout: float = 0.0
+    retry_on: tuple[str, ...] = ()
+    executor: str = ""
+    resources: Resources = ()
+    no_store: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from jo_notebook.core.definition import FORMAT_LIMIT, KEEP_LIMIT, RETRIES_LIMIT, check_name, is_time
-from jo_notebook.errors import StepNameError
+from jo_notebook.core.execution import Resources, check_errors, check_executor, parse_resources
+from jo_notebook.errors import StepNameError, UsageError
 from jo_notebook.interop.yaml_nodes import Document, is_null, line_of
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,31 @@ def _function(document: Document, what: str, value: Node) -> str:
     return text
 
 
+def _executor(document: Document, what: str, value: Node) -> str:
+    return _checked(document, value, lambda: check_executor(_text(document, what, value)))
+
+
+def _errors(document: Document, what: str, value: Node) -> tuple[str, ...]:
+    return _checked(document, value, lambda: check_errors(_words(document, what, value)))
+
+
+def _resources(document: Document, what: str, value: Node) -> Resources:
+    if not isinstance(value, MappingNode):
+        raise document.error(value, f"{what} takes a mapping, such as {{memory: 4GB, gpu: 1}}.")
+    rows = [(f"{name}={document.plain(node)}", node) for name, _, node in document.pairs(value)]
+    return tuple(row for text, node in rows for row in _checked(document, node, partial(parse_resources, [text], what)))
+
+
+def _checked(document: Document, value: Node, check: Callable[[], T]) -> T:
+    """What a check of the core makes of it. Raises UsageError with the line."""
+    try:
+        return check()
+    except UsageError as error:
+        if str(error).startswith(document.name):
+            raise
+        raise document.error(value, str(error)) from error
+
+
 def _format(document: Document, what: str, value: Node) -> str:
     text = _text(document, what, value)
     if not text.isidentifier() or len(text) > FORMAT_LIMIT:
@@ -166,5 +195,9 @@ OPTIONS: dict[str, Callable[[Document, str, Node], Any]] = {
     "retries": _whole(0, RETRIES_LIMIT),
     "backoff": _seconds,
     "timeout": _seconds,
+    "retry_on": _errors,
+    "executor": _executor,
+    "resources": _resources,
+    "no_store": _truth,
 }
 """What a stage may say in the form with `stages:`, and how that is read."""

@@ -148,6 +148,10 @@ def _definition(
         retries=stage.retries,
         backoff=stage.backoff,
         timeout=stage.timeout,
+        retry_on=stage.retry_on,
+        executor=stage.executor,
+        resources=stage.resources,
+        no_store=stage.no_store,
     )
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -19,7 +20,8 @@ from jo_notebook.engine.capture import Recorder
 from jo_notebook.notebook.answers import StepAnswers, mismatches
 from jo_notebook.notebook.cells import Cells
 from jo_notebook.notebook.defining import Defining
-from jo_notebook.notebook.displays import capture_displays
+from jo_notebook.notebook.displays import capture_displays, show_entry
+from jo_notebook.notebook.elsewhere import WHERE
 from jo_notebook.notebook.inner import magics_see_the_step
 from jo_notebook.notebook.location import Location, find_location, start_directory
 from jo_notebook.notebook.magics import perform_and_show, register_magics
@@ -76,6 +78,9 @@ class Extension:
         self.pipeline.today.filename = self.defining.file_of
         self.pipeline.around = self._around_steps
         self.pipeline.jobs = self.settings.jobs
+        self.pipeline.executor = self.settings.executor
+        self.pipeline.around_elsewhere = WHERE
+        self.pipeline.show = partial(show_entry, shell)
         self.loop = MainLoop()
         self.answers = StepAnswers(self.pipeline)
         self.pipeline.send = Messages(self.pipeline, self.loop, lambda heads: self.names.bind_results()).handle
@@ -86,7 +91,8 @@ class Extension:
         self.settings.observe(lambda change: self._count_packages(change["new"]), "packages")
         self.settings.observe(lambda change: self.pipeline.move_to(self._locate(change["new"]).place), "context")
         self.settings.observe(lambda change: self._limit(), ["keep", "quota"])
-        self.settings.observe(lambda change: setattr(self.pipeline, "jobs", change["new"]), "jobs")
+        for name in ("jobs", "executor"):
+            self.settings.observe(lambda change: setattr(self.pipeline, change["name"], change["new"]), name)
         self._turn_away = self.pipeline.listen(_say_what_it_waits_for)
         self._register()
         if os.environ.get("JO_RESUME", "on") != "off":
@@ -153,6 +159,7 @@ class Extension:
         for picture in self._pictures.values():
             picture.close()
         self._turn_away()
+        self.pipeline.executors.close()
         self.objects.close()
         self.answers.close()
         self.loop.close()

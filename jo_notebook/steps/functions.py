@@ -12,6 +12,7 @@ from types import NoneType
 from typing import Any, overload
 
 from jo_notebook.core.definition import Definition, Dependency, check_keep, check_name, check_retries, check_seconds
+from jo_notebook.core.execution import Resources, amount_of, check_errors, check_executor
 from jo_notebook.core.functions import Callee, Signature, alias_of, body_of, call_of, signature_of
 from jo_notebook.core.source import Source
 from jo_notebook.errors import UsageError, did_you_mean
@@ -70,6 +71,10 @@ def step(
     retries: int = 0,
     backoff: float = 0.0,
     timeout: float = 0.0,
+    retry_on: Words = (),
+    executor: str = "",
+    resources: Mapping[str, Any] | None = None,
+    no_store: bool = False,
 ) -> Callable[[Callable[..., Any]], FunctionStep]: ...
 
 
@@ -109,6 +114,10 @@ def _words(word: str, value: Any) -> tuple[str, ...]:
     return tuple(os.fspath(w) if isinstance(w, os.PathLike) else _one(word, str, "texts", w) for w in words)
 
 
+def _resources(amounts: Mapping[str, Any]) -> Resources:
+    return tuple((name, amount_of(name, amount, "resources")) for name, amount in amounts.items())
+
+
 CHECKS: dict[str, Callable[[Any], Any]] = {
     "name": partial(_one, "name", (str, NoneType), "the name of a step"),
     "depends_on": partial(_one, "depends_on", (Iterable, Step, NoneType), "names of steps or Step objects"),
@@ -122,6 +131,10 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     "retries": check_retries,
     "backoff": partial(check_seconds, "backoff"),
     "timeout": partial(check_seconds, "timeout"),
+    "retry_on": lambda value: check_errors(_words("retry_on", value)),
+    "executor": lambda value: check_executor(_one("executor", str, "the name of an executor", value)) if value else "",
+    "resources": lambda value: _resources(_one("resources", (Mapping, NoneType), "a dict of amounts", value) or {}),
+    "no_store": partial(_one, "no_store", bool, "True or False"),
 }
 """The options of `@step`, and what each makes of what it is given. Raises UsageError."""
 

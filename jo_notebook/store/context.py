@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from jo_notebook.core.attributes import AttrDict
-from jo_notebook.core.record import Failure, Record
+from jo_notebook.core.record import NO_STORE, Failure, Record
 from jo_notebook.errors import ResultMissing, ResultNotSaved, UsageError
 from jo_notebook.store.claims import Claim, Claims
 from jo_notebook.store.definitions import Definitions
@@ -20,6 +20,7 @@ from jo_notebook.store.facts import Log
 from jo_notebook.store.foreign import Foreign, foreign
 from jo_notebook.store.formats import format_problems, python_version
 from jo_notebook.store.held import SAVING
+from jo_notebook.store.kept import Kept, runs_of
 from jo_notebook.store.known import Known
 from jo_notebook.store.loading import Snapshot, is_orchestras
 from jo_notebook.store.mapping import META, Writable, items_of, meta_of
@@ -194,25 +195,36 @@ class Context(Writable, Portable, Upkeep):
         """Bytes on disk."""
         return self._disk.size() if self._disk else 0
 
-    def put(self, record: Record, value: object, log: Log = (), *, format: str = "", keep: int = 0) -> Record:
+    def put(
+        self,
+        record: Record,
+        value: object,
+        log: Log = (),
+        *,
+        format: str = "",
+        keep: int = 0,
+        no_store: bool = False,
+    ) -> Record:
         """Keep a result; on disk it is durable when this returns. The record comes back completed.
 
         `format` is the one it is to be written in, empty for the best; `keep` is this step's own number of
-        generations, 0 for that of the context; one that is in use stays.
+        generations, 0 for that of the context; one that is in use stays. With `no_store` the value stays in memory.
         A value or a disk that refuses costs only this: the value stays in memory and `unsaved` says why.
         Raises StepNameError.
         """
-        (done,) = self.put_all([(record, value, log)], format=format, keep=keep)
+        (done,) = self.put_all([(record, value, log)], format=format, keep=keep, no_store=no_store)
         return done
 
-    def put_all(self, rows: Iterable[tuple[Record, object, Log]], *, format: str = "", keep: int = 0) -> list[Record]:
+    def put_all(
+        self, rows: Iterable[tuple[Record, object, Log]], *, format: str = "", keep: int = 0, no_store: bool = False
+    ) -> list[Record]:
         """As `put`, for several results in one wave, which the disk takes in far less time than one by one."""
         rows = list(rows)
         spared = [self.in_use(record.step) for record, _, _ in rows]
         held = [(self._begun(record, value, log), value, log) for record, value, log in rows]
         if self._disk is None:
             return [self._hold(record, value, log) for record, value, log in held]
-        drafts = [drafted(record, value, log, wanted=format) for record, value, log in held]
+        drafts = [drafted(record, value, log, wanted=format, no_store=no_store) for record, value, log in held]
         answers = save_results(self._disk, drafts, keep=keep or self.keep, spared=spared)
         return [
             self._hold(replace(record, unsaved=str(answer)), value, log)
@@ -245,7 +257,9 @@ class Context(Writable, Portable, Upkeep):
         alone = [row for row in other.records.items() if row[1].unsaved or (other.place is None and row[1].is_given)]
         held = [(name, r) for name, r in alone if name not in self.records and other.held(name) == "memory"]
         aside = {name for name, record in held if record.is_given and self._why_in_memory(name)}
-        self.put_all((record, other[name], other.log(name)) for name, record in held if name not in aside)
+        for no_store in (False, True):
+            rows = [row for row in held if row[0] not in aside and (row[1].unsaved == NO_STORE) is no_store]
+            self.put_all(((record, other[name], other.log(name)) for name, record in rows), no_store=no_store)
         for name in aside:
             self._hold(other.records[name], other[name], other.log(name))
 
@@ -265,6 +279,10 @@ class Context(Writable, Portable, Upkeep):
     def log(self, name: str) -> Log:
         """What the step's last run printed if it failed, else what made the result. Raises ResultDamaged."""
         return self._values.log(name)
+
+    def runs(self, name: str) -> list[Kept]:
+        """The runs of which something is kept: what `log` is of, then the others, newest first. Reads no value."""
+        return runs_of(self._known, self._disk, self._older, name)
 
     def forget(self, *names: str) -> None:
         """Drop results, failures and logs of these steps, all generations. Raises StoreError."""
@@ -368,6 +386,28 @@ class Context(Writable, Portable, Upkeep):
         if self._claims is None or self._disk is None or self._disk.newer:
             return contextlib.nullcontext(False)
         return Claim(self._claims, name, digest, waiting, lambda: self._look(name), pause)
+
+    def look(self, name: str) -> bool:
+        """See what the disk has of one step now; whether that is a newer, whole result than was known."""
+        return self._disk is not None and self._look(name)
+
+    def put_plain(
+        self, record: Record, value: object, log: Log = (), *, format: str = "", keep: int = 0
+    ) -> Record | None:
+        """As `put`, and only where the value can be written without a pickle and the disk takes it; else None.
+
+        Then nothing has changed.
+        """
+        check_stored_name(record.step)
+        if self._disk is None:
+            return None
+        record = replace(record, python=python_version(), size=0, format="", unsaved="")
+        draft = drafted(record, value, log, wanted=format, plain=True)
+        spared = [self.in_use(record.step)]
+        if draft.refusal:
+            return None
+        (answer,) = save_results(self._disk, [draft], keep=keep or self.keep, spared=spared)
+        return None if isinstance(answer, ResultNotSaved) else self._stored(answer, value)
 
     def running_elsewhere(self) -> list[Owner]:
         """Which steps other kernels are running now, and who they are; what killed ones left does not count."""

@@ -181,3 +181,14 @@ def test_retries_are_no_part_of_what_makes_a_result() -> None:
     pipeline.materialize()
     pipeline.add(replace(pipeline.dag["B"], retries=3, backoff=1.0, timeout=60.0))
     assert pipeline.plan().to_run == ()
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("names", "tries"), [(("ValueError",), 3), (("LookupError", "OSError"), 1), (("Exception",), 3)]
+)
+def test_it_is_tried_again_after_certain_errors_only(jobs: int, names: tuple[str, ...], tries: int) -> None:
+    pipeline = pipeline_of("A\nflaky(9)", retries=2, retry_on=names)
+    with pytest.raises(StepFailed):
+        pipeline.materialize("B", "Beside", jobs=jobs)
+    assert len(pipeline.today.namespace["tries"]) == tries
