@@ -193,6 +193,15 @@ def test_a_notebook_of_step_objects_alone(tmp_path: Path) -> None:
     assert said.startswith("Note: cell 5 makes Step objects and asks for a result as well")
 
 
+def test_pools_reach_the_kernel(tmp_path: Path) -> None:
+    """With and without them a notebook's steps run; what makes no sense is told."""
+    notebook(tmp_path / "n.ipynb", "%%step A --resources db=1\n1")
+    assert data_of("run", "n.ipynb", "--pool", "db=2", "--pool", "gpu=1", cwd=tmp_path)["finished"] == ["A"]
+    assert data_of("run", "n.ipynb", "--force", cwd=tmp_path)["finished"] == ["A"]
+    told = data_of("run", "n.ipynb", "--pool", "db", cwd=tmp_path, code=2)
+    assert told["error"]["message"].startswith("'db' is no resource")
+
+
 def test_a_notebook_with_stages_is_exported(tmp_path: Path) -> None:
     (tmp_path / "jobs.py").write_text("def Lint(): return 1\ndef Docs(): return 2\n")
     (tmp_path / "stages.yaml").write_text("Lint: []\nDocs: [Lint]\n")
