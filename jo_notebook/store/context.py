@@ -188,7 +188,7 @@ class Context(Writable, Portable, Upkeep):
         return self._disk is not None and record is not None and not record.unsaved
 
     @property
-    def refused(self) -> frozenset[str]:
+    def only_in_memory(self) -> frozenset[str]:
         """The steps whose results the disk has not taken: they end with this process. Empty without a place."""
         with self._lock:
             alone = {name for name, held in self._known.held.items() if held.record is not None and held.record.unsaved}
