@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from jo_notebook.core.events import Event, EventKind
 from jo_notebook.core.stepline import StepLine
 from jo_notebook.engine.capture import Recorder
 from jo_notebook.notebook.answers import StepAnswers, mismatches
+from jo_notebook.notebook.bars import Bars
 from jo_notebook.notebook.cells import Cells
 from jo_notebook.notebook.defining import Defining
 from jo_notebook.notebook.displays import capture_displays, show_entry
@@ -83,6 +84,7 @@ class Extension:
         self.pipeline.show = partial(show_entry, shell)
         self.loop = MainLoop()
         self.answers = StepAnswers(self.pipeline)
+        self.bars = Bars(shell, self.pipeline)
         self.pipeline.send = Messages(self.pipeline, self.loop, lambda heads: self.names.bind_results()).handle
         self.names = Names(shell, self.pipeline)
         self.objects = StepObjects(self.pipeline, self.cells, self.defining.notebook, self._show_step)
@@ -160,6 +162,7 @@ class Extension:
             picture.close()
         self._turn_away()
         self.pipeline.executors.close()
+        self.bars.close()
         self.objects.close()
         self.answers.close()
         self.loop.close()
@@ -265,6 +268,11 @@ class Extension:
             return
         with capture_displays(self.shell, recorder), magics_see_the_step(self.shell):
             yield
+
+    def bar(self) -> AbstractContextManager[None]:
+        """Inside, the run that begins has a bar, where the front end can show one."""
+        can_show = self.cells.has_front_end() and hasattr(self.shell.display_pub, "pub_socket")
+        return self.bars.shown() if can_show else nullcontext()
 
     # -- results ---------------------------------------------------------------------------------------
 

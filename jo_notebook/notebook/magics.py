@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 from jo_notebook.core.stepline import Help, StepLine, parse_stages_line, parse_step_line, step_help
@@ -53,6 +54,9 @@ class Front(Protocol):
 
     def load_stages(self, path: str, module: str) -> str:
         """Registers the stages of a file; a sentence says which."""
+
+    def bar(self) -> AbstractContextManager[None]:
+        """Inside, the run that begins has a bar, where the front end can show one."""
 
     def keep_picture(self, picture: Any) -> Any:
         """Remembers the picture a cell shows."""
@@ -145,7 +149,8 @@ def _pipeline(extension: Front) -> Callable[..., Any]:
 def perform_and_show(extension: Front, verb: Verb, line: str | Sequence[str], prog: str) -> Any:
     """Calls the verb and shows its answer; a failed step shows the user's own traceback, once."""
     try:
-        answer = perform(extension.pipeline, verb, line, prog)
+        with extension.bar() if verb.name == "materialize" else nullcontext():
+            answer = perform(extension.pipeline, verb, line, prog)
     except StepFailed as error:
         print(outcome_text(extension.pipeline), flush=True)  # noqa: T201 - what was done before the failure stands
         extension.names.bind_results()
