@@ -87,6 +87,7 @@ def _called(request: Request, work: Callable[[], Any], recorder: Recorder) -> Re
         with (
             _own_output(request),
             recording(recorder),
+            _around(request, recorder),
             attending(
                 definition,
                 {},
@@ -97,7 +98,6 @@ def _called(request: Request, work: Callable[[], Any], recorder: Recorder) -> Re
                 modules=request.modules,
             ) as attention,
             measuring() as measured,
-            _around(request, recorder),
             _interruptible(),
         ):
             value = in_time(work, definition.timeout, definition.name)
