@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,15 @@ from jo_notebook.core.plan import Decision, Known, Plan, make_plan
 from jo_notebook.core.record import LogEntry
 from jo_notebook.engine.call import users_traceback
 from jo_notebook.engine.capture import is_in_a_step
+from jo_notebook.engine.home import Home
 from jo_notebook.engine.outcome import Outcome, one_line
 from jo_notebook.engine.progress import Progress, Status
-from jo_notebook.engine.run import execute
+from jo_notebook.engine.run import execute, is_in_order
+from jo_notebook.engine.sharing import Part, Sharing
 from jo_notebook.engine.surroundings import Around, Surroundings, check_jobs, jobs_from, nothing_around
 from jo_notebook.engine.today import Today
 from jo_notebook.errors import (
+    RunCancelled,
     RunInProgress,
     StepFailed,
     UnknownStepError,
@@ -32,6 +36,7 @@ from jo_notebook.errors import (
     did_you_mean,
 )
 from jo_notebook.keeping import Keeping
+from jo_notebook.runs import Run, Runs, steadily, stop
 from jo_notebook.store.context import Context
 
 Listener = Callable[[Event], None]
@@ -70,6 +75,9 @@ class Pipeline(Keeping):
         self._progress = Progress()
         self._listeners: list[Listener] = []
         self._lock = threading.RLock()
+        self._sharing = Sharing(self._lock)
+        self._runs = Runs(self._lock)
+        self.home = Home()
         self._run_lock = threading.Lock()
         self._runner = 0
         self.context.define = self._define
@@ -91,7 +99,17 @@ class Pipeline(Keeping):
 
     @property
     def is_running(self) -> bool:
-        """Whether a run is going on."""
+        """Whether a run is going on, here or in the background."""
+        return self._is_waited_for or self._runs.has_background
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """The runs that go on, in the order in which they began."""
+        return self._runs.going
+
+    @property
+    def _is_waited_for(self) -> bool:
+        """Whether somebody waits for a run: it says itself when names may mean something else."""
         return self._run_lock.locked()
 
     @property
@@ -123,14 +141,14 @@ class Pipeline(Keeping):
 
     def _plan(self, heads: tuple[str, ...], *, force: bool, only: bool, glance: bool) -> Plan:
         with self._lock:
-            if not self.is_running:  # within a run, the run itself says when names may mean something else
-                self.touch()
+            if not self._is_waited_for:
+                self.today.touch()
             asked = (heads, force, only, self.orphans)
             now = (*asked, self.context.version, self.today.stamp(glance=glance))
             if self._planned is not None and self._planned[0] is self.dag and self._planned[1] == now:
                 return self._planned[2]
             plan = make_plan(self.dag, self._known(heads, force=force, only=only), heads)
-            if not self.is_running:
+            if not self._is_waited_for:
                 self._use_what_is_right(plan)
                 now = (*asked, self.context.version, self.today.stamp(glance=glance))
                 self._planned = (self.dag, now, plan)
@@ -144,6 +162,7 @@ class Pipeline(Keeping):
         fail_fast: bool = False,
         echo: bool = True,
         jobs: int = 1,
+        background: bool = False,
     ) -> Any:
         """Makes the heads' results exist, running only what is needed, and returns them.
 
@@ -151,35 +170,89 @@ class Pipeline(Keeping):
         loaded when it is looked up.
         With `force` the heads run whatever is known; with `only` what they depend on is taken as it is. Up to `jobs`
         steps run at once, on threads, each as soon as its dependencies are there; what must run alone does.
-        Raises UnknownStepError, UsageError, StepFailed (its cause is the user's exception) or RunInProgress.
+        A step that a run in the background has is waited for. In the `background`, this is `start`.
+        Raises UnknownStepError, UsageError, StepFailed (its cause is the user's exception), RunCancelled or
+        RunInProgress.
         """
+        if background:
+            return self.start(*heads, force=force, only=only, fail_fast=fail_fast, echo=echo, jobs=jobs)
         check_jobs(jobs)
         if not self._run_lock.acquire(blocking=False):
             is_inside = self._runner == threading.get_ident() or is_in_a_step()
             raise RunInProgress(IN_A_STEP if is_inside else IN_PROGRESS)
+        run = Run(heads, self.home, self._given_by, self._stop, in_background=False)
         try:
             self._runner = threading.get_ident()
             self.notice = ""
-            self.context.refresh()
-            self._recall_files()
-            self.touch()
-            plan = self.plan(*heads, force=force, only=only)
-            self._use_what_is_right(plan)
-            self._refuse_the_impossible(plan)
-            self._write_down([d.step for d in plan] if self._has_place() else self.dag if plan.to_run else ())
-            known = self._known(heads, force=force, only=only)
-            outcome = self.outcome = Outcome()
-            load = heads[0] if len(heads) == 1 else ""
-            execute(plan, self._surroundings(known, fail_fast=fail_fast, echo=echo, load=load, jobs=jobs), outcome)
-            self.touch()
-            self._remember(outcome.finished)
+            with self._lock:
+                known = self._prepared(run, force=force, only=only)
+                beside = self._runs.has_background
+                self._runs.begin(run, in_order=is_in_order(run.plan, jobs, beside=beside))
+            self.outcome = run.outcome
+            self._carry_out(run, known, fail_fast=fail_fast, echo=echo, jobs=jobs, beside=beside)
         finally:
-            self.context.settle()
-            self._progress.clear(self.outcome.run_id if self.outcome is not None else "")
+            self._runs.over(run)
+            self._progress.clear(run.id)
             self._run_lock.release()
             self.tell(Event(EventKind.CHANGED))
-        self._raise_failure(plan)
-        return self.context[heads[0]] if len(heads) == 1 else Results(self.context, plan.heads)
+        return self._given_by(run)
+
+    def start(
+        self,
+        *heads: str,
+        force: bool = False,
+        only: bool = False,
+        fail_fast: bool = False,
+        echo: bool = True,
+        jobs: int = 1,
+    ) -> Run:
+        """Makes the heads' results exist in the background, and returns at once, with the run to wait for.
+
+        It is planned at once, with what the notebook's names mean now. What is asked for while it goes on runs beside
+        it; a step is run once between them. When the process ends, it is stopped, and what is finished is kept.
+        Raises what a plan raises: UnknownStepError, UsageError, UntrustedError; and RunInProgress in a step.
+        """
+        check_jobs(jobs)
+        if is_in_a_step():
+            raise RunInProgress(IN_A_STEP)
+        run = Run(heads, self.home, self._given_by, self._stop, in_background=True)
+        with self._lock:
+            if self._runs.is_in_order:  # it has the names for itself until it is over: planned anew then
+                run.plan, known = self.plan(*heads, force=force, only=only), None
+                self._refuse_the_impossible(run.plan)
+            else:
+                known = self._prepared(run, force=force, only=only)
+
+            def work(run: Run, has_waited: bool) -> None:
+                try:
+                    now = self._prepared(run, force=force, only=only) if known is None or has_waited else known
+                    self._carry_out(run, now, fail_fast=fail_fast, echo=echo, jobs=jobs, beside=True)
+                finally:
+                    self._progress.clear(run.id)
+
+            if known is not None:  # from now on its turn comes before that of whoever asks later
+                self._sharing.begin(Part(run.id, self.dag, set(run.plan.to_run), True, run.outcome.failed))
+            self._runs.start(run, work, partial(self._over, run))
+        return run
+
+    def cancel(self, *names: str) -> list[str]:
+        """Stops these steps where they run, drops them where they wait, and what needs them; gives those concerned.
+
+        Everything else goes on. Without names, everything that runs or waits, in all runs. What is finished is kept.
+        Steps on threads are asked to stop: their runs may take a moment to end. Raises UnknownStepError.
+        """
+        runs = self.runs
+        self.dag.check([name for name in names if not any(name in run.plan for run in runs)])
+        found = [name for run in runs for name in run.cancel(*names)]
+        return list(dict.fromkeys(found))
+
+    def ended(self) -> list[Run]:
+        """The runs in the background that have ended since this was asked last: for a front end that tells of them."""
+        return self._runs.ended()
+
+    def close(self) -> None:
+        """Stops what goes on in the background; what is finished is kept."""
+        self._runs.close()
 
     def graph(self, *heads: str) -> Any:
         """The live picture of the pipeline; a click on a step materializes it."""
@@ -235,7 +308,9 @@ class Pipeline(Keeping):
 
     def touch(self) -> None:
         """Forgets what was worked out about the notebook's names: call it when a cell may have changed them."""
-        self.today.touch()
+        with self._lock:
+            self._sharing.look()
+            self.today.touch()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -244,6 +319,57 @@ class Pipeline(Keeping):
             yield
 
     # -- inside --------------------------------------------------------------------------------------
+
+    def _prepared(self, run: Run, *, force: bool, only: bool) -> Known:
+        """Plans a run, as of now; gives what the plan was made from."""
+        with self._lock:
+            self.context.refresh()
+            self._recall_files()
+            self.today.touch()
+            plan = run.plan = self.plan(*run.heads, force=force, only=only)
+            self._use_what_is_right(plan)
+            self._refuse_the_impossible(plan)
+            self._write_down([d.step for d in plan] if self._has_place() else self.dag if plan.to_run else ())
+            known = self._known(run.heads, force=force, only=only)
+        return replace(known, parts=steadily(known.parts)) if run.in_background else known
+
+    def _carry_out(self, run: Run, known: Known, *, fail_fast: bool, echo: bool, jobs: int, beside: bool) -> None:
+        """Runs what was planned, on this thread."""
+        load = run.heads[0] if len(run.heads) == 1 else ""
+        outside = self._surroundings(run, known, fail_fast=fail_fast, echo=echo, load=load, jobs=jobs, beside=beside)
+        try:
+            execute(run.plan, outside, run.outcome)
+            with self._lock:
+                self.today.touch()
+                self._remember(run.outcome.finished)
+        finally:
+            outside.context.settle()
+
+    def _over(self, run: Run) -> None:
+        self._sharing.end(run.id)
+        self.tell(Event(EventKind.CHANGED))
+
+    def _given_by(self, run: Run) -> Any:
+        """What a run that is over gives: what `materialize` returns, or raises."""
+        if run.error is not None:
+            raise run.error
+        self._raise_failure(run)
+        gone = [head for head in run.plan.heads if head in run.outcome.cancelled]
+        if run.is_stopped or gone:
+            what = f"{', '.join(gone or run.heads) or 'The run'} was cancelled"
+            raise RunCancelled(f"{what}; what was finished is kept, and the next run goes on from there.")
+        return self.context[run.heads[0]] if len(run.heads) == 1 else Results(self.context, run.plan.heads)
+
+    def _stop(self, run: Run, names: Collection[str] | None) -> list[str]:
+        """Stops a run, or steps of it; gives those that were going on or waiting."""
+        status = self.status(run.id)
+        doing = (set(status.running) | status.queued) if status is not None else set()
+        concerned = set(run.plan.to_run if names is None else names)
+        for decision in run.plan:
+            if not concerned.isdisjoint(run.plan.parents[decision.step]):
+                concerned.add(decision.step)
+        stop(run, names)
+        return [decision.step for decision in run.plan if decision.step in concerned & doing]
 
     def _known(self, heads: Iterable[str], *, force: bool, only: bool) -> Known:
         context = self.context
@@ -274,14 +400,17 @@ class Pipeline(Keeping):
         used = [d.step for d in others if self.context.use(d.step, d.generation)]
         self._remember(used)
 
-    def _surroundings(self, known: Known, *, fail_fast: bool, echo: bool, load: str, jobs: int) -> Surroundings:
+    def _surroundings(
+        self, run: Run, known: Known, *, fail_fast: bool, echo: bool, load: str, jobs: int, beside: bool
+    ) -> Surroundings:
+        parts_now = partial(self.today.parts_now, self.dag)
         return Surroundings(
             graph=self.dag,
             known=known,
-            parts_now=partial(self.today.parts_now, self.dag),
+            parts_now=steadily(parts_now) if run.in_background else parts_now,
             context=self.context,
             prepare=partial(self.today.prepare, self.dag),
-            attend=partial(self.today.attend, self.dag, ignored=self._own_places()),
+            attend=partial(self.today.attend, self.dag, ignored=self._own_places(), beside_cells=run.in_background),
             emit=self.tell,
             around=self.around,
             echo=echo,
@@ -289,8 +418,12 @@ class Pipeline(Keeping):
             load=load,
             jobs=jobs,
             alone=self._must_be_alone,
-            lock=self._lock,
             grace=self.grace,
+            sharing=self._sharing,
+            beside=beside,
+            in_background=run.in_background,
+            home=self.home,
+            begun=run.begun,
         )
 
     def _must_be_alone(self, name: str) -> bool:
@@ -319,8 +452,8 @@ class Pipeline(Keeping):
                     "somebody else's code. Run its cell, or say %context trust."
                 )
 
-    def _raise_failure(self, plan: Plan) -> None:
-        failed = self.outcome.failed if self.outcome is not None else {}
+    def _raise_failure(self, run: Run) -> None:
+        failed, plan = run.outcome.failed, run.plan
         if not failed:
             return
         name, cause = next(iter(failed.items()))

@@ -7,6 +7,7 @@ variable, the recorder of the step that is writing; everybody else's output pass
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -15,6 +16,9 @@ from typing import Any, TextIO
 from jo_notebook.core.record import LogEntry
 
 LIMIT = 1_000_000  # characters of log kept for one step
+
+_routing = threading.Lock()
+_routed = 0  # runs that go on
 
 _recorder: ContextVar[Recorder | None] = ContextVar("jo_notebook_recorder", default=None)
 
@@ -109,15 +113,23 @@ def recording(recorder: Recorder) -> Iterator[None]:
 
 @contextmanager
 def routed_output() -> Iterator[None]:
-    """Inside, `sys.stdout` and `sys.stderr` look for a recorder first."""
-    routers = [_Router("stdout", sys.stdout), _Router("stderr", sys.stderr)]
-    sys.stdout, sys.stderr = routers
+    """Inside, `sys.stdout` and `sys.stderr` look for a recorder first. Runs side by side share what does that."""
+    global _routed
+    with _routing:
+        _routed += 1
+        for kind in ("stdout", "stderr"):
+            stream = getattr(sys, kind)
+            if not isinstance(stream, _Router):
+                setattr(sys, kind, _Router(kind, stream))
     try:
         yield
     finally:
-        for router in routers:
-            if getattr(sys, router.jo_kind) is router:
-                setattr(sys, router.jo_kind, router.jo_stream)
+        with _routing:
+            _routed -= 1
+            for kind in ("stdout", "stderr") if not _routed else ():
+                router = getattr(sys, kind)
+                if isinstance(router, _Router):
+                    setattr(sys, kind, router.jo_stream)
 
 
 class _Router:

@@ -18,7 +18,8 @@ class Outcome:
 
     `retried` tells how often a step was tried in vain before; `left_behind` are steps whose code did not stop
     when it was told to, and goes on in a thread that nobody waits for; `cancelled` are those that were to run and did
-    not come to an end: the run stopped before, or was interrupted.
+    not come to an end: the run stopped before, or was interrupted; `joined` are those that it waited for because
+    another run of the same kernel had them.
     """
 
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
@@ -32,6 +33,7 @@ class Outcome:
     cancelled: list[str] = field(default_factory=list)
     retried: dict[str, int] = field(default_factory=dict)
     left_behind: list[str] = field(default_factory=list)
+    joined: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     seconds: float = 0.0
 

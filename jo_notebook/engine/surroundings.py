@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -15,6 +14,9 @@ from jo_notebook.core.graph import Graph
 from jo_notebook.core.plan import Known
 from jo_notebook.engine.attend import Attention
 from jo_notebook.engine.capture import Recorder
+from jo_notebook.engine.home import Home
+from jo_notebook.engine.sharing import Lock as Lock
+from jo_notebook.engine.sharing import Sharing
 from jo_notebook.errors import UsageError
 from jo_notebook.store.context import Context
 
@@ -41,14 +43,15 @@ def jobs_from(environ: Mapping[str, str]) -> int:
     return check_jobs(int(text)) if text else 1
 
 
-class Lock(Protocol):
-    """A reentrant lock."""
+class Runner(Protocol):
+    """What carries out a run, for whoever wants to stop it or a part of it. From any thread."""
 
-    def acquire(self) -> bool:
-        """Waits until nobody else has it."""
+    def cancel(self, names: Collection[str] | None = None) -> None:
+        """Stops these steps, and drops what needs them; without names, the whole run, as an interrupt does."""
 
-    def release(self) -> None:
-        """Lets go of it."""
+
+def nobody_asks(runner: Runner) -> None:
+    """The default for `Surroundings.begun`: nobody wants to stop the run."""
 
 
 @contextmanager
@@ -70,6 +73,10 @@ class Surroundings:
     Up to `jobs` steps run at once, on threads; `alone` says of a step that nothing may run beside it. `lock` is held
     by whoever calls any of these, and by nobody while a step's own code runs or a value is read or written. `grace`
     is how many seconds a step on a thread has to stop when it is told to. With one job none of this is looked at.
+
+    `sharing` is what this run has in common with others of the same pipeline; `beside` says that some may go on at the
+    same time, `in_background` that this one does not belong to the cell that is running: then what a step reads may be
+    changed while it runs. `home` is the main thread's, where it is lent. `begun` gets what may be told to stop.
     """
 
     graph: Graph
@@ -86,5 +93,14 @@ class Surroundings:
     clock: Callable[[], float] = time.time
     jobs: int = 1
     alone: Callable[[str], bool] = lambda step: False
-    lock: Lock = field(default_factory=threading.RLock)
     grace: float = 5.0
+    sharing: Sharing = field(default_factory=Sharing)
+    beside: bool = False
+    in_background: bool = False
+    home: Home | None = None
+    begun: Callable[[Runner], None] = nobody_asks
+
+    @property
+    def lock(self) -> Lock:
+        """What is held for everything but what takes long."""
+        return self.sharing.calls.lock
