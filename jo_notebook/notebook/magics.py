@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from jo_notebook.core.stepline import Help, StepLine, parse_stages_line, parse_step_line, step_help
-from jo_notebook.errors import StepFailed, UsageError
+from jo_notebook.errors import RunCancelled, StepFailed, UsageError
 from jo_notebook.notebook.names import Names
 from jo_notebook.notebook.tracebacks import failure_lines, interrupt_lines
 from jo_notebook.pipeline import Pipeline
@@ -145,6 +145,10 @@ def perform_and_show(extension: Front, verb: Verb, line: str | Sequence[str], pr
     """Calls the verb and shows its answer; a failed step shows the user's own traceback, once."""
     try:
         answer = perform(extension.pipeline, verb, line, prog)
+    except RunCancelled:
+        print(outcome_text(extension.pipeline), flush=True)  # noqa: T201 - what was done before stands
+        extension.names.bind_results()
+        raise
     except StepFailed as error:
         print(outcome_text(extension.pipeline), flush=True)  # noqa: T201 - what was done before the failure stands
         extension.names.bind_results()

@@ -97,7 +97,7 @@ def test_a_run_goes_on_in_the_background(make: Callable[..., Watched]) -> None:
     assert isinstance(run, Run)
     assert (run.heads, run.done, pipeline.runs, pipeline.is_running) == (("Sum",), False, (run,), True)
     begun(pipeline, "Load")
-    assert (pipeline.running, pipeline.queued) == ({"Load"}, {"Sum"})
+    soon(lambda: (pipeline.running, pipeline.queued) == ({"Load"}, {"Sum"}))
     assert not run.wait(0.05)
     with pytest.raises(TimeoutError):
         run.result(0.01)
