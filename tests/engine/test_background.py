@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import sys
 import threading
 import time
@@ -567,3 +569,45 @@ def test_an_error_of_ours_is_raised_where_the_result_is_asked_for(
     go(pipeline, "A")
     with pytest.raises(JoError, match="the disk has gone"):
         run.result(20)
+
+
+ROUNDS = 25
+
+
+def test_cancelled_at_any_moment_nothing_is_lost(make: Callable[..., Watched]) -> None:
+    """Runs beside each other, with steps that must be alone among them; stopped one by one or all, or interrupted."""
+    chance = random.Random(6)
+    bodies = {f"S{n}": f"time.sleep({chance.random() / 50}); {n}" + (f" + S{n // 2}" if n else "") for n in range(8)}
+    bodies |= {"R": "import random\nrandom.seed(1)\ntime.sleep(0.005)\nS2 + random.random()"}
+    pipeline = make(**bodies)
+    for number in range(ROUNDS):
+        pipeline.add(step("S0", f"time.sleep(0.002); {number}"))
+        wanted = {f"S{n}": sum(k for k in (n, n // 2, n // 4)) + number for n in range(8)}
+        runs = [pipeline.start(jobs=3), pipeline.start("S7", "R", jobs=2)]
+        moment = threading.Timer(chance.random() / 15, stopper(pipeline, runs, chance))
+        moment.start()
+        with contextlib.suppress(KeyboardInterrupt, RunCancelled):
+            pipeline.materialize("S5", jobs=chance.choice((1, 2)))
+        moment.join()
+        assert all(run.wait(20) for run in runs)
+        assert [error for run in runs if (error := run.error or next(iter(run.outcome.failed.values()), None))] == []
+        for decision in pipeline.plan():
+            if decision.availability == "available" and decision.step != "R":
+                assert pipeline.context[decision.step] == wanted[decision.step]
+        for run in runs:
+            assert {name for name in run.outcome.finished if pipeline.plan()[name].availability != "available"} == set()
+    assert pipeline.materialize("S7") == 7 + 3 + 1 + ROUNDS - 1
+
+
+def stopper(pipeline: Watched, runs: list[Run], chance: random.Random) -> Callable[[], object]:
+    """One of the ways to stop something."""
+    name = chance.choice(["S0", "S1", "S3", "S5", "R"])
+    return chance.choice(
+        [
+            lambda: pipeline.cancel(name),
+            lambda: pipeline.cancel(name),
+            lambda: runs[0].cancel(),
+            lambda: runs[1].cancel(name),
+            lambda: pipeline.cancel(),
+        ]
+    )
