@@ -4,27 +4,39 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from jo_notebook.core import fingerprint
 from jo_notebook.core.definition import Definition
+from jo_notebook.core.eta import Going
 from jo_notebook.core.events import Event, EventKind
+from jo_notebook.core.execution import INLINE, PROCESSES
 from jo_notebook.core.graph import Graph
 from jo_notebook.core.homes import OBJECT
 from jo_notebook.core.plan import Decision, Known, Plan, make_plan
 from jo_notebook.core.record import LogEntry
 from jo_notebook.engine.call import users_traceback
 from jo_notebook.engine.capture import is_in_a_step
+from jo_notebook.engine.executors import Executors, Wanted, check_wanted, places_of
 from jo_notebook.engine.home import Home
 from jo_notebook.engine.outcome import Outcome, one_line
 from jo_notebook.engine.progress import Progress, Status
 from jo_notebook.engine.run import execute, is_in_order
 from jo_notebook.engine.sharing import Part, Sharing
-from jo_notebook.engine.surroundings import Around, Surroundings, check_jobs, jobs_from, nothing_around
+from jo_notebook.engine.shipping import checks_of
+from jo_notebook.engine.surroundings import (
+    Around,
+    Surroundings,
+    check_jobs,
+    executor_from,
+    jobs_from,
+    nothing_around,
+)
 from jo_notebook.engine.today import Today
 from jo_notebook.errors import (
     RunCancelled,
@@ -36,8 +48,11 @@ from jo_notebook.errors import (
     did_you_mean,
 )
 from jo_notebook.keeping import Keeping
-from jo_notebook.runs import Run, Runs, steadily, stop
+from jo_notebook.runs import How, Run, Runs, steadily, stop
 from jo_notebook.store.context import Context
+
+if TYPE_CHECKING:
+    from jo_notebook.engine.away import Executor
 
 Listener = Callable[[Event], None]
 
@@ -53,8 +68,9 @@ class Pipeline(Keeping):
 
     `namespace` is what step bodies have as their globals. A front end sets `around` (entered around each call
     of a step), `send` (where a request from a picture goes) and what `today` wants to know of the notebook. `jobs`
-    is how many steps run at once where a verb does not say (JO_JOBS, or one); `grace` is how many seconds a step on a
-    thread has to stop when it is told to; then the run goes on without it.
+    is how many steps run at once where a verb does not say (JO_JOBS; 0 for as many as the executor has places for),
+    `executor` where they run (JO_EXECUTOR; empty for inline, or threads with several jobs); `grace` is how many seconds
+    a step on a thread has to stop when it is told to; then the run goes on without it.
     """
 
     def __init__(self, context: Context | None = None, *, namespace: dict[str, Any] | None = None) -> None:
@@ -63,6 +79,10 @@ class Pipeline(Keeping):
         self.today = Today({"__name__": "__main__"} if namespace is None else namespace)
         self.around: Around = nothing_around
         self.jobs = jobs_from(os.environ)
+        self.executor: Wanted = executor_from(os.environ)
+        self.executors = Executors()
+        self.show: Callable[[LogEntry], None] = lambda entry: None
+        self.around_elsewhere = ""
         self.grace = 5.0
         self.send: Callable[[dict[str, Any]], None] = self._answer
         self.gone_cells: frozenset[str] = frozenset()
@@ -124,6 +144,12 @@ class Pipeline(Keeping):
         with self._lock:
             return self._progress.queued
 
+    @property
+    def going(self) -> Mapping[str, Going]:
+        """The steps that are running now, each with how far it says it is and how long it is expected to need."""
+        with self._lock:
+            return self._progress.going
+
     def status(self, run_id: str = "") -> Status | None:
         """How far a run is, by default the one that began last; None where it is over or has not begun."""
         with self._lock:
@@ -161,7 +187,9 @@ class Pipeline(Keeping):
         only: bool = False,
         fail_fast: bool = False,
         echo: bool = True,
-        jobs: int = 1,
+        jobs: int | None = None,
+        executor: Wanted = "",
+        pools: Mapping[str, float] | None = None,
         background: bool = False,
     ) -> Any:
         """Makes the heads' results exist, running only what is needed, and returns them.
@@ -169,14 +197,29 @@ class Pipeline(Keeping):
         One head gives its value; several (or none: every step nobody depends on) give a mapping of values, each
         loaded when it is looked up.
         With `force` the heads run whatever is known; with `only` what they depend on is taken as it is. Up to `jobs`
-        steps run at once, on threads, each as soon as its dependencies are there; what must run alone does.
+        steps run at once, each as soon as its dependencies are there, where `executor` says: inline, threads,
+        processes, dask, dask:ADDRESS, or any `concurrent.futures.Executor`. Without one it is threads for several jobs
+        and inline for one; without jobs, as many as the executor has places for. What must run alone, or in this
+        process, does.
+        Of each resource in `pools` the steps that run take no more than there is.
         A step that a run in the background has is waited for. In the `background`, this is `start`.
-        Raises UnknownStepError, UsageError, StepFailed (its cause is the user's exception), RunCancelled or
-        RunInProgress.
+        Raises UnknownStepError, UsageError, StepFailed (its cause is the user's exception), ExecutorRefused,
+        RunCancelled or RunInProgress.
         """
         if background:
-            return self.start(*heads, force=force, only=only, fail_fast=fail_fast, echo=echo, jobs=jobs)
-        check_jobs(jobs)
+            return self.start(
+                *heads,
+                force=force,
+                only=only,
+                fail_fast=fail_fast,
+                echo=echo,
+                jobs=jobs,
+                executor=executor,
+                pools=pools,
+            )
+        executor = check_wanted(executor or self.executor)
+        jobs = check_jobs(places_of(executor, self.jobs if jobs is None else check_jobs(jobs)))
+        how = How(executor, jobs, dict(pools or {}), force=force, only=only, fail_fast=fail_fast, echo=echo)
         if not self._run_lock.acquire(blocking=False):
             is_inside = self._runner == threading.get_ident() or is_in_a_step()
             raise RunInProgress(IN_A_STEP if is_inside else IN_PROGRESS)
@@ -185,11 +228,11 @@ class Pipeline(Keeping):
             self._runner = threading.get_ident()
             self.notice = ""
             with self._lock:
-                known = self._prepared(run, force=force, only=only)
-                beside = self._runs.has_background
-                self._runs.begin(run, in_order=is_in_order(run.plan, jobs, beside=beside))
+                outside = self._prepared(run, how)
+                in_order = is_in_order(run.plan, jobs, outside.where, beside=outside.beside)
+                self._runs.begin(run, in_order=in_order)
             self.outcome = run.outcome
-            self._carry_out(run, known, fail_fast=fail_fast, echo=echo, jobs=jobs, beside=beside)
+            self._carry_out(run, outside)
         finally:
             self._runs.over(run)
             self._progress.clear(run.id)
@@ -204,34 +247,40 @@ class Pipeline(Keeping):
         only: bool = False,
         fail_fast: bool = False,
         echo: bool = True,
-        jobs: int = 1,
+        jobs: int | None = None,
+        executor: Wanted = "",
+        pools: Mapping[str, float] | None = None,
     ) -> Run:
         """Makes the heads' results exist in the background, and returns at once, with the run to wait for.
 
-        It is planned at once, with what the notebook's names mean now. What is asked for while it goes on runs beside
-        it; a step is run once between them. When the process ends, it is stopped, and what is finished is kept.
-        Raises what a plan raises: UnknownStepError, UsageError, UntrustedError; and RunInProgress in a step.
+        It is planned at once, with what the notebook's names mean now, and runs in processes unless somebody says
+        otherwise. What is asked for while it goes on runs beside it; a step is run once between them. When the process
+        ends, it is stopped, and what is finished is kept.
+        Raises what a plan raises: UnknownStepError, UsageError, UntrustedError; ExecutorRefused; RunInProgress in a
+        step.
         """
-        check_jobs(jobs)
+        executor = check_wanted(executor or self.executor or PROCESSES)
+        jobs = check_jobs(places_of(executor, self.jobs if jobs is None else check_jobs(jobs)))
+        how = How(executor, jobs, dict(pools or {}), force=force, only=only, fail_fast=fail_fast, echo=echo)
         if is_in_a_step():
             raise RunInProgress(IN_A_STEP)
         run = Run(heads, self.home, self._given_by, self._stop, in_background=True)
         with self._lock:
+            begun: Surroundings | None = None
             if self._runs.is_in_order:  # it has the names for itself until it is over: planned anew then
-                run.plan, known = self.plan(*heads, force=force, only=only), None
+                run.plan = self.plan(*heads, force=force, only=only)
                 self._refuse_the_impossible(run.plan)
             else:
-                known = self._prepared(run, force=force, only=only)
+                begun = self._prepared(run, how)
+                # from now on its turn comes before that of whoever asks later
+                self._sharing.begin(Part(run.id, self.dag, set(run.plan.to_run), True, run.outcome.failed))
 
-            def work(run: Run, has_waited: bool) -> None:
+            def work(run: Run) -> None:
                 try:
-                    now = self._prepared(run, force=force, only=only) if known is None or has_waited else known
-                    self._carry_out(run, now, fail_fast=fail_fast, echo=echo, jobs=jobs, beside=True)
+                    self._carry_out(run, self._prepared(run, how) if begun is None else begun)
                 finally:
                     self._progress.clear(run.id)
 
-            if known is not None:  # from now on its turn comes before that of whoever asks later
-                self._sharing.begin(Part(run.id, self.dag, set(run.plan.to_run), True, run.outcome.failed))
             self._runs.start(run, work, partial(self._over, run))
         return run
 
@@ -272,11 +321,6 @@ class Pipeline(Keeping):
         """All steps and their states."""
         return self.plan()
 
-    def log(self, name: str) -> tuple[LogEntry, ...]:
-        """What the step's last run printed, displayed and raised."""
-        self.dag.check([name])
-        return self.context.log(name)
-
     # -- what views and fronts use -------------------------------------------------------------------
 
     def listen(self, listener: Listener) -> Callable[[], None]:
@@ -288,15 +332,17 @@ class Pipeline(Keeping):
         """Gives an event to all listeners; one that raises does not stop the others."""
         with self._lock:
             self._progress.follow(event)
+            news = self._progress.news(event.run_id)
             if event.kind is EventKind.CLAIMED:
                 self.notice, self._waits_for = event.text, event.step
             elif event.step == self._waits_for and event.kind in OVER:
                 self.notice = ""
-        for listener in list(self._listeners):
-            try:
-                listener(event)
-            except Exception as error:  # noqa: BLE001 - a broken picture must not break a run
-                self.problems.append(f"{type(error).__name__} in a listener: {error}")
+        for told in (event,) if news is None else (event, news):
+            for listener in list(self._listeners):
+                try:
+                    listener(told)
+                except Exception as error:  # noqa: BLE001 - a broken picture must not break a run
+                    self.problems.append(f"{type(error).__name__} in a listener: {error}")
 
     def request(self, message: dict[str, Any]) -> None:
         """A picture asks for a verb; the front end decides where and when it runs."""
@@ -320,23 +366,25 @@ class Pipeline(Keeping):
 
     # -- inside --------------------------------------------------------------------------------------
 
-    def _prepared(self, run: Run, *, force: bool, only: bool) -> Known:
-        """Plans a run, as of now; gives what the plan was made from."""
+    def _prepared(self, run: Run, how: How) -> Surroundings:
+        """Plans a run, with the graph and the names as they are now."""
         with self._lock:
             self.context.refresh()
             self._recall_files()
             self.today.touch()
-            plan = run.plan = self.plan(*run.heads, force=force, only=only)
+            plan = run.plan = self.plan(*run.heads, force=how.force, only=how.only)
             self._use_what_is_right(plan)
             self._refuse_the_impossible(plan)
-            self._write_down([d.step for d in plan] if self._has_place() else self.dag if plan.to_run else ())
-            known = self._known(run.heads, force=force, only=only)
-        return replace(known, parts=steadily(known.parts)) if run.in_background else known
+            self._refuse_too_much(plan, how.pools)
+            if self.context.place is not None:
+                self._write_down([d.step for d in plan] if self._has_place() else self.dag if plan.to_run else ())
+            known = self._known(run.heads, force=how.force, only=how.only)
+            where = self._places(plan, how.executor, how.jobs)
+            self._progress.begin(run.id, plan, how.jobs)
+            return self._surroundings(run, known, how, where)
 
-    def _carry_out(self, run: Run, known: Known, *, fail_fast: bool, echo: bool, jobs: int, beside: bool) -> None:
+    def _carry_out(self, run: Run, outside: Surroundings) -> None:
         """Runs what was planned, on this thread."""
-        load = run.heads[0] if len(run.heads) == 1 else ""
-        outside = self._surroundings(run, known, fail_fast=fail_fast, echo=echo, load=load, jobs=jobs, beside=beside)
         try:
             execute(run.plan, outside, run.outcome)
             with self._lock:
@@ -400,27 +448,52 @@ class Pipeline(Keeping):
         used = [d.step for d in others if self.context.use(d.step, d.generation)]
         self._remember(used)
 
-    def _surroundings(
-        self, run: Run, known: Known, *, fail_fast: bool, echo: bool, load: str, jobs: int, beside: bool
-    ) -> Surroundings:
-        parts_now = partial(self.today.parts_now, self.dag)
+    def _places(self, plan: Plan, wanted: Wanted, jobs: int) -> Callable[[str], str | Executor]:
+        """What runs each step: what its own line says, else what the run says; here what cannot run elsewhere.
+
+        Raises ExecutorRefused for an executor that cannot be had, before anything has run.
+        """
+        default, dag = self.executors.get(wanted, jobs), self.dag
+        found: dict[str, str | Executor] = {}
+
+        def where(name: str) -> str | Executor:
+            if name not in found:
+                own = dag[name].executor
+                place = self.executors.get(own) if own else default
+                is_here = isinstance(place, str) or not self.today.must_be_here(dag, name)
+                found[name] = place if is_here else INLINE
+            return found[name]
+
+        for name in plan.to_run:
+            where(name)
+        return where
+
+    def _surroundings(self, run: Run, known: Known, how: How, where: Callable[[str], str | Executor]) -> Surroundings:
+        parts_now: Callable[[str], Sequence[fingerprint.Part]] = partial(self.today.parts_now, self.dag)
+        if run.in_background:  # a cell may change what is looked at
+            parts_now, known = steadily(parts_now), replace(known, parts=steadily(known.parts))
         return Surroundings(
             graph=self.dag,
             known=known,
-            parts_now=steadily(parts_now) if run.in_background else parts_now,
+            parts_now=parts_now,
             context=self.context,
             prepare=partial(self.today.prepare, self.dag),
             attend=partial(self.today.attend, self.dag, ignored=self._own_places(), beside_cells=run.in_background),
             emit=self.tell,
             around=self.around,
-            echo=echo,
-            fail_fast=fail_fast,
-            load=load,
-            jobs=jobs,
+            echo=how.echo,
+            fail_fast=how.fail_fast,
+            load=run.heads[0] if len(run.heads) == 1 else "",
+            jobs=how.jobs,
             alone=self._must_be_alone,
             grace=self.grace,
+            where=where,
+            pools=how.pools,
+            checks=partial(checks_of, self.today.modules, self.today.namespace),
+            show=self.show,
+            around_elsewhere=self.around_elsewhere,
             sharing=self._sharing,
-            beside=beside,
+            beside=run.in_background or self._runs.has_background,
             in_background=run.in_background,
             home=self.home,
             begun=run.begun,
@@ -452,6 +525,15 @@ class Pipeline(Keeping):
                     "somebody else's code. Run its cell, or say %context trust."
                 )
 
+    def _refuse_too_much(self, plan: Plan, pools: Mapping[str, float]) -> None:
+        """Before anything runs: no step may take more of a resource than there is."""
+        for name in plan.to_run:
+            for resource, amount in self.dag[name].resources:
+                if amount > pools.get(resource, amount):
+                    raise UsageError(
+                        f"{name} takes {resource}={amount:g}, and the pool has {pools[resource]:g}: it could never run."
+                    )
+
     def _raise_failure(self, run: Run) -> None:
         failed, plan = run.outcome.failed, run.plan
         if not failed:
@@ -470,7 +552,7 @@ class Pipeline(Keeping):
         """Where no front end takes requests: the one that makes sense is done at once."""
         if message.get("verb") != "materialize":
             raise UsageError(f"Without the notebook extension a picture can only materialize, not {message!r}.")
-        self.materialize(*filter(None, [str(message.get("step", ""))]), jobs=self.jobs)
+        self.materialize(*filter(None, [str(message.get("step", ""))]))
 
 
 def _lost(step: Definition | None, cause: BaseException) -> str:

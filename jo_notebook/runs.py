@@ -8,11 +8,13 @@ import contextvars
 import threading
 import time
 import weakref
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from jo_notebook.core.plan import Plan
 from jo_notebook.engine.capture import is_in_a_step
+from jo_notebook.engine.executors import Wanted
 from jo_notebook.engine.home import Home
 from jo_notebook.engine.outcome import Outcome
 from jo_notebook.engine.surroundings import Runner
@@ -24,6 +26,19 @@ TIMES = 20
 AT_THE_END = 3.0
 """Seconds that steps have to stop when the process ends: a kernel that is shut down is killed after five."""
 WAITING_FOR_ITSELF = "A step cannot wait for a run: read the other step's name in the body, which makes it an input."
+
+
+@dataclass(frozen=True)
+class How:
+    """How a run is to be: what its verb was told."""
+
+    executor: Wanted
+    jobs: int
+    pools: Mapping[str, float]
+    force: bool = False
+    only: bool = False
+    fail_fast: bool = False
+    echo: bool = True
 
 
 class Run:
@@ -153,11 +168,10 @@ class Runs:
                 self._ended.append(run)
         run.is_over.set()
 
-    def start(self, run: Run, work: Callable[[Run, bool], None], then: Callable[[], None]) -> None:
-        """Lets a run go on in the background: calls `work` on a thread, with whether it had to wait before.
+    def start(self, run: Run, work: Callable[[Run], None], then: Callable[[], None]) -> None:
+        """Lets a run go on in the background: calls `work` on a thread, once no run goes on that has to be by itself.
 
-        It waits for a run that nothing may go on beside. `then` is called when it is over. Raises RuntimeError where
-        there are no more threads.
+        `then` is called when it is over. Raises RuntimeError where there are no more threads.
         """
         context = contextvars.copy_context()  # what a front end knows of the cell that asked
         args = (self._go, run, work, then)
@@ -173,15 +187,13 @@ class Runs:
             raise
         _stop_at_the_end(self)
 
-    def _go(self, run: Run, work: Callable[[Run, bool], None], then: Callable[[], None]) -> None:
-        has_waited = False
+    def _go(self, run: Run, work: Callable[[Run], None], then: Callable[[], None]) -> None:
         try:
             while self._in_order and not run.is_stopped:
-                has_waited = True
                 time.sleep(TICK)
             if run.is_stopped:
                 raise KeyboardInterrupt
-            work(run, has_waited)
+            work(run)
         except KeyboardInterrupt:
             run.is_stopped = True
         except BaseException as error:  # noqa: BLE001 - raised where somebody asks for the result

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jo_notebook.context_verb import CONTEXT_VERB, found
+from jo_notebook.core.execution import check_executor, parse_resources
 from jo_notebook.core.lines import Help as Help
 from jo_notebook.core.lines import Parser as Parser
 from jo_notebook.core.lines import split as split
-from jo_notebook.errors import NotTheSame, UsageError, did_you_mean
+from jo_notebook.errors import NotTheSame, ResultNotSaved, UsageError, did_you_mean
 from jo_notebook.verb import STORE_TRUE, Answer, Argument, Verb
 from jo_notebook.views import machine
 
@@ -76,11 +77,18 @@ def _plan(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
 
 def _materialize(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     heads = _heads(pipeline, args.heads)
-    jobs = pipeline.jobs if args.jobs is None else args.jobs
+    options: dict[str, Any] = {
+        "force": args.force,
+        "only": args.only,
+        "fail_fast": args.fail_fast,
+        "jobs": args.jobs,
+        "executor": check_executor(args.executor) if args.executor else "",
+        "pools": dict(parse_resources([args.pool] if args.pool else (), "--pool")),
+    }
     if getattr(args, "background", False):
-        run = pipeline.start(*heads, force=args.force, only=args.only, fail_fast=args.fail_fast, jobs=jobs)
+        run = pipeline.start(*heads, **options)
         return Answer(started_text(run), data=lambda: {"run": run.id, "to_run": list(run.plan.to_run)})
-    value = pipeline.materialize(*heads, force=args.force, only=args.only, fail_fast=args.fail_fast, jobs=jobs)
+    value = pipeline.materialize(*heads, **options)
     return Answer(outcome_text(pipeline), value, has_value=len(heads) == 1, data=partial(outcome_data, pipeline))
 
 
@@ -140,10 +148,31 @@ def outcome_text(pipeline: Pipeline, outcome: Outcome | None = None) -> str:
     ]
     lines += [f"Note: {warning}." for warning in dict.fromkeys(outcome.warnings)]
     lines += [f"Note: {name} took {tries + 1} tries." for name, tries in outcome.retried.items()]
+    lines += [_costly_line(name, *row) for name, row in outcome.costly.items()]
     lines += _unsaved_lines(outcome.unsaved)
     if outcome.finished and (crowding := pipeline.context.crowding()):
         lines.append(crowding)
     return "\n".join(lines)
+
+
+def check_stored(pipeline: Pipeline) -> None:
+    """For a process that ends with its run. Raises ResultNotSaved where the disk has refused results of that run.
+
+    A value that no format takes is none of these: its step runs again whenever it is needed.
+    """
+    unsaved = pipeline.outcome.unsaved if pipeline.outcome is not None else {}
+    lost = [name for name in unsaved if name in pipeline.context.refused]
+    if lost:
+        raise ResultNotSaved(
+            f"{', '.join(lost)} ran, and what came of it is lost with this process: {unsaved[lost[0]]}."
+        )
+
+
+def _costly_line(name: str, seconds: float, size: int) -> str:
+    from jo_notebook.views.words import duration, file_size
+
+    took = duration(seconds)
+    return f"Note: {name} takes {took} to recompute, {file_size(size)} to keep; --no-store keeps it in memory only."
 
 
 def interrupted_text(pipeline: Pipeline) -> str:
@@ -230,10 +259,11 @@ def _steps(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
 
 def _log(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     (name,) = _heads(pipeline, [args.name]) or [""]
-    entries = pipeline.log(name)
-    text = "".join(entry.text if entry.text.endswith("\n") else entry.text + "\n" for entry in entries)
-    said = text.rstrip("\n") or f"{name} has printed nothing."
-    return Answer(said, value=entries, data=partial(machine.log_data, name, entries))
+    from jo_notebook.views.logs import log_rows, log_text
+
+    story, entries = pipeline.logged(name, run=args.run, attempt=args.attempt)
+    rows = log_rows(name, story, entries)
+    return Answer(log_text(rows), value=entries, data=partial(machine.log_data, name, entries, story), rows=rows)
 
 
 def _forget(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
@@ -285,6 +315,8 @@ def _resume(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
 HEADS = Argument(("heads",), "steps; without any, every step nobody depends on", (("nargs", "*"), ("metavar", "HEAD")))
 NAMES = Argument(("names",), "steps", (("nargs", "+"), ("metavar", "NAME")))
 NAME = Argument(("name",), "a step", (("metavar", "NAME"),))
+RUN = Argument(("--run",), "an earlier run, by its id or the beginning of it", (("default", ""), ("metavar", "ID")))
+ATTEMPT = Argument(("--attempt",), "one try of it alone", (("type", int), ("default", 0), ("metavar", "N")))
 FORCE = Argument(("--force",), "run the heads whatever is known", (("action", "store_true"),))
 ONLY = Argument(("--only",), "take what the heads depend on as it is", (("action", "store_true"),))
 LEVELS = Argument(("--levels",), "also list the steps level by level: each needs earlier levels only", STORE_TRUE)
@@ -293,7 +325,11 @@ BACKGROUND = Argument(
     ("--background",), "return at once; the kernel stays free meanwhile", STORE_TRUE, needs_a_session=True
 )
 SOME = Argument(("names",), "steps; without any, all that runs or waits", (("nargs", "*"), ("metavar", "NAME")))
-JOBS = Argument(("--jobs",), "how many steps may run at once, on threads", (("type", int), ("metavar", "N")))
+JOBS = Argument(("--jobs",), "how many steps may run at once", (("type", int), ("metavar", "N")))
+EXECUTOR = Argument(
+    ("--executor",), "where steps run: inline, threads, processes, dask or dask:ADDRESS", (("metavar", "E"),)
+)
+POOL = Argument(("--pool",), 'what there is, as in "db=2, gpu=1"; see --resources of steps', (("metavar", "R=N"),))
 
 VERBS: tuple[Verb, ...] = (
     Verb("plan", "What would run, and why. Runs nothing.", _plan, (HEADS, FORCE, ONLY, LEVELS)),
@@ -301,7 +337,7 @@ VERBS: tuple[Verb, ...] = (
         "materialize",
         "Make results exist, running only what is needed.",
         _materialize,
-        (HEADS, FORCE, ONLY, FAIL_FAST, JOBS, BACKGROUND),
+        (HEADS, FORCE, ONLY, FAIL_FAST, JOBS, EXECUTOR, POOL, BACKGROUND),
         command="run",
     ),
     Verb("cancel", "Stop what runs, and drop what waits; what is finished is kept.", _cancel, (SOME,)),
@@ -313,7 +349,7 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb("explain", "Why a step is stale, with the difference.", _explain, (NAME,)),
     Verb("steps", "All steps and their states.", _steps, command="status"),
-    Verb("log", "What a step's last run printed.", _log, (NAME,)),
+    Verb("log", "What a step's last run printed, logged, drew and raised.", _log, (NAME, RUN, ATTEMPT)),
     Verb(
         "forget",
         "Drop the results of steps; the steps stay.",

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from jo_notebook.core.events import EventKind
 from jo_notebook.core.given import SAID
+from jo_notebook.core.plain import FLAT
 from jo_notebook.core.record import Record
 from jo_notebook.core.version import version_of, witness_of
 from jo_notebook.engine.lanes import Lane, RunAlone
@@ -47,7 +48,7 @@ class Inputs:
                 return self._again(name, f"{name}, from elsewhere, is not what its file says of it")
             self._state.outcome.loaded.append(name)
             self._emit(EventKind.LOADED, name)
-        elif record is not None and self.is_changed(value, record):
+        elif type(value) not in FLAT and record is not None and self.is_changed(value, record):
             value = self._restored(name)
             record = state.records.get(name)
         if record is not None:  # of this very value, whatever other runs have made of the step meanwhile

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 from jo_notebook.core.events import Event
+from jo_notebook.core.execution import INLINE
 from jo_notebook.engine.stopping import in_time
 
 Call = Callable[[], Any]
@@ -30,6 +31,8 @@ class Moved(BaseException):
 class Lane(Protocol):
     """What a turn asks of the thread that it is taken on."""
 
+    name: str
+    """What records call it."""
     is_beside: bool
     """Whether other steps may run at the same time."""
     reads_heads: bool
@@ -79,6 +82,7 @@ class Lane(Protocol):
 class Inline:
     """One step at a time on this thread, and nothing beside it."""
 
+    name = INLINE
     is_beside = False
     reads_heads = True
     is_shared = False

@@ -6,24 +6,25 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from jo_notebook.core.eta import Estimate, Going, Remaining
 from jo_notebook.core.events import Event, EventKind
+from jo_notebook.core.plan import Plan
 
 ASKED = ""
 """The run id of what was asked for and has not begun: a click that waits for the main thread."""
-
-
-@dataclass(frozen=True, slots=True)
-class Going:
-    """One step that is running: since when, by the clock of `Progress`, and how far it says it is, if it does."""
-
-    since: float
-    fraction: float | None = None
-    text: str = ""
+PAUSE = 0.5
+"""Seconds between two estimates that are told, at least; and COST times what one of them took to make."""
+COST = 50
+LONG = 2.0
+"""A run that is expected to take less is not told of before it has gone on for a while."""
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How far one run is. `began` and `now` are by the clock of `Progress`; `total` counts what was not cancelled."""
+    """How far one run is. `began` and `now` are by the clock of `Progress`; `total` counts what was not cancelled.
+
+    `left` is None where nothing is known of what is still to end.
+    """
 
     run_id: str
     began: float
@@ -32,6 +33,7 @@ class Status:
     done: int = 0
     running: Mapping[str, Going] = field(default_factory=dict)
     queued: frozenset[str] = frozenset()
+    left: Estimate | None = None
 
 
 class Progress:
@@ -52,6 +54,12 @@ class Progress:
         return frozenset().union(*(run.queued for run in self._runs.values())) - self.running
 
     @property
+    def going(self) -> dict[str, Going]:
+        """The steps that are running now, in any run, with how far they are."""
+        now = self._clock()
+        return {step: run.seen(step, now) for run in self._runs.values() for step in run.running}
+
+    @property
     def runs(self) -> tuple[str, ...]:
         """The ids of the runs that go on, in the order in which they began."""
         return tuple(run_id for run_id in self._runs if run_id != ASKED)
@@ -61,16 +69,38 @@ class Progress:
         run = self._runs.get(run_id)
         if run is None or run_id == ASKED:
             return None
-        left = len(run.queued) + len(run.running)
+        now = self._clock()
         return Status(
             run_id,
             run.began,
-            self._clock(),
-            left + len(run.done),
+            now,
+            len(run.queued) + len(run.running) + len(run.done),
             len(run.done),
-            dict(run.running),
+            {step: run.seen(step, now) for step in run.running},
             frozenset(run.queued),
+            run.left(now),
         )
+
+    def begin(self, run_id: str, plan: Plan, jobs: int = 1) -> None:
+        """A run begins, with up to so many steps at once: what is known of their times tells when it will end."""
+        self._begun(run_id).remaining = Remaining(plan, jobs)
+
+    def news(self, run_id: str) -> Event | None:
+        """An event that tells how long a run still takes, now and then; for most calls there is nothing to tell."""
+        run = self._runs.get(run_id)
+        if run is None or run.remaining is None or not run.running:
+            return None
+        now = self._clock()
+        if run.due is not None and now < run.due:
+            return None
+        is_first, run.due = run.due is None, now + PAUSE
+        left = run.left(now)
+        run.due += COST * (self._clock() - now)
+        if left is None or (is_first and left.seconds < LONG):
+            return None
+        share = len(run.done) / (len(run.queued) + len(run.running) + len(run.done))
+        text = "at least" if left.is_least else "about"
+        return Event(EventKind.PROGRESS, "", run_id, text, left.seconds, share)
 
     def follow(self, event: Event) -> None:
         """Takes one event in."""
@@ -110,6 +140,8 @@ class Progress:
             run.queued.discard(step)
             run.done.add(step)
             self._begins(step)
+            if kind is EventKind.FINISHED and run.remaining is not None:
+                run.remaining.learn(step, event.seconds)
 
     def clear(self, run_id: str = ASKED) -> None:
         """A run is over, and with it whatever was asked for and has not begun: no other run will come to it."""
@@ -134,3 +166,14 @@ class _Run:
     running: dict[str, Going] = field(default_factory=dict)
     queued: set[str] = field(default_factory=set)
     done: set[str] = field(default_factory=set)
+    remaining: Remaining | None = None
+    due: float | None = None
+
+    def left(self, now: float) -> Estimate | None:
+        """How long it still takes."""
+        return None if self.remaining is None else self.remaining.left(self.queued, self.running, now)
+
+    def seen(self, step: str, now: float) -> Going:
+        """How far one of its running steps is, with the time it is expected to need."""
+        going = self.running[step]
+        return going if self.remaining is None else replace(going, left=self.remaining.left_of(step, going, now))

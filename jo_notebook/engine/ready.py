@@ -18,9 +18,10 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from queue import Empty, SimpleQueue
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jo_notebook.core.events import EventKind
+from jo_notebook.core.execution import INLINE, THREADS
 from jo_notebook.engine.lanes import NotNow, RunAlone
 from jo_notebook.engine.sharing import Part
 from jo_notebook.engine.state import State
@@ -28,6 +29,9 @@ from jo_notebook.engine.stopping import AGAIN, StepStopped, interrupt_main
 from jo_notebook.engine.turn import Turn
 from jo_notebook.engine.worker import Alone, Beside, Job
 from jo_notebook.errors import StepTimeout
+
+if TYPE_CHECKING:
+    from jo_notebook.engine.away import Elsewhere, Executor
 
 SOON = 0.05
 """Seconds until a step is looked at again that must run alone, and cannot now."""
@@ -67,6 +71,7 @@ class ReadyQueue:
         for place, parents in enumerate(above):
             for parent in parents:
                 self._below[parent].append(place)
+        self._free = dict(state.outside.pools)
         self._ready = [place for place, missing in enumerate(self._missing) if not missing]  # a heap: it is sorted
         self._alone: list[int] = []
         self._not_before = 0.0
@@ -144,38 +149,80 @@ class ReadyQueue:
                 return bool(self._jobs)
             if len(self._running) < self.outside.jobs and self._back:
                 self._resume(self._back.popleft())
-            elif len(self._running) < self.outside.jobs and self._ready:
-                self._begin(heapq.heappop(self._ready))
-            elif self._alone and not self._running and time.monotonic() >= self._not_before:
-                self._run_alone(heapq.heappop(self._alone))
+            elif len(self._running) < self.outside.jobs and (place := self._next(self._ready)) is not None:
+                self._begin(place)
+            elif self._can_run_alone() and (place := self._next(self._alone)) is not None:
+                self._run_alone(place)
             else:
                 return bool(self._jobs or self._alone)
             self._hear_what_is_there()
+
+    def _can_run_alone(self) -> bool:
+        """Whether nothing of this run is in this process's way; for other runs it is waited."""
+        return time.monotonic() >= self._not_before and not any(job.is_here for job in self._running)
+
+    def _next(self, waiting: list[int]) -> int | None:
+        """The first of those that wait for which there is enough of everything; it is none of them any more."""
+        if not self._free:
+            return heapq.heappop(waiting) if waiting else None
+        place = min((place for place in waiting if self._is_enough(place)), default=None)
+        if place is not None:
+            waiting.remove(place)
+            heapq.heapify(waiting)
+        return place
+
+    def _is_enough(self, place: int) -> bool:
+        return all(amount <= self._free.get(name, amount) for name, amount in self._resources(place))
+
+    def _resources(self, place: int) -> tuple[tuple[str, float], ...]:
+        step = self.outside.graph.definitions.get(self._decisions[place].step)
+        return () if step is None else step.resources
+
+    def _take_up(self, place: int, sign: int) -> None:
+        """A step takes what it takes of the pools, or (with a sign of -1) gives it back."""
+        for name, amount in self._resources(place) if self._free else ():
+            if name in self._free:
+                self._free[name] -= sign * amount
 
     def _begin(self, place: int) -> None:
         decision = self._decisions[place]
         with self._lock_held():
             is_settled = self._turn.settle(decision)
-            must_be_alone = not is_settled and self.outside.alone(decision.step)
+            where = INLINE if is_settled else self.outside.where(decision.step)
+            if where == INLINE and self._calls.is_busy and not self.outside.in_background:
+                where = THREADS  # beside another run's steps, which may take long
+            must_be_alone = where == INLINE or (where == THREADS and self.outside.alone(decision.step))
         if is_settled:
             self._ended(place)
-        elif must_be_alone or not self._start(place, decision.step):
+        elif must_be_alone or not self._start(place, decision.step, where):
             heapq.heappush(self._alone, place)
 
-    def _start(self, place: int, name: str) -> bool:
+    def _start(self, place: int, name: str, where: str | Executor) -> bool:
         """Begins a step on a thread; False where the system has no more of them."""
         job = Job(place, name, lambda kind, what: self._news.put((kind, what)))
-        turn = Turn(self.state, Beside(job, self._calls, is_exposed=self._is_exposed))
+        lane = (
+            Beside(job, self._calls, is_exposed=self._is_exposed)
+            if isinstance(where, str)
+            else self._elsewhere(job, where)
+        )
+        turn = Turn(self.state, lane)
         context = contextvars.copy_context()  # what a front end knows of the cell that asked
         thread = threading.Thread(target=context.run, args=(self._take, turn, job), name=f"jo {name}", daemon=True)
         try:
             thread.start()
         except RuntimeError:
             return False
+        job.is_here = isinstance(where, str)
         self._left.discard(place)
         self._jobs.add(job)
         self._running.add(job)
+        self._take_up(place, 1)
         return True
+
+    def _elsewhere(self, job: Job, executor: Executor) -> Elsewhere:
+        from jo_notebook.engine.away import Elsewhere  # wanted only here
+
+        return Elsewhere(job, self._calls, executor, self.outside.show)
 
     def _take(self, turn: Turn, job: Job) -> None:
         """On the job's thread."""
@@ -281,6 +328,7 @@ class ReadyQueue:
         self._running.discard(job)
         if job.is_left:
             return
+        self._take_up(job.place, -1)
         error = job.error
         if error is None:
             self._ended(job.place)
@@ -323,6 +371,7 @@ class ReadyQueue:
         self._ended(job.place)
 
     def _forget(self, job: Job) -> None:
+        self._take_up(job.place, -1)
         self._jobs.discard(job)
         self._running.discard(job)
         self.outcome.left_behind.append(job.name)

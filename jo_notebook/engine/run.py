@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from jo_notebook.core.events import EventKind
+from jo_notebook.core.execution import INLINE
 from jo_notebook.core.plan import Decision, Plan
 from jo_notebook.engine.capture import routed_output
 from jo_notebook.engine.lanes import Inline
@@ -16,6 +17,7 @@ from jo_notebook.engine.state import State
 from jo_notebook.engine.stopping import interrupt_main
 from jo_notebook.engine.surroundings import Surroundings
 from jo_notebook.engine.turn import Turn
+from jo_notebook.engine.watch import ready_to_watch
 
 
 def execute(plan: Plan, outside: Surroundings, outcome: Outcome) -> None:
@@ -32,21 +34,24 @@ def execute(plan: Plan, outside: Surroundings, outcome: Outcome) -> None:
         turn.emit(EventKind.QUEUED, name)
     started = time.perf_counter()
     try:
-        with routed_output():
-            if is_in_order(plan, outside.jobs, beside=outside.beside):
+        with routed_output(), ready_to_watch():
+            if is_in_order(plan, outside.jobs, outside.where, beside=outside.beside):
                 InOrder(state, turn).go()
             else:
                 from jo_notebook.engine.ready import ReadyQueue  # threads, wanted only here
 
                 ReadyQueue(state).go()
     finally:
+        outside.spool.close()
         outcome.seconds = time.perf_counter() - started
         turn.emit(EventKind.ENDED, seconds=outcome.seconds)
 
 
-def is_in_order(plan: Plan, jobs: int, *, beside: bool) -> bool:
+def is_in_order(plan: Plan, jobs: int, where: Callable[[str], object], *, beside: bool) -> bool:
     """Whether a run is one step after another on its own thread: then no other run may go on beside it."""
-    return not beside and (jobs == 1 or len(plan.to_run) <= 1)
+    if beside or (jobs > 1 and len(plan.to_run) > 1):
+        return False
+    return all(where(name) == INLINE for name in plan.to_run)
 
 
 class InOrder:

@@ -50,6 +50,11 @@ class Calls:
         self._inside = 0
         self._is_alone = False
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether somebody is in."""
+        return self._inside > 0
+
     def enter(self, *, alone: bool) -> bool:
         """Comes in, where there is room; False, and nothing happened, where there is none now."""
         if self._is_alone or (alone and self._inside):

@@ -62,6 +62,8 @@ class State:
             return decision.action is Action.RUN
         if name not in self.needed:
             return False
+        if name not in known.records and name not in known.failures and name not in known.problems:
+            return True  # there is no result of it that could be right after all
         choice = choose(graph, known, name, self.versions)
         if choice.generation != known.used(name):
             return not self.take_other(name, choice.generation)

@@ -6,13 +6,27 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from jo_notebook.core.events import Event
+from jo_notebook.core.execution import INLINE, THREADS
 from jo_notebook.engine.lanes import Holding, NotNow
 from jo_notebook.engine.sharing import Calls, wait_for_room
 from jo_notebook.engine.stopping import Call, LeftBehind, in_time
 from jo_notebook.engine.turn import Attempt
+
+OVERDUE = 2.0
+"""Seconds after its time that a process may take to stop its step by itself."""
+
+
+class Stoppable(Protocol):
+    """A call that can be broken off from another thread."""
+
+    def stop(self, kind: type[BaseException]) -> None:
+        """Raises the exception in it, or ends it."""
+
+    def leave(self) -> bool:
+        """Waits for it no longer; False where it has just ended, or is about to."""
 
 
 class Job:
@@ -29,6 +43,7 @@ class Job:
         self.post = post
         self.go = threading.Event()
         self.stopped = threading.Event()
+        self.is_here = True
         self.is_aside = False
         self.is_off = False
         self.is_dropped = False
@@ -39,7 +54,7 @@ class Job:
         self.error: BaseException | None = None
         self.attempt: Attempt | None = None
         self.claim: Holding | None = None
-        self._call: Call | None = None
+        self._call: Stoppable | None = None
 
     def call(self, work: Callable[[], Any], seconds: float) -> Any:
         """Calls the step's code here. Raises StepTimeout, KeyboardInterrupt or LeftBehind where it is stopped."""
@@ -61,6 +76,17 @@ class Job:
         finally:
             if not self.is_dropped:
                 self.due = None
+
+    def watch(self, call: Stoppable | None, seconds: float) -> None:
+        """This call is what is told to stop, and looked after when so many seconds have passed and some."""
+        self._call = call
+        if not self.is_dropped:
+            self.asked = 0
+            self.due = time.monotonic() + seconds + OVERDUE if call is not None and seconds else None
+        if self.due is not None:
+            self.post("timed", self)
+        if call is not None and self.stopped.is_set():
+            call.stop(KeyboardInterrupt)
 
     def tell(self, kind: type[BaseException]) -> None:
         """Raises something in the step's code, if that runs."""
@@ -89,6 +115,7 @@ class Job:
 class Beside:
     """The lane of a job: the lock of the run is held for everything but what takes long."""
 
+    name = THREADS
     is_beside = True
     reads_heads = False
     is_shared = True
@@ -199,6 +226,7 @@ class Alone:
     a run whose coordinating thread is another one.
     """
 
+    name = INLINE
     is_beside = False
     reads_heads = False
     is_shared = True

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jo_notebook.core.definition import Dependency, check_name
-from jo_notebook.core.margin import dedented, edited, span_of
+from jo_notebook.core.margin import dedented, edited, margin_of, span_of
 from jo_notebook.core.source import is_generating, parse_source
 from jo_notebook.core.stepline import SETTINGS, UNSAID, StepLine, parse_step_line
 from jo_notebook.errors import JoError
@@ -101,7 +101,7 @@ def body_of(script: Script, node: Function) -> str:
         comments = [part.string for part in above if part.start[0] < first.lineno]
         return "\n".join([*comments, script.text[start:last].rstrip()])
     top, bottom = end[0] + 1, end_of(script, node)
-    margin = re.match(r"[ \t\f]*", script.lines[first.lineno - 1])[0].rpartition("\f")[2]  # type: ignore[index]
+    margin = margin_of(script.lines[first.lineno - 1])
     inside = frozenset(row - end[0] for row in script.inside)
     text = dedented("\n".join(script.lines[top - 1 : bottom]), margin, inside=inside)
     return "\n".join([*(part.string for part in above), text.strip("\n")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Iterable
+from itertools import islice
 from typing import NamedTuple
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -35,11 +36,15 @@ def step_functions(python: str, spelled: Collection[str]) -> list[StepFunction]:
         return []
     found = []
     for node in _statements(python):
-        for told in node.decorator_list if isinstance(node, Function) else ():
-            if ast.unparse(told.func if isinstance(told, ast.Call) else told) in spelled:
-                found.append(_function(node, told))  # type: ignore[arg-type]
-                break
+        if isinstance(node, Function):
+            decorators = (told for told in node.decorator_list if _spelling(told) in spelled)
+            found += [_function(node, told) for told in islice(decorators, 1)]
     return found
+
+
+def _spelling(told: ast.expr) -> str:
+    """What a decorator is called, without its parentheses."""
+    return ast.unparse(told.func if isinstance(told, ast.Call) else told)
 
 
 def _function(node: Function, told: ast.expr) -> StepFunction:

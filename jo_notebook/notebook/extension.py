@@ -20,7 +20,8 @@ from jo_notebook.engine.capture import Recorder
 from jo_notebook.notebook.answers import StepAnswers, mismatches
 from jo_notebook.notebook.cells import Cells
 from jo_notebook.notebook.defining import Defining
-from jo_notebook.notebook.displays import capture_displays
+from jo_notebook.notebook.displays import capture_displays, show_entry
+from jo_notebook.notebook.elsewhere import WHERE
 from jo_notebook.notebook.inner import magics_see_the_step
 from jo_notebook.notebook.location import Location, find_location, start_directory
 from jo_notebook.notebook.magics import perform_and_show, register_magics
@@ -51,6 +52,11 @@ def unload(shell: Any) -> None:
         extension.close()
 
 
+def loaded(shell: Any) -> Extension:
+    """What is registered in a shell. Raises KeyError where the extension is not loaded."""
+    return _loaded[shell]
+
+
 def _say_what_it_waits_for(event: Event) -> None:
     """A line at once, below the cell that waits for another kernel, or until a step is tried again."""
     if event.kind in (EventKind.CLAIMED, EventKind.RETRY):
@@ -72,6 +78,9 @@ class Extension:
         self.pipeline.today.filename = self.defining.file_of
         self.pipeline.around = self._around_steps
         self.pipeline.jobs = self.settings.jobs
+        self.pipeline.executor = self.settings.executor
+        self.pipeline.around_elsewhere = WHERE
+        self.pipeline.show = partial(show_entry, shell)
         self.loop = MainLoop()
         self.pipeline.home.ask = partial(self.loop.submit, is_click=False)
         self.answers = StepAnswers(self.pipeline)
@@ -83,7 +92,8 @@ class Extension:
         self.settings.observe(lambda change: self._count_packages(change["new"]), "packages")
         self.settings.observe(lambda change: self.pipeline.move_to(self._locate(change["new"]).place), "context")
         self.settings.observe(lambda change: self._limit(), ["keep", "quota"])
-        self.settings.observe(lambda change: setattr(self.pipeline, "jobs", change["new"]), "jobs")
+        for name in ("jobs", "executor"):
+            self.settings.observe(lambda change: setattr(self.pipeline, change["name"], change["new"]), name)
         self._turn_away = self.pipeline.listen(_say_what_it_waits_for)
         self._register()
         if os.environ.get("JO_RESUME", "on") != "off":
@@ -152,6 +162,7 @@ class Extension:
         for picture in self._pictures.values():
             picture.close()
         self._turn_away()
+        self.pipeline.executors.close()
         self.objects.close()
         self.answers.close()
         self.loop.close()
@@ -199,13 +210,11 @@ class Extension:
 
     def define(self, line: StepLine, body: str) -> Any:
         """Registers the running cell as a step, shows its line, and materializes it where that is asked."""
-        self.objects.refuse(line.name)
         line = replace(line, depends_on=self.objects.joined(line.depends_on))
         return self._add(self.defining.of_cell(line, body), run=line.run, replacing=self._of_this_cell())
 
     def define_like(self, line: StepLine) -> Any:
         """Registers a step with the code of another one."""
-        self.objects.refuse(line.name)
         line = replace(line, depends_on=self.objects.joined(line.depends_on))
         return self._add(self.defining.like(line, self.pipeline), run=line.run, replacing=())
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from jo_notebook.core.stepline import Help, StepLine, parse_stages_line, parse_step_line, step_help
 from jo_notebook.errors import RunCancelled, StepFailed, UsageError
 from jo_notebook.notebook.names import Names
+from jo_notebook.notebook.replay import show_rows
 from jo_notebook.notebook.tracebacks import failure_lines, interrupt_lines
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.verb import Answer, Verb
@@ -167,7 +168,9 @@ def _show(extension: Front, verb: Verb, answer: Answer) -> Any:
     """Text as text, a picture as a picture, a value as the cell's value with its name bound."""
     if answer.picture is not None:
         return extension.keep_picture(answer.picture())
-    if answer.text:
+    if any(not isinstance(row, str) for row in answer.rows):
+        show_rows(extension.shell, answer.rows)
+    elif answer.text:
         print(answer.text, flush=True)  # noqa: T201 - a magic's answer goes to its cell
     if verb.name == "materialize":
         extension.names.bind_results()

@@ -53,7 +53,7 @@ class Messages:
         pipeline = self._pipeline
         pipeline.notice = ""
         try:
-            pipeline.materialize(*heads, echo=False, jobs=pipeline.jobs)
+            pipeline.materialize(*heads, echo=False)
             self._done(heads)
         except KeyboardInterrupt:
             self._say(interrupted_text(pipeline))

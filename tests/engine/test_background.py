@@ -37,7 +37,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..
 
     def pipeline_of(code: str = "", **steps: str) -> Watched:
         pipeline = notebook(GATES + code, tmp_path / f"{len(made)}.jo" if request.param else None)
-        pipeline.grace = 1.0
+        pipeline.grace, pipeline.jobs, pipeline.executor = 1.0, 1, "threads"
         for name, text in steps.items():
             pipeline.add(step(name, text))
         made.append(pipeline)

@@ -6,8 +6,11 @@ import time
 
 import pytest
 
+from jo_notebook.core.eta import Estimate, Going
 from jo_notebook.core.events import Event, EventKind
-from jo_notebook.engine.progress import Going, Progress
+from jo_notebook.core.plan import Action, Availability, Decision, Plan
+from jo_notebook.engine.progress import Progress
+from tests.cases.making import notebook, step
 
 
 class Clock:
@@ -114,3 +117,59 @@ def test_an_event_takes_the_same_time_in_a_large_run(size: int) -> None:
         progress.follow(event)
     assert (time.perf_counter() - began) / size < 100e-6
     assert counts(progress, "r")[:2] == (0, size)
+
+
+def plan_of(**times: float | None) -> Plan:
+    """Steps that are all to run, with what is expected of them."""
+    return Plan(tuple(Decision(step, Availability.MISSING, Action.RUN, seconds=took) for step, took in times.items()))
+
+
+def test_when_the_end_is_told() -> None:
+    """With the first step of a long run, then now and then, with what is left."""
+    clock = Clock()
+    progress = Progress(clock)
+    progress.begin("r", plan_of(A=30.0, B=60.0, C=None))
+    hear(progress, "r", "queued A", "queued B", "queued C")
+    assert progress.news("r") is None
+    hear(progress, "r", "started A")
+    assert progress.news("r") == Event(EventKind.PROGRESS, "", "r", "at least", 30.0 + 60.0 + 45.0, 0.0)
+    clock.now += 0.4
+    assert progress.news("r") is None
+    clock.now += 9.6
+    assert progress.news("r") == Event(EventKind.PROGRESS, "", "r", "at least", 20.0 + 60.0 + 45.0, 0.0)
+    progress.follow(Event(EventKind.FINISHED, "A", "r", seconds=10.0))
+    hear(progress, "r", "cancelled C", "started B")
+    clock.now += 1.0
+    assert progress.news("r") == Event(EventKind.PROGRESS, "", "r", "about", 59.0, 0.5)
+    status = progress.status("r")
+    assert status is not None
+    assert (status.left, status.running["B"].left) == (Estimate(59.0), 59.0)
+    assert progress.going == status.running
+    hear(progress, "r", "ended")
+    assert (progress.news("r"), progress.news("s"), progress.going) == (None, None, {})
+
+
+def test_a_quick_run_is_not_told_of() -> None:
+    clock = Clock()
+    progress = Progress(clock)
+    progress.begin("r", plan_of(A=0.7, B=1.1))
+    hear(progress, "r", "queued A", "queued B", "started A")
+    assert progress.news("r") is None
+    clock.now += 0.6
+    assert progress.news("r") == Event(EventKind.PROGRESS, "", "r", "about", pytest.approx(1.2), 0.0)
+
+
+def test_listeners_are_told_when_a_run_will_end() -> None:
+    """Through the pipeline, with the histories of its own steps."""
+    pipeline = notebook("import time")
+    for row in (("A", "time.sleep(0.4)"), ("B", "time.sleep(0.4)\nA"), ("C", "B")):
+        pipeline.add(step(*row))
+    pipeline.materialize("C")
+    told: list[Event] = []
+    pipeline.listen(told.append)
+    pipeline.materialize("A", "B", "C", force=True)
+    (news,) = [event for event in told if event.kind is EventKind.PROGRESS]
+    assert (news.step, news.text, news.run_id) == ("", "about", pipeline.outcome.run_id if pipeline.outcome else "")
+    assert 0.0 <= news.seconds < 0.4
+    assert news.fraction in (1 / 3, 2 / 3)
+    assert (pipeline.status(), pipeline.going) == (None, {})
