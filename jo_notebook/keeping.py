@@ -12,7 +12,7 @@ from jo_notebook.core.overrides import accepted
 from jo_notebook.core.plan import Availability, Decision, Plan
 from jo_notebook.core.record import Failure, LogEntry, Record
 from jo_notebook.engine.verify import Verified, verify_step
-from jo_notebook.errors import UsageError
+from jo_notebook.errors import RunInProgress, UsageError
 from jo_notebook.registering import Registering
 from jo_notebook.store.context import Context
 from jo_notebook.store.kept import Kept
@@ -24,6 +24,11 @@ class Keeping(Registering):
     @abstractmethod
     def plan(self, *heads: str, force: bool = False, only: bool = False) -> Plan:
         """What materializing the heads would do, and why."""
+
+    @property
+    @abstractmethod
+    def is_running(self) -> bool:
+        """Whether a run is going on."""
 
     @abstractmethod
     def explain(self, name: str) -> Decision:
@@ -144,8 +149,10 @@ class Keeping(Registering):
     def move_to(self, place: Path) -> None:
         """From now on results live in this directory; what is in it is taken in, what was before stays there.
 
-        What only memory has comes along.
+        What only memory has comes along. Raises RunInProgress where a run goes on, whose results would stay behind.
         """
+        if self.is_running:
+            raise RunInProgress("A run is going on, and keeps its results where they are: wait for it, or %cancel it.")
         context = Context(place, keep=self.context.keep, quota=self.context.quota)
         with self._lock:
             context.bring(self.context)

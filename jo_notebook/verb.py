@@ -33,11 +33,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One argument: flags as argparse takes them, a sentence, and argparse's other settings."""
+    """One argument: flags as argparse takes them, a sentence, and argparse's other settings.
+
+    What `needs_a_session` makes sense only where one goes on afterwards: the command line does not offer it.
+    """
 
     flags: tuple[str, ...]
     help: str
     settings: tuple[tuple[str, Any], ...] = ()
+    needs_a_session: bool = False
 
 
 @dataclass(frozen=True, slots=True)

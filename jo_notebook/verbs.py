@@ -23,7 +23,9 @@ from jo_notebook.verb import STORE_TRUE, Answer, Argument, Verb
 from jo_notebook.views import machine
 
 if TYPE_CHECKING:
+    from jo_notebook.engine.outcome import Outcome
     from jo_notebook.pipeline import Pipeline
+    from jo_notebook.runs import Run
 
 
 def parser_of(verb: Verb, prog: str) -> Parser:
@@ -75,15 +77,18 @@ def _plan(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
 
 def _materialize(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     heads = _heads(pipeline, args.heads)
-    value = pipeline.materialize(
-        *heads,
-        force=args.force,
-        only=args.only,
-        fail_fast=args.fail_fast,
-        jobs=args.jobs,
-        executor=check_executor(args.executor) if args.executor else "",
-        pools=dict(parse_resources([args.pool] if args.pool else (), "--pool")),
-    )
+    options: dict[str, Any] = {
+        "force": args.force,
+        "only": args.only,
+        "fail_fast": args.fail_fast,
+        "jobs": args.jobs,
+        "executor": check_executor(args.executor) if args.executor else "",
+        "pools": dict(parse_resources([args.pool] if args.pool else (), "--pool")),
+    }
+    if getattr(args, "background", False):
+        run = pipeline.start(*heads, **options)
+        return Answer(started_text(run), data=lambda: {"run": run.id, "to_run": list(run.plan.to_run)})
+    value = pipeline.materialize(*heads, **options)
     return Answer(outcome_text(pipeline), value, has_value=len(heads) == 1, data=partial(outcome_data, pipeline))
 
 
@@ -93,16 +98,38 @@ NO_STEP = (
 )
 
 
+def started_text(run: Run) -> str:
+    """What is begun in the background, and how to go on from there."""
+    heads, number = ", ".join(run.plan.heads), len(run.plan.to_run)
+    if not number:
+        return f"{heads or 'Nothing'}: nothing to run."
+    steps = "1 step" if number == 1 else f"{number} steps"
+    return f"{heads}: {steps} to run in the background. %materialize waits for them, %cancel stops them."
+
+
+def ended_text(pipeline: Pipeline, run: Run) -> str:
+    """What became of a run in the background, in lines; empty where nobody need be told."""
+    outcome = run.outcome
+    if run.error is not None:
+        return f"In the background: {type(run.error).__name__}: {run.error}"
+    if not (outcome.finished or outcome.failed or outcome.taken or outcome.cancelled):
+        return ""
+    from jo_notebook.engine.outcome import one_line
+
+    failed = [f"{name} failed: {one_line(error)} (%log {name} says more)." for name, error in outcome.failed.items()]
+    return "\n".join([f"In the background: {outcome_text(pipeline, outcome)}", *failed])
+
+
 def outcome_data(pipeline: Pipeline) -> dict[str, Any]:
     """What the last run did, as plain data; empty where nothing has begun."""
     return {} if pipeline.outcome is None else machine.run_data(pipeline.outcome)
 
 
-def outcome_text(pipeline: Pipeline) -> str:
-    """What the last run did, in a line, and a line for each result that could not be stored."""
+def outcome_text(pipeline: Pipeline, outcome: Outcome | None = None) -> str:
+    """What a run did, the last one by default, in a line, and a line for each result that could not be stored."""
     from jo_notebook.views.text import run_line
 
-    outcome = pipeline.outcome
+    outcome = pipeline.outcome if outcome is None else outcome
     if outcome is None:
         return ""
     if not len(pipeline.dag):
@@ -155,6 +182,12 @@ def interrupted_text(pipeline: Pipeline) -> str:
     """What became of a run that was interrupted."""
     left = pipeline.outcome.left_behind if pipeline.outcome is not None else []
     lines = ["Interrupted. What was finished is kept."]
+    joined = pipeline.outcome.joined if pipeline.outcome is not None else []
+    going = [name for name in joined if name in pipeline.running | pipeline.queued]
+    if going:
+        lines.append(
+            f"{', '.join(going)} {'goes' if len(going) == 1 else 'go'} on in the background; %cancel stops it."
+        )
     lines += [f"{name} does not stop: its thread was left behind, and what it makes is not kept." for name in left]
     return "\n".join(lines)
 
@@ -167,6 +200,20 @@ def _unsaved_lines(unsaved: Mapping[str, str]) -> list[str]:
         also = f", and so is {others[0]}" if len(others) == 1 else f", and so are {len(others)} other steps"
         lines.append(f"{first} is kept in memory only{also if others else ''}: {reason}")
     return lines
+
+
+def _cancel(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
+    names = _heads(pipeline, args.names)
+    runs = pipeline.runs
+    stopped = pipeline.cancel(*names)
+    for run in runs:
+        if run.in_background and not names:
+            run.wait(pipeline.grace + 1)
+    said = f"Cancelled: {', '.join(stopped)}. What was finished is kept." if stopped else "Nothing to cancel."
+    idle = [name for name in names if name not in stopped]
+    if idle:
+        said = f"{said if stopped else ''} {', '.join(idle)}: not running, and waiting for nothing.".strip()
+    return Answer(said, data=lambda: {"cancelled": stopped})
 
 
 def _explain(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
@@ -277,6 +324,10 @@ FORCE = Argument(("--force",), "run the heads whatever is known", (("action", "s
 ONLY = Argument(("--only",), "take what the heads depend on as it is", (("action", "store_true"),))
 LEVELS = Argument(("--levels",), "also list the steps level by level: each needs earlier levels only", STORE_TRUE)
 FAIL_FAST = Argument(("--fail-fast",), "stop at the first failure", (("action", "store_true"),))
+BACKGROUND = Argument(
+    ("--background",), "return at once; the kernel stays free meanwhile", STORE_TRUE, needs_a_session=True
+)
+SOME = Argument(("names",), "steps; without any, all that runs or waits", (("nargs", "*"), ("metavar", "NAME")))
 JOBS = Argument(("--jobs",), "how many steps may run at once", (("type", int), ("metavar", "N")))
 EXECUTOR = Argument(
     ("--executor",), "where steps run: inline, threads, processes, dask or dask:ADDRESS", (("metavar", "E"),)
@@ -289,9 +340,10 @@ VERBS: tuple[Verb, ...] = (
         "materialize",
         "Make results exist, running only what is needed.",
         _materialize,
-        (HEADS, FORCE, ONLY, FAIL_FAST, JOBS, EXECUTOR, POOL),
+        (HEADS, FORCE, ONLY, FAIL_FAST, JOBS, EXECUTOR, POOL, BACKGROUND),
         command="run",
     ),
+    Verb("cancel", "Stop what runs, and drop what waits; what is finished is kept.", _cancel, (SOME,)),
     Verb(
         "graph",
         "The live picture; a click on a step materializes it.",

@@ -11,8 +11,9 @@ from typing import Any, Protocol
 from jo_notebook.core.record import LogEntry
 from jo_notebook.engine.capture import Recorder
 from jo_notebook.engine.request import Reply, Request
+from jo_notebook.engine.sharing import Calls
 from jo_notebook.engine.stopping import AGAIN
-from jo_notebook.engine.worker import Beside, Calls, Job
+from jo_notebook.engine.worker import Beside, Job
 from jo_notebook.errors import StepTimeout, WorkerLost
 
 LISTENING = 0.1

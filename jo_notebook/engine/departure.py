@@ -12,7 +12,7 @@ from jo_notebook.core.record import Record
 from jo_notebook.engine.attend import Attention
 from jo_notebook.engine.away import Elsewhere, Executor
 from jo_notebook.engine.capture import recording
-from jo_notebook.engine.lanes import RunAlone
+from jo_notebook.engine.lanes import Moved, RunAlone
 from jo_notebook.engine.packing import packed_input, unpack_error
 from jo_notebook.engine.request import Input, Reply, Request
 from jo_notebook.engine.shipping import handle_of, only_here, request_for
@@ -90,7 +90,7 @@ def _request(
     attempt.fingerprint = Fingerprint.of([*own, *input_parts(outside.graph, name, attempt.versions)])
     attempt.has_begun = True
     state.announced.discard(name)
-    return request_for(
+    request = request_for(
         definition,
         function,
         params,
@@ -106,6 +106,10 @@ def _request(
         modules=_packages(own),
         around=outside.around_elsewhere,
     )
+    if outside.in_background:  # a cell may have changed what was just packed
+        turn.look_at_names(attempt, own)
+        turn.refuse_what_moved(attempt)
+    return request
 
 
 def _place(turn: Turn, definition: Definition, executor: Executor) -> str:
@@ -133,7 +137,10 @@ def _input(turn: Turn, name: str, dependency: Dependency, executor: Executor, *,
     if executor.hands_over:
         return Input(dependency.parameter, step, version, exact)
     with turn.lane.apart():
-        return _sent_along(turn, name, dependency, value, record, executor)
+        along = _sent_along(turn, name, dependency, value, record, executor)
+    if turn.outside.in_background and record is not None and turn.inputs.is_changed(value, record):
+        raise Moved(f"{step} was changed while it was given to {name}")
+    return along
 
 
 def _sent_along(

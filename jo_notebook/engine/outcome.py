@@ -18,8 +18,9 @@ class Outcome:
 
     `retried` tells how often a step was tried in vain before; `left_behind` are steps whose code did not stop
     when it was told to, and goes on in a thread that nobody waits for; `cancelled` are those that were to run and did
-    not come to an end: the run stopped before, or was interrupted; `costly` are results that are made quickly and
-    large to keep, each with its seconds and bytes.
+    not come to an end: the run stopped before, or was interrupted; `joined` are those that it waited for because
+    another run of the same kernel had them; `costly` are results that are made quickly and large to keep, each with its
+    seconds and bytes.
     """
 
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
@@ -33,6 +34,7 @@ class Outcome:
     cancelled: list[str] = field(default_factory=list)
     retried: dict[str, int] = field(default_factory=dict)
     left_behind: list[str] = field(default_factory=list)
+    joined: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     costly: dict[str, tuple[float, int]] = field(default_factory=dict)
     seconds: float = 0.0

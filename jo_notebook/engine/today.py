@@ -6,6 +6,7 @@ import copy
 import linecache
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -172,10 +173,12 @@ class Today:
         *,
         ignored: tuple[str, ...] = (),
         parts: Sequence[Part] = (),
+        beside_cells: bool = False,
     ) -> AbstractContextManager[Attention]:
         """Around one call of a step: its files, its seed, and what it reads or changes without saying so.
 
-        `parts` are what it is made of, where that is known.
+        `parts` are what it is made of, where that is known. With `beside_cells`, names that are bound meanwhile, on
+        any thread but the main one, may be bound by a cell: they are nobody's.
         """
         parts = parts or (self._now[1] if self._now[0] == name else self.parts_now(graph, name))
         of: dict[str, list[str]] = {}
@@ -190,7 +193,7 @@ class Today:
 
         around = attending(
             graph[name],
-            self.watched,
+            {} if beside_cells and threading.current_thread() is not threading.main_thread() else self.watched,
             self.files,
             own=self._is_own,
             ignored=ignored,

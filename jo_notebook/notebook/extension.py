@@ -26,7 +26,7 @@ from jo_notebook.notebook.elsewhere import WHERE
 from jo_notebook.notebook.inner import magics_see_the_step
 from jo_notebook.notebook.location import Location, find_location, start_directory
 from jo_notebook.notebook.magics import perform_and_show, register_magics
-from jo_notebook.notebook.mainloop import MainLoop
+from jo_notebook.notebook.mainloop import OURS, MainLoop
 from jo_notebook.notebook.messages import Messages
 from jo_notebook.notebook.names import Names
 from jo_notebook.notebook.objects import StepObjects
@@ -83,6 +83,7 @@ class Extension:
         self.pipeline.around_elsewhere = WHERE
         self.pipeline.show = partial(show_entry, shell)
         self.loop = MainLoop()
+        self.pipeline.home.ask = partial(self.loop.submit, is_click=False)
         self.answers = StepAnswers(self.pipeline)
         self.bars = Bars(shell, self.pipeline)
         self.pipeline.send = Messages(self.pipeline, self.loop, lambda heads: self.names.bind_results()).handle
@@ -158,6 +159,8 @@ class Extension:
         shell.events.unregister("post_run_cell", self._after_cell)
         if self._matcher is not None:
             shell.Completer.custom_matchers.remove(self._matcher)
+        self.pipeline.close()
+        self.pipeline.home.ask = None
         for picture in self._pictures.values():
             picture.close()
         self._turn_away()
@@ -175,6 +178,8 @@ class Extension:
             return
         self._mark_orphans()
         self.pipeline.touch()
+        if not cell.text.startswith(OURS):
+            self.names.tell_of_background()
         self.names.look_at_what_is_read(cell.text)
 
     def _mark_orphans(self) -> None:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 from jo_notebook.core.stepline import Help, StepLine, parse_stages_line, parse_step_line, step_help
-from jo_notebook.errors import StepFailed, UsageError
+from jo_notebook.errors import RunCancelled, StepFailed, UsageError
 from jo_notebook.notebook.names import Names
 from jo_notebook.notebook.replay import show_rows
 from jo_notebook.notebook.tracebacks import failure_lines, interrupt_lines
@@ -151,6 +151,10 @@ def perform_and_show(extension: Front, verb: Verb, line: str | Sequence[str], pr
     try:
         with extension.bar() if verb.name == "materialize" else nullcontext():
             answer = perform(extension.pipeline, verb, line, prog)
+    except RunCancelled:
+        print(outcome_text(extension.pipeline), flush=True)  # noqa: T201 - what was done before stands
+        extension.names.bind_results()
+        raise
     except StepFailed as error:
         print(outcome_text(extension.pipeline), flush=True)  # noqa: T201 - what was done before the failure stands
         extension.names.bind_results()

@@ -145,6 +145,12 @@ class Context(Writable, Portable, Upkeep):
         with self._lock:
             return self._known.record(name)
 
+    def at_hand(self, name: str) -> tuple[Any, Record] | None:
+        """The value in memory and the record of just that value; None where there is none. Reads nothing."""
+        with self._lock:
+            held, record = self._known.held.get(name), self._known.record(name)
+            return None if held is None or not held.has_value or record is None else (held.value, record)
+
     @property
     def version(self) -> int:
         """A number that grows with every change a plan could see; no two contexts share one."""
