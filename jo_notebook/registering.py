@@ -48,14 +48,17 @@ class Registering(ABC):
     def _known(self, heads: Iterable[str], *, force: bool, only: bool) -> Known:
         """All that a plan looks at."""
 
-    def add(self, definition: Definition, *, replacing: Iterable[str] = ()) -> Definition:
+    def add(self, definition: Definition, *, replacing: Iterable[str] = (), moved: bool = False) -> Definition:
         """Registers a step, in the place of its older self and of the steps it replaces.
+
+        With `moved` it may come from another cell than before.
 
         Raises CycleError, DuplicateStepError or UsageError; then nothing changed.
         """
         _check(definition)
         with self._lock:
-            self._refuse_second_claim(definition)
+            if not moved:
+                self._refuse_second_claim(definition)
             definition = self._as_before(definition, replacing)
             self.dag = self.dag.add(definition, replacing=replacing)
             former = set(replacing) - {definition.name}

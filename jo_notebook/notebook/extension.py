@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -20,6 +20,7 @@ from jo_notebook.engine.capture import Recorder
 from jo_notebook.notebook.answers import StepAnswers, mismatches
 from jo_notebook.notebook.bars import Bars
 from jo_notebook.notebook.cells import Cells
+from jo_notebook.notebook.debugging import Debugging
 from jo_notebook.notebook.defining import Defining
 from jo_notebook.notebook.displays import capture_displays, show_entry
 from jo_notebook.notebook.elsewhere import WHERE
@@ -88,6 +89,7 @@ class Extension:
         self.bars = Bars(shell, self.pipeline)
         self.pipeline.send = Messages(self.pipeline, self.loop, lambda heads: self.names.bind_results()).handle
         self.names = Names(shell, self.pipeline)
+        self.debugging = Debugging(shell, self.pipeline, self.names)
         self.objects = StepObjects(self.pipeline, self.cells, self.defining.notebook, self._show_step)
         self._pictures: dict[str, Any] = {}
         self.pipeline.today.modules.packages = self.settings.packages
@@ -181,6 +183,7 @@ class Extension:
         if not cell.text.startswith(OURS):
             self.names.tell_of_background()
         self.names.look_at_what_is_read(cell.text)
+        self.debugging.before_cell(cell.text)
 
     def _mark_orphans(self) -> None:
         """Steps whose cell was deleted: in this session, or (for remembered ones) from the saved file."""
@@ -238,19 +241,21 @@ class Extension:
 
     def _add(self, definition: Definition, *, run: bool, replacing: tuple[str, ...]) -> Any:
         name = definition.name
-        self.pipeline.add(definition, replacing=replacing)
+        is_mended = self.debugging.takes(name)
+        self.pipeline.add(definition, replacing=replacing, moved=is_mended)
+        more = self.debugging.ends(name, definition.origin) if is_mended else []
         self.cells.current.defined.add(name)
         self.defining.keep_text(definition)
         materialize = run or self.settings.on_step == "materialize"
-        self._show_step(name, button=not materialize)
+        self._show_step(name, more, button=not materialize)
         if not materialize:
             return None
         return perform_and_show(self, find("materialize"), [name], "%materialize")
 
-    def _show_step(self, name: str, *, button: bool = True) -> None:
+    def _show_step(self, name: str, more: Sequence[str] = (), *, button: bool = True) -> None:
         """The line, and the button, below the cell that defined a step."""
         plan = self.pipeline.plan(name)
-        notes = mismatches(self.pipeline, name, plan) + self.names.shadowed(name)
+        notes = [*mismatches(self.pipeline, name, plan), *self.names.shadowed(name), *more]
         self.answers.show(name, notes, button=button and self.settings.button and self.cells.has_front_end())
 
     def _of_this_cell(self) -> tuple[str, ...]:
