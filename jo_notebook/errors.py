@@ -9,10 +9,15 @@
     ├── SourceError             a cell's body that cannot become a function
     ├── StepFailed              a step's own code raised; the cause is the user's exception
     ├── StepTimeout             a step took longer than its --timeout
+    ├── WorkerLost              the process that ran a step died
+    ├── ExecutorRefused         an executor does not take steps
+    ├── NotSendable             what a step needs, or gives, cannot leave its process
+    ├── RaisedElsewhere         a step's error that cannot leave its process, as text
     ├── CommandFailed           a shell command of a stage ended with another exit code than 0
     ├── FileMissing             a file that a step declares is not there, or cannot be read
     ├── NotTheSame              a check on the command line found results that are not what they were
     ├── RunInProgress           a run was asked for from inside a run
+    ├── RunCancelled            what was asked for was cancelled before it was there
     ├── AttributeMissing        no key answers to an attribute (also an AttributeError)
     ├── NotOffered              a method of job_orchestra that another one replaces (also a NotImplementedError)
     ├── NotAName                a result is to be kept under what is no text (also a TypeError)
@@ -105,6 +110,29 @@ class StepTimeout(JoError):
     """A step took longer than its --timeout; raised in the step's own code."""
 
 
+class WorkerLost(JoError):
+    """The process that ran a step died; `how` says how, as far as anybody knows."""
+
+    def __init__(self, message: str, how: str = "") -> None:
+        super().__init__(message, how)
+        self.how = how
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class ExecutorRefused(JoError):
+    """An executor does not take steps: it is shut down, or there is nobody at its address."""
+
+
+class NotSendable(JoError):
+    """What a step needs, or gives, cannot leave its process; the message names the way to it."""
+
+
+class RaisedElsewhere(JoError):
+    """A step's error that cannot leave its process: its type and its text."""
+
+
 class CommandFailed(JoError):
     """A shell command of a stage ended badly: `code` is its exit code, negative for the signal that ended it."""
 
@@ -133,6 +161,10 @@ class NotTheSame(JoError):
 
 class RunInProgress(JoError):
     """A run was asked for from inside a run."""
+
+
+class RunCancelled(JoError):
+    """What was asked for was cancelled before it was there; what was finished is kept."""
 
 
 class AttributeMissing(JoError, AttributeError):

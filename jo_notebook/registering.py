@@ -205,15 +205,16 @@ class Registering(ABC):
 
     def _write_down(self, names: Iterable[str]) -> None:
         """Writes definitions down, with what they need: then a run that is killed leaves steps, not only results."""
-        names = set(names)
+        names, rows = set(names), {}
         for order, (name, definition) in enumerate(self.dag.definitions.items()):
             if name in names and definition.trusted:  # a stranger's is not to be signed as ours
                 needs, inferred = self.today.needs(self.dag, name), self.dag.parents(name)
-                data = replace(definition, needs=needs, inferred=inferred).to_json()
-                try:
-                    self.context.save_definition(name, {**data, "order": order})
-                except JoError as error:
-                    self.problems.append(str(error))
+                rows[name] = {**definition.to_json(), "needs": [n.to_json() for n in needs], "inferred": list(inferred)}
+                rows[name]["order"] = order
+        try:
+            self.context.save_definitions(rows)
+        except JoError as error:
+            self.problems.append(str(error))
 
     def _remembered(self, name: str, data: dict[str, Any], trusted: bool) -> Definition | None:
         try:
@@ -230,16 +231,17 @@ class Registering(ABC):
         if old is None or old.origin.remembered or definition.name in self.orphans:
             return
         mine, theirs = definition.origin, old.origin
-        if mine.cell_id != theirs.cell_id and not (mine.is_cell and theirs.is_cell):
-            raise DuplicateStepError(
-                f"{old.origin} has a step called {definition.name}, and {definition.origin} claims the name too. The "
-                "first stays in force; give one of them another name."
-            )
-        if mine.cell_id and theirs.cell_id and mine.cell_id != theirs.cell_id:
-            raise DuplicateStepError(
-                f"Two cells define a step called {definition.name}: {old.origin} has it, and {definition.origin} "
-                "claims it too. The first stays in force; give one of them another name."
-            )
+        are_cells = mine.is_cell and theirs.is_cell
+        if mine.cell_id != theirs.cell_id and not (are_cells and "" in (mine.cell_id, theirs.cell_id)):
+            raise second_claim(definition, old)
+
+
+def second_claim(new: Definition, old: Definition) -> DuplicateStepError:
+    """What to say of two steps of one name, of which the older one is registered."""
+    return DuplicateStepError(
+        f"Two steps are called {new.name}: {old.origin} has it, and {new.origin} claims the name too. The first stays "
+        "in force; give one of them another name."
+    )
 
 
 def _check(definition: Definition) -> None:

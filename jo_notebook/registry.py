@@ -9,18 +9,20 @@ from __future__ import annotations
 import ast
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from jo_notebook.core.definition import Definition, Origin
-from jo_notebook.core.functions import place_of
+from jo_notebook.core.functions import place_of, shown_place
 from jo_notebook.core.homes import Kind, kind_of_path
 from jo_notebook.core.statements import bindings
-from jo_notebook.errors import DuplicateStepError
 from jo_notebook.pipeline import Pipeline
+from jo_notebook.registering import second_claim
 from jo_notebook.store.context import Context
+
+Written = tuple[Definition, Callable[..., Any]]
+"""A step, and the function in which it is written."""
 
 
 class Front(Protocol):
@@ -28,11 +30,14 @@ class Front(Protocol):
 
     pipeline: Pipeline
 
-    def origin_of(self, function: Callable[..., Any]) -> Origin:
-        """Where a step is written."""
+    def origin_of(self, function: Callable[..., Any], name: str) -> Origin:
+        """Where the function of a step is written."""
 
-    def register(self, definition: Definition, function: Callable[..., Any]) -> None:
-        """Registers it; raises what `Pipeline.add` raises."""
+    def register(self, steps: Sequence[Written]) -> None:
+        """Registers steps, all or none; raises what `Pipeline.add_all` raises."""
+
+    def notice(self, name: str, value: Any) -> None:
+        """A step depends on a `Step` object by the name that holds it."""
 
 
 class Script:
@@ -52,21 +57,22 @@ class Script:
         self.pipeline.today.statement = _statements_of(self._path).get
         self.pipeline.today.follows_edits = False
 
-    def origin_of(self, function: Callable[..., Any]) -> Origin:
+    def origin_of(self, function: Callable[..., Any], name: str) -> Origin:
         """Its file and line."""
-        file, line = place_of(function)
-        return Origin(notebook=os.path.basename(file), label=f"{os.path.basename(file)}, line {line}")
+        return Origin(os.path.basename(place_of(function)[0]), label=shown_place(function) or "a @step function")
 
-    def register(self, definition: Definition, function: Callable[..., Any]) -> None:
-        """Registers a step. Raises DuplicateStepError where another one of this process has its name."""
-        old, place = self.pipeline.dag.definitions.get(definition.name), place_of(function)
-        if old is not None and _are_two(definition.name, self._places.get(definition.name, place), place):
-            raise DuplicateStepError(
-                f"Two steps are called {definition.name}: {old.origin} has it, and {definition.origin} claims it too. "
-                "The first stays in force; give one of them another name."
-            )
-        self.pipeline.add(definition)
-        self._places[definition.name] = place
+    def register(self, steps: Sequence[Written]) -> None:
+        """Registers steps. Raises DuplicateStepError where another one of this process has the name of one."""
+        definitions, places = self.pipeline.dag.definitions, {d.name: place_of(function) for d, function in steps}
+        for new, _ in steps:
+            old, place = definitions.get(new.name), places[new.name]
+            if old is not None and _are_two(new.name, self._places.get(new.name, place), place):
+                raise second_claim(new, old)
+        self.pipeline.add_all(definition for definition, _ in steps)
+        self._places |= places
+
+    def notice(self, name: str, value: Any) -> None:
+        """A script is read once: no name will hold another object."""
 
 
 _front: Front | None = None
@@ -95,16 +101,6 @@ def enter(new: Front | None) -> Front | None:
     global _front
     before, _front = _front, new
     return before
-
-
-@contextmanager
-def entered(new: Front) -> Iterator[None]:
-    """Inside, steps are registered there."""
-    before = enter(new)
-    try:
-        yield
-    finally:
-        enter(before)
 
 
 def _script() -> str:

@@ -73,7 +73,7 @@ def test_damage_and_back(jo: Jo, tmp_path: Path) -> None:
     code, out, err = jo("verify", "n.jo")
     assert (code, out) == (1, "")
     assert "  Load, generation 3: its value does not fit its checksum" in err
-    assert "%context restore Load goes back to its result of 1970-01-01" in err
+    assert "jo run n.jo Load runs it again, jo restore n.jo Load goes back to its result of 1970-01-01" in err
     code, out, err = jo("verify", "n.jo", "--quarantine")
     assert (code, "Moved: Load, generation 3 is in damaged/load-" in err) == (1, True)
     assert Context(place).damaged == {"Load": "generation 3 is gone"}
@@ -89,7 +89,7 @@ def test_migrate(jo: Jo, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "tests" / "golden" / "stores" / "format1-python3.11.jo", tmp_path / "n.jo")
     code, out, err = jo("gc", "n.jo")
     assert (code, out) == (1, "")
-    assert "say %context migrate" in err
+    assert "say jo migrate n.jo to bring it up to date" in err
     assert jo("migrate", "n.jo") == (0, "Migrated n.jo: 6 files written anew, in today's format.\n", "")
     assert jo("gc", "n.jo") == (0, "There is nothing to remove.\n", "")
 

@@ -51,7 +51,7 @@ def test_running_a_cell_again_replaces_its_step() -> None:
 
 def test_two_cells_cannot_claim_one_name() -> None:
     pipeline = with_steps(notebook(), step("A", "1", cell="first"))
-    with pytest.raises(DuplicateStepError, match=r"called A: cell first has it, and cell second claims it"):
+    with pytest.raises(DuplicateStepError, match=r"called A: cell first has it, and cell second claims the name too"):
         pipeline.add(step("A", "2", cell="second"))
     assert pipeline.materialize("A") == 1
 
@@ -772,8 +772,8 @@ def test_a_cell_and_a_file_cannot_claim_one_name() -> None:
     pipeline = notebook()
     pipeline.add(replace(step("A", "1"), origin=Origin("s.yaml", "s.yaml:A", "s.yaml, line 1")))
     for cell_id in ("", "c1"):
-        with pytest.raises(DuplicateStepError, match=r"s.yaml, line 1 has a step called A, and .*cell"):
+        with pytest.raises(DuplicateStepError, match=r"called A: s.yaml, line 1 has it, and .*cell"):
             pipeline.add(replace(step("A", "2"), origin=Origin("n.ipynb", cell_id)))
     pipeline.add(replace(step("A", "3"), origin=Origin("s.yaml", "s.yaml:A", "s.yaml, line 2")))
-    with pytest.raises(DuplicateStepError, match=r"s.yaml, line 2 has a step called A, and t.yaml, line 1 claims"):
+    with pytest.raises(DuplicateStepError, match=r"called A: s.yaml, line 2 has it, and t.yaml, line 1 claims"):
         pipeline.add_all([replace(step("A", "1"), origin=Origin("t.yaml", "t.yaml:A", "t.yaml, line 1"))])

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 def over_a_source(verb: Verb, args: argparse.Namespace, given: Mapping[str, Any], to: Streams) -> int:
     """A command over the steps of a source. Raises JoError and KeyboardInterrupt."""
+    to.source = given["source"]
     if verb.name == "verify":
         if not args.rerun:
             return _check_files(args, given["source"], to)
@@ -53,9 +54,10 @@ def options_of(given: Mapping[str, Any]) -> Options:
 
 def on_the_store(verb: Verb, args: argparse.Namespace, where: str, to: Streams) -> int:
     """A command over the results alone; no kernel is started. Raises JoError and KeyboardInterrupt."""
+    to.source = where
     pipeline = results_of(where, is_made=verb.name == "load")
     if verb.name == "trust" and not to.wants_data:
-        return _trust(verb, pipeline, args, where, to)
+        return _trust(verb, pipeline, args, to)
     return perform_here(verb, pipeline, args, to)
 
 
@@ -91,10 +93,10 @@ def _check_files(args: argparse.Namespace, where: str, to: Streams) -> int:
     return on_the_store(command_of(ACTIONS["verify"]), args, where, to)
 
 
-def _trust(verb: Verb, pipeline: Pipeline, args: argparse.Namespace, where: str, to: Streams) -> int:
+def _trust(verb: Verb, pipeline: Pipeline, args: argparse.Namespace, to: Streams) -> int:
     """What is from elsewhere is listed: then a person is asked, anything else has to say --yes."""
     answer = verb.call(pipeline, args)
-    to.say(answer.text.replace(f"%context {verb.name}", f"jo {verb.name} {where}"))
+    to.say(answer.text)
     if not answer.value:
         return DONE
     if not (sys.stdin is not None and sys.stdin.isatty() and to.out.isatty()):

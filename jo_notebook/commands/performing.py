@@ -13,7 +13,7 @@ from jo_notebook.commands.sources import Kind, Options, Source, check_notebook, 
 from jo_notebook.commands.streams import ANSI, Streams
 from jo_notebook.errors import CycleError, DuplicateStepError, JoError, StepFailed, UnknownStepError, UsageError
 from jo_notebook.interop.messages import ANSWER, EVENTS, event_of
-from jo_notebook.verb import Argument, Verb
+from jo_notebook.verb import Answer, Argument, Verb
 from jo_notebook.views.machine import error_data
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ def perform_here(
     with _heard(pipeline, hear):
         try:
             answer = verb.call(pipeline, args)
+            if verb.name == "materialize":
+                _check_stored(pipeline, answer, to)
         except (JoError, KeyboardInterrupt) as error:
             _tell(error, pipeline, to)
             vars(error)["data"] = {**(getattr(error, "data", None) or _done(verb, pipeline)), **more()}
@@ -73,8 +75,19 @@ def perform_here(
     if to.wants_data:
         to.answer({**(answer.data() if answer.data is not None else {"text": answer.text}), **more()})
     else:
-        to.say(answer.text)
+        to.say(answer.text, is_ours=verb.name != "log")
     return DONE
+
+
+def _check_stored(pipeline: Pipeline, answer: Answer, to: Streams) -> None:
+    """Raises ResultNotSaved where results of a run end with this process; what it did is told before."""
+    from jo_notebook.verbs import check_stored
+
+    try:
+        check_stored(pipeline)
+    except JoError:
+        to.say(answer.text)
+        raise
 
 
 def _tell(error: BaseException, pipeline: Pipeline, to: Streams) -> None:
@@ -126,7 +139,7 @@ def code_of(error: BaseException) -> int:
 def complain(error: BaseException, to: Streams) -> int:
     """Shows an error as text or as plain data; the exit code."""
     is_interrupt = isinstance(error, KeyboardInterrupt)
-    message = "Interrupted." if is_interrupt else str(error)
+    message = "Interrupted." if is_interrupt else to.worded(str(error))
     if to.wants_data:
         kind = getattr(error, "cause", "") or type(error).__name__
         to.answer({**(getattr(error, "data", None) or {}), **error_data(kind, ANSI.sub("", message))})
@@ -146,6 +159,8 @@ def words_of(arguments: Sequence[Argument], args: argparse.Namespace) -> list[st
             words += value if isinstance(value, list) else [value] if value is not None else []
         elif settings.get("action") == "store_true":
             options += [flag] if value else []
+        elif isinstance(value, list):
+            options += [f"{flag}={','.join(value)}"] if value else []
         elif value is not None and value != settings.get("default"):
             options.append(f"{flag}={value}")
     return [*options, *(["--"] if any(word.startswith("-") for word in words) else []), *words]
@@ -184,6 +199,7 @@ def _in_a_kernel(
     words = [verb.name, *words_of(verb.arguments, args)]
     watched = list(args.heads) if is_watched else None
     wanted: dict[str, Any] = {"data": to.wants_data, "events": hear is not None, "watched": watched}
+    wanted["source"] = to.source
     try:
         with session(source.path, to.write, heard, sets=sets) as ready:
             ready.ask(words, f"jo {verb.command or verb.name}", **wanted)

@@ -15,24 +15,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jo_notebook.errors import JoError, UsageError
+from jo_notebook.errors import UsageError
 
 if TYPE_CHECKING:
     from jo_notebook.pipeline import Pipeline
 
 FOUR = "a notebook (.ipynb), a stages file (.yaml, .yml), a Python file (.py) or a directory of results (.jo)"
 TRACES = ("FORMAT", "definitions", "results", "failures", "steps", "errors")
-
-
-class SourceFailed(JoError):
-    """The code of a source raised before there were any steps; `cause` is the error's name."""
-
-    def __init__(self, message: str, cause: str = "") -> None:
-        super().__init__(message, cause)
-        self.cause = cause
-
-    def __str__(self) -> str:
-        return str(self.args[0])
 
 
 class Kind(StrEnum):
@@ -96,15 +85,14 @@ def opened(source: Source, options: Options, note: Callable[[str], None] = lambd
     """The pipeline of a source other than a notebook, in this process, as long as the `with` lasts.
 
     A directory of results is opened as its notebook would be: from the directory beside it. The others are at home
-    where the user stands, as scripts are. `note` is given what the user should know. Raises UsageError, and whatever
-    the source's own code raises.
+    where the user stands, as scripts are. `note` is given what the user should know. Raises what `open_script`,
+    `open_stages` and `Pipeline.open` raise: JoError, also where the source's own code raises or exits.
     """
     _check_options(source, options)
     if source.kind is Kind.SCRIPT:
         from jo_notebook.steps.script import open_script
 
-        with _users_errors(source):
-            pipeline = open_script(source.path, sets=options.sets)
+        pipeline = open_script(source.path, sets=options.sets)
         from jo_notebook.interop.run_log import keep_run_log
 
         keep_run_log(pipeline)
@@ -116,8 +104,7 @@ def opened(source: Source, options: Options, note: Callable[[str], None] = lambd
         more: dict[str, Any] = {"state": options.state} if options.state is not None else {}
         more |= {"take_state": True} if options.take_state else {}
         more |= {"sets": options.sets} if options.sets else {}
-        with _users_errors(source):
-            pipeline = open_stages(source.path, module=options.module, **more)
+        pipeline = open_stages(source.path, module=options.module, **more)
         from jo_notebook.interop.state_file import state_beside, state_hint
 
         if hint := state_hint(pipeline, options.state or state_beside(source.path)):
@@ -192,28 +179,6 @@ def _check_options(source: Source, options: Options) -> None:
 def check_notebook(source: Source, options: Options) -> None:
     """As `opened` does for the others: options that a notebook does not know. Raises UsageError."""
     _check_options(source, options)
-
-
-@contextlib.contextmanager
-def _users_errors(source: Source) -> Iterator[None]:
-    """What the user's own code raises inside, and its attempts to exit, become one error with the user's traceback."""
-    try:
-        yield
-    except (JoError, KeyboardInterrupt):
-        raise
-    except BaseException as error:
-        raise SourceFailed(f"{source.path.name} failed.\n{_users_traceback(error)}", type(error).__name__) from error
-
-
-def _users_traceback(error: BaseException) -> str:
-    """The traceback without what stands above the user's code: this package, and Python's own way to run a file."""
-    import traceback
-
-    ours = str(Path(__file__).resolve().parents[1]) + os.sep
-    told = traceback.TracebackException.from_exception(error)
-    frames = [f for f in told.stack if not f.filename.startswith((ours, "<frozen "))]
-    told.stack = traceback.StackSummary.from_list(frames)
-    return "".join(told.format()).rstrip()
 
 
 @contextlib.contextmanager

@@ -92,13 +92,23 @@ class Streams:
         self.out = out
         self.err = err
         self.wants_data = wants_data
+        self.source = ""
         self._steps = steps or out
 
-    def say(self, text: str) -> None:
-        """An answer for people, on stdout."""
+    def say(self, text: str, *, is_ours: bool = True) -> None:
+        """An answer for people, on stdout; our own sentences as the command line says them."""
         if text and not self.wants_data:
+            text = self.worded(text) if is_ours else text
             self.out.write(text if text.endswith("\n") else text + "\n")
             self.out.flush()
+
+    def worded(self, text: str) -> str:
+        """A sentence of ours, in which `jo` commands over this source stand for magics; a traceback stays as it is."""
+        if "%" not in text or "Traceback" in text:
+            return text
+        from jo_notebook.wording import as_commands
+
+        return as_commands(text, self.source)
 
     def show(self, text: str) -> None:
         """What was asked for in so many words (help, a version), on stdout."""

@@ -249,7 +249,7 @@ def check_seconds(option: str, seconds: float) -> float:
 
 def check_keep(number: int) -> int:
     """A number of generations to keep. Raises UsageError for one that makes no sense."""
-    if not 1 <= number <= KEEP_LIMIT:
+    if type(number) is not int or not 1 <= number <= KEEP_LIMIT:
         raise UsageError(f"{number} generations cannot be kept: say a number from 1 to {KEEP_LIMIT}, as in --keep 5.")
     return number
 

@@ -10,6 +10,7 @@ class EventKind(StrEnum):
     """What happened to a step, or (with an empty step) to the run or the pipeline."""
 
     CHANGED = "changed"  # definitions or results changed outside a run
+    FORGOTTEN = "forgotten"  # outside of a run: what was kept of a step is dropped
     QUEUED = "queued"
     CLAIMED = "claimed"  # another kernel runs it now, and it waits for that; text says which kernel
     STARTED = "started"
@@ -25,6 +26,8 @@ class EventKind(StrEnum):
     RETRY = "retry"  # a run of it failed and it is tried again; text says which time, why, and when
     WARNING = "warning"  # the user should know; text says what
     ENDED = "ended"  # the run is over
+
+    __hash__ = str.__hash__  # in C: an event is looked up several times for each step
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,15 @@ from __future__ import annotations
 import ast
 import dis
 import inspect
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import CodeType, FunctionType
 from typing import Any
 
+from jo_notebook.core.fingerprint import digest_of
+from jo_notebook.core.homes import OBJECT
 from jo_notebook.core.margin import at_the_margin
 from jo_notebook.core.needs import literal
 from jo_notebook.core.source import Source, parse_source
@@ -133,10 +136,21 @@ def _names(argument: object) -> tuple[object, ...]:
     return argument if isinstance(argument, tuple) else (argument,)
 
 
+def alias_of(step: str) -> str:
+    """The name under which a `Callee` stands in a namespace, for the step of this name."""
+    return OBJECT + (step if step.isidentifier() else digest_of(step)[:12])
+
+
 def place_of(function: Callable[..., Any]) -> tuple[str, int]:
     """The file and the line of a function; an empty name where there is none."""
     code = getattr(inspect.unwrap(function), "__code__", None)
     return (code.co_filename, code.co_firstlineno) if code is not None else ("", 0)
+
+
+def shown_place(function: object) -> str:
+    """Where a function stands, as messages say it: `birds.py, line 3`; empty where it stands in no file."""
+    file, line = place_of(function) if callable(function) else ("", 0)
+    return f"{os.path.basename(file)}, line {line}" if os.path.isfile(file) else ""
 
 
 def _definition_of(function: FunctionType) -> tuple[Def, list[str]] | None:

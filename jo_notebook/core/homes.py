@@ -87,6 +87,11 @@ def kind_of_path(path: str) -> Kind:
     return Kind.INSTALLED if path.endswith((".so", ".pyd", ".pyc")) else Kind.LOCAL
 
 
+def is_users_code(filename: str) -> bool:
+    """Whether code of this file is the user's: a cell, or a local module."""
+    return not os.path.exists(filename) or "ipykernel" in filename or kind_of_path(filename) is Kind.LOCAL
+
+
 def names_of(module: ModuleType) -> dict[str, Any]:
     """What a module holds, by name. A module that loads itself at the first look (a lazy one) is left alone."""
     names: dict[str, Any] = ModuleType.__getattribute__(module, "__dict__")

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import ast
 import io
-import re
 import token
 import tokenize
 from collections.abc import Iterator
 
-LEADING = re.compile(r"[ \t\f]*")
+BLANKS = " \t\f"
 OPENING = frozenset(getattr(token, name) for name in ("FSTRING_START", "TSTRING_START") if hasattr(token, name))
 CLOSING = frozenset(getattr(token, name) for name in ("FSTRING_END", "TSTRING_END") if hasattr(token, name))
 
@@ -62,20 +61,33 @@ def dedented(text: str, margin: str, *, inside: frozenset[int]) -> str:
 def at_the_margin(text: str) -> str:
     """Lines that all stand behind the margin of the first one, without it. Raises SyntaxError."""
     text = plain_lines(text)
-    margin = LEADING.match(text).group().rpartition("\f")[2]  # type: ignore[union-attr]
+    margin = margin_of(text)
     return dedented(text, margin, inside=lines_in_strings(text)) if margin else text
 
 
+def margin_of(line: str) -> str:
+    """The indentation of a line, or of the first one of a text."""
+    return line[_feeds(line) : _blanks(line)]
+
+
+def _blanks(line: str) -> int:
+    return len(line) - len(line.lstrip(BLANKS))
+
+
+def _feeds(line: str) -> int:
+    """Where indentation begins: a form feed sets the column to 0, so that is behind the last one."""
+    return line.rfind("\f", 0, _blanks(line)) + 1
+
+
 def _moved_right(line: str, margin: str) -> str:
-    if not line.strip(" \t\f"):
+    if not line.strip(BLANKS):
         return line if "\f" in line else ""
-    # a form feed sets the column to 0: what counts as indentation stands behind the last one
-    feeds = line.rfind("\f", 0, LEADING.match(line).end()) + 1  # type: ignore[union-attr]
+    feeds = _feeds(line)
     return line[:feeds] + margin + line[feeds:]
 
 
 def _moved_left(line: str, margin: str) -> str:
-    feeds = line.rfind("\f", 0, LEADING.match(line).end()) + 1  # type: ignore[union-attr]
+    feeds = _feeds(line)
     head, rest = line[:feeds], line[feeds:]
     if rest.startswith(margin):
         return head + rest[len(margin) :]

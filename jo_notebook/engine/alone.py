@@ -9,6 +9,7 @@ from functools import lru_cache
 from jo_notebook.core.definition import Definition
 from jo_notebook.core.needs import DRAWS, SOURCES_OF_CHANCE, Need
 from jo_notebook.core.record import Record
+from jo_notebook.core.texts import TEXTS, UNREADABLE, tree_of
 
 DRAWING = frozenset({"matplotlib", "seaborn", "plotnine", "pylab"})
 """Packages with a figure that is the current one of the whole process."""
@@ -25,6 +26,7 @@ OF_THE_PROCESS = frozenset(
 )
 MAIN_THREAD_ONLY = frozenset({"signal", "tkinter", "turtle"})
 OURS = ("helper", "import", "module")
+ONLY_HERE = SHELL | ASKING | {"globals", "locals", "vars", "eval", "exec"}
 WORDS = SHELL | ASKING | OF_THE_PROCESS | PLOTS
 
 
@@ -45,11 +47,41 @@ def must_be_alone(definition: Definition, needs: Iterable[Need], record: Record 
     return any(_touches_what_all_share(text) for text in texts)
 
 
-@lru_cache(maxsize=4096)
+def must_be_here(definition: Definition, needs: Iterable[Need]) -> bool:
+    """Whether a step cannot run in another process: it asks the user, binds or looks up names of the notebook."""
+    texts = [definition.source.canonical, *(need.code or need.shown for need in needs if need.kind in OURS)]
+    return any(_touches_what_is_here(text) for text in texts)
+
+
+@lru_cache(maxsize=TEXTS)
+def _touches_what_is_here(text: str) -> bool:
+    try:
+        nodes = list(ast.walk(tree_of(text)))
+    except UNREADABLE:
+        return False
+    commands = {id(call.func) for node in nodes if (call := _command(node)) is not None}
+    return any(
+        isinstance(node, ast.Global)
+        or (isinstance(node, ast.Name) and node.id in ONLY_HERE and id(node) not in commands)
+        or (isinstance(node, ast.Attribute) and node.attr in ONLY_HERE)
+        for node in nodes
+    )
+
+
+def _command(node: ast.AST) -> ast.Call | None:
+    """The call of the shell in `get_ipython().system(…)`, as `!cmd` becomes: any shell will do."""
+    if not (isinstance(node, ast.Attribute) and node.attr in ("system", "getoutput")):
+        return None
+    call = node.value
+    is_shell = isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "get_ipython"
+    return call if isinstance(call, ast.Call) and is_shell else None
+
+
+@lru_cache(maxsize=TEXTS)
 def _touches_what_all_share(text: str) -> bool:
     try:
-        nodes = list(ast.walk(ast.parse(text)))
-    except (SyntaxError, ValueError, RecursionError):
+        nodes = list(ast.walk(tree_of(text)))
+    except UNREADABLE:
         return False
     return any(_is_shared(node) for node in nodes)
 

@@ -8,7 +8,8 @@ from contextvars import ContextVar
 from numbers import Real
 from typing import Any, Generic, Self, TypeVar, cast
 
-from jo_notebook.engine.capture import PAUSE, current_recorder
+from jo_notebook.engine.capture import current_recorder
+from jo_notebook.engine.recorder import PAUSE
 from jo_notebook.errors import UsageError
 
 T = TypeVar("T")

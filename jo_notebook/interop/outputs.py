@@ -51,7 +51,7 @@ def run_notebook(
     words = list(verb_line) or ["materialize", *heads]
     if output is None:
         with session(path, write, hear, sets=sets) as ready:
-            _run_verb(ready, words, is_heard=hear is not None)
+            _run_verb(ready, words, path, is_heard=hear is not None)
             return dict(_states(ready, heads)["outcome"])
     path, output = Path(path), Path(output)
     check_place(output, ".ipynb", path)
@@ -97,6 +97,7 @@ class _Run:
         self._recording = recording
         self._cells = cells
         self._path = path.absolute()
+        self._source = path
         self._heads = heads
         self.is_misused = False
 
@@ -110,7 +111,7 @@ class _Run:
     def _run(self, words: Sequence[str], *, is_heard: bool) -> dict[str, Any]:
         failure: CellFailed | None = None
         try:
-            _run_verb(self._ready, words, is_heard=is_heard)
+            _run_verb(self._ready, words, self._source, is_heard=is_heard)
         except CellFailed as error:
             self.is_misused = error.cause in MISUSE
             failure = error
@@ -134,6 +135,8 @@ class _Run:
         heads, needed = told["heads"], set(told["needed"])
         first = next(iter(told["failed"]), "")
         for cell in (cell for cell in self._cells if cell.kind is CellKind.STEP):
+            if cell.makes_objects:
+                continue  # it was executed, and is recorded as such
             names = [name for name in cell.steps if name in needed]
             if not names:
                 self._recording.leave_out({cell.index: f"not needed for {' and '.join(heads)}"})
@@ -163,8 +166,8 @@ class _Run:
                 raise
 
 
-def _run_verb(ready: Session, words: Sequence[str], *, is_heard: bool) -> None:
-    ready.ask(words, "jo run", is_counted=False, events=is_heard)
+def _run_verb(ready: Session, words: Sequence[str], source: str | os.PathLike[str], *, is_heard: bool) -> None:
+    ready.ask(words, "jo run", is_counted=False, events=is_heard, source=os.fspath(source))
 
 
 def _states(ready: Session, heads: Sequence[str]) -> dict[str, Any]:

@@ -169,7 +169,7 @@ def call_text(module: str, name: str, arguments: Sequence[str], taken: set[str])
 def shell_text(command: str, parameters: Sequence[str]) -> str:
     """The code of a stage that runs a command: its parameters are variables of the command's environment."""
     given = "".join(f", {name}={name}" for name in parameters)
-    return f"from jo_notebook.interop.commands import run_command\nrun_command({command!r}{given})"
+    return f"from jo_notebook.interop.shell import run_command\nrun_command({command!r}{given})"
 
 
 def _function_of(file: StageFile, stage: Stage, module: str) -> tuple[str, str]:

@@ -110,6 +110,9 @@ class _Keeper:
 
     def follow(self, event: Event) -> None:
         """A listener of a pipeline."""
+        if event.kind is EventKind.FORGOTTEN and not self._is_off:
+            with self._lock:
+                self._forget(event.step)
         if self._is_off or not event.run_id:
             return
         with self._lock:
@@ -133,6 +136,17 @@ class _Keeper:
                 self._give_up(f"{self._path.name} is left alone, for it is no file of states: {error}")
         self._states = dict(_states_of(self._pipeline))
         self._keys = {name: _key(name) for name in self._states}
+
+    def _forget(self, name: str) -> None:
+        """A stage without a result is neither done nor failed. Where no file of states is, none is made."""
+        try:
+            told = read_state(self._path)
+        except UsageError:
+            return
+        if told.get(name, NONE) != NONE:
+            self._states = {**told, name: NONE}
+            self._keys = {name: _key(name) for name in self._states}
+            self._write()
 
     def _write(self) -> None:
         if self._is_off:

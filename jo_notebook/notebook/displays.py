@@ -11,7 +11,7 @@ from typing import Any
 
 from jo_notebook.core.record import LogEntry
 from jo_notebook.engine.capture import Recorder
-from jo_notebook.notebook.shown_bars import ShownBar, shown_bar
+from jo_notebook.notebook.shown_bars import WIDGET, ShownBar, shown_bar
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def capture_displays(shell: Any, recorder: Recorder) -> Iterator[None]:
     def hook(message: dict[str, Any]) -> dict[str, Any] | None:
         if message.get("header", {}).get("msg_type") in ("display_data", "execute_result"):
             bundle = message.get("content", {}).get("data", {})
-            entry = _entry(bundle)
+            entry = entry_of(bundle)
             recorder.add(entry)
             if (bar := shown_bar(bundle, recorder, entry, bars)) is not None:
                 bars.append(bar)
@@ -35,7 +35,7 @@ def capture_displays(shell: Any, recorder: Recorder) -> Iterator[None]:
     try:
         yield
         if not recorder.is_beside:  # a step that draws runs alone
-            _flush_figures()
+            flush_figures()
     finally:
         if hooked:
             publisher.unregister_hook(hook)
@@ -43,7 +43,8 @@ def capture_displays(shell: Any, recorder: Recorder) -> Iterator[None]:
             bar.close()
 
 
-def _entry(bundle: dict[str, Any]) -> LogEntry:
+def entry_of(bundle: dict[str, Any]) -> LogEntry:
+    """What is displayed, as an entry of a log."""
     data = tuple((mime, _text(content)) for mime, content in bundle.items())
     return LogEntry("display", str(bundle.get("text/plain", "")) + "\n", data)
 
@@ -55,7 +56,25 @@ def _text(content: Any) -> str:
     return content if isinstance(content, str) else json.dumps(content)
 
 
-def _flush_figures() -> None:
+def show_entry(shell: Any, entry: LogEntry) -> None:
+    """Shows once more what a step displayed, here before or in another process."""
+    bundle = {mime: _content(mime, text) for mime, text in entry.data}
+    if len(bundle) > 1:
+        bundle.pop(WIDGET, None)  # the widget itself may have been another kernel's
+    shell.display_pub.publish(bundle or {"text/plain": entry.text.removesuffix("\n")}, {})
+
+
+def _content(mime: str, text: str) -> Any:
+    """What a log has as text: data are kept as JSON there."""
+    if mime == "application/json" or mime.endswith("+json"):
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+    return text
+
+
+def flush_figures() -> None:
     """Figures of the inline back end are drawn when a cell ends; a step ends here."""
     backend = sys.modules.get("matplotlib_inline.backend_inline")
     pyplot = sys.modules.get("matplotlib.pyplot")

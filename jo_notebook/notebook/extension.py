@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -21,11 +22,12 @@ from jo_notebook.notebook.bars import Bars
 from jo_notebook.notebook.cells import Cells
 from jo_notebook.notebook.debugging import Debugging
 from jo_notebook.notebook.defining import Defining
-from jo_notebook.notebook.displays import capture_displays
+from jo_notebook.notebook.displays import capture_displays, show_entry
+from jo_notebook.notebook.elsewhere import WHERE
 from jo_notebook.notebook.inner import magics_see_the_step
 from jo_notebook.notebook.location import Location, find_location, start_directory
 from jo_notebook.notebook.magics import perform_and_show, register_magics
-from jo_notebook.notebook.mainloop import MainLoop
+from jo_notebook.notebook.mainloop import OURS, MainLoop
 from jo_notebook.notebook.messages import Messages
 from jo_notebook.notebook.names import Names
 from jo_notebook.notebook.objects import StepObjects
@@ -52,6 +54,11 @@ def unload(shell: Any) -> None:
         extension.close()
 
 
+def loaded(shell: Any) -> Extension:
+    """What is registered in a shell. Raises KeyError where the extension is not loaded."""
+    return _loaded[shell]
+
+
 def _say_what_it_waits_for(event: Event) -> None:
     """A line at once, below the cell that waits for another kernel, or until a step is tried again."""
     if event.kind in (EventKind.CLAIMED, EventKind.RETRY):
@@ -73,7 +80,11 @@ class Extension:
         self.pipeline.today.filename = self.defining.file_of
         self.pipeline.around = self._around_steps
         self.pipeline.jobs = self.settings.jobs
+        self.pipeline.executor = self.settings.executor
+        self.pipeline.around_elsewhere = WHERE
+        self.pipeline.show = partial(show_entry, shell)
         self.loop = MainLoop()
+        self.pipeline.home.ask = partial(self.loop.submit, is_click=False)
         self.answers = StepAnswers(self.pipeline)
         self.bars = Bars(shell, self.pipeline)
         self.pipeline.send = Messages(self.pipeline, self.loop, lambda heads: self.names.bind_results()).handle
@@ -85,7 +96,8 @@ class Extension:
         self.settings.observe(lambda change: self._count_packages(change["new"]), "packages")
         self.settings.observe(lambda change: self.pipeline.move_to(self._locate(change["new"]).place), "context")
         self.settings.observe(lambda change: self._limit(), ["keep", "quota"])
-        self.settings.observe(lambda change: setattr(self.pipeline, "jobs", change["new"]), "jobs")
+        for name in ("jobs", "executor"):
+            self.settings.observe(lambda change: setattr(self.pipeline, change["name"], change["new"]), name)
         self._turn_away = self.pipeline.listen(_say_what_it_waits_for)
         self._register()
         if os.environ.get("JO_RESUME", "on") != "off":
@@ -149,9 +161,12 @@ class Extension:
         shell.events.unregister("post_run_cell", self._after_cell)
         if self._matcher is not None:
             shell.Completer.custom_matchers.remove(self._matcher)
+        self.pipeline.close()
+        self.pipeline.home.ask = None
         for picture in self._pictures.values():
             picture.close()
         self._turn_away()
+        self.pipeline.executors.close()
         self.bars.close()
         self.objects.close()
         self.answers.close()
@@ -165,6 +180,8 @@ class Extension:
             return
         self._mark_orphans()
         self.pipeline.touch()
+        if not cell.text.startswith(OURS):
+            self.names.tell_of_background()
         self.names.look_at_what_is_read(cell.text)
         self.debugging.before_cell(cell.text)
 
@@ -199,14 +216,11 @@ class Extension:
 
     def define(self, line: StepLine, body: str) -> Any:
         """Registers the running cell as a step, shows its line, and materializes it where that is asked."""
-        if not self.debugging.takes(line.name):
-            self.objects.refuse(line.name)
         line = replace(line, depends_on=self.objects.joined(line.depends_on))
         return self._add(self.defining.of_cell(line, body), run=line.run, replacing=self._of_this_cell())
 
     def define_like(self, line: StepLine) -> Any:
         """Registers a step with the code of another one."""
-        self.objects.refuse(line.name)
         line = replace(line, depends_on=self.objects.joined(line.depends_on))
         return self._add(self.defining.like(line, self.pipeline), run=line.run, replacing=())
 
@@ -229,8 +243,6 @@ class Extension:
         name = definition.name
         is_mended = self.debugging.takes(name)
         self.pipeline.add(definition, replacing=replacing, moved=is_mended)
-        if is_mended:
-            self.objects.release(name)
         more = self.debugging.ends(name, definition.origin) if is_mended else []
         self.cells.current.defined.add(name)
         self.defining.keep_text(definition)

@@ -7,9 +7,10 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 from jo_notebook.core.stepline import Help, StepLine, parse_stages_line, parse_step_line, step_help
-from jo_notebook.errors import StepFailed, UsageError
+from jo_notebook.errors import RunCancelled, StepFailed, UsageError
 from jo_notebook.notebook.debugging import Debugging
 from jo_notebook.notebook.names import Names
+from jo_notebook.notebook.replay import show_rows
 from jo_notebook.notebook.tracebacks import failure_lines, interrupt_lines
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.verb import Answer, Verb
@@ -174,6 +175,10 @@ def perform_and_show(extension: Front, verb: Verb, line: str | Sequence[str], pr
     try:
         with extension.bar() if verb.name == "materialize" else nullcontext():
             answer = perform(extension.pipeline, verb, line, prog)
+    except RunCancelled:
+        print(outcome_text(extension.pipeline), flush=True)  # noqa: T201 - what was done before stands
+        extension.names.bind_results()
+        raise
     except StepFailed as error:
         print(outcome_text(extension.pipeline), flush=True)  # noqa: T201 - what was done before the failure stands
         extension.names.bind_results()
@@ -192,7 +197,9 @@ def _show(extension: Front, verb: Verb, answer: Answer) -> Any:
     """Text as text, a picture as a picture, a value as the cell's value with its name bound."""
     if answer.picture is not None:
         return extension.keep_picture(answer.picture())
-    if answer.text:
+    if any(not isinstance(row, str) for row in answer.rows):
+        show_rows(extension.shell, answer.rows)
+    elif answer.text:
         print(answer.text, flush=True)  # noqa: T201 - a magic's answer goes to its cell
     if verb.name == "materialize":
         extension.names.bind_results()

@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
-import shlex
+import argparse
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from jo_notebook.core.events import Event, EventKind
 from jo_notebook.errors import JoError
 from jo_notebook.interop.messages import ANSWER, EVENTS, event_data
 from jo_notebook.interop.watched import Lookout
+from jo_notebook.notebook.extension import loaded
+from jo_notebook.notebook.magics import perform_and_show
 from jo_notebook.pipeline import Pipeline
-from jo_notebook.verbs import find, outcome_data, perform
+from jo_notebook.verb import Answer, Verb
+from jo_notebook.verbs import check_stored, find, outcome_data, perform
 from jo_notebook.views.machine import error_data
+from jo_notebook.wording import as_commands
 
 INTERVAL = 0.1
 
 
 def answer(
-    words: Sequence[str], *, data: bool = False, events: bool = False, watched: Sequence[str] | None = None
+    words: Sequence[str],
+    *,
+    data: bool = False,
+    events: bool = False,
+    watched: Sequence[str] | None = None,
+    source: str = "",
 ) -> None:
     """Calls a verb as `%jo` does; with `data` its answer, or the error, is sent and not printed.
 
     With `events` what happens to steps is sent on the way; with `watched`, which are heads, it says what files to keep
-    an eye on.
+    an eye on. `source` is what the command was given. Raises ResultNotSaved after a run whose results the disk has
+    refused: this kernel ends with the command.
     """
     from IPython import get_ipython
 
@@ -35,7 +46,20 @@ def answer(
         if data:
             _send_answer(shell, words, watched=watched)
         else:
-            shell.run_line_magic("jo", " ".join(map(shlex.quote, words)))
+            verb = find(words[0])
+            perform_and_show(loaded(shell), _worded(verb, source), words[1:], f"jo {verb.command or verb.name}")
+            if verb.name == "materialize":
+                check_stored(loaded(shell).pipeline)
+
+
+def _worded(verb: Verb, source: str) -> Verb:
+    """The verb, with its own sentences as the command line says them; a log is what the user's code has said."""
+
+    def call(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
+        answer = verb.call(pipeline, args)
+        return replace(answer, text=as_commands(answer.text, source))
+
+    return verb if verb.name == "log" else replace(verb, call=call)
 
 
 def send(shell: Any, mime: str, payload: Any, parent: Any = None) -> None:
@@ -57,6 +81,8 @@ def _send_answer(shell: Any, words: Sequence[str], *, watched: Sequence[str] | N
         lookout = None if watched is None else Lookout(pipeline, watched)
         given = perform(pipeline, verb, words[1:], f"jo {verb.command or verb.name}")
         told = given.data() if given.data is not None else {"text": given.text}
+        if is_run:
+            check_stored(pipeline)
     except KeyboardInterrupt:
         told = {**(outcome_data(pipeline) if is_run else {}), **error_data("KeyboardInterrupt", "Interrupted.")}
     except JoError as error:

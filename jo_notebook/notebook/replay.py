@@ -1,20 +1,20 @@
-"""A step shown once more, from what is kept of it: its line, what its last run printed and displayed, its value."""
+"""A step shown once more, from what is kept of it: its line, what a run of it printed and displayed, its value."""
 
 from __future__ import annotations
 
-import json
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from jo_notebook.core.plan import Availability
 from jo_notebook.core.record import LogEntry
 from jo_notebook.errors import StoreError
 from jo_notebook.notebook.answers import Line, mismatches
+from jo_notebook.notebook.displays import show_entry
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.views.text import step_line
 
-WIDGET = "application/vnd.jupyter.widget-view+json"
-STREAMS = {"stdout": "stdout", "stderr": "stderr", "error": "stderr"}
+STREAMS = {"stdout": "stdout", "stderr": "stderr", "error": "stderr", "logging": "stderr", "warning": "stderr"}
 
 
 def replay(shell: Any, pipeline: Pipeline, name: str, *, value: bool, errors: bool) -> Any:
@@ -41,23 +41,19 @@ def replay(shell: Any, pipeline: Pipeline, name: str, *, value: bool, errors: bo
         return None
 
 
+def show_rows(shell: Any, rows: Sequence[str | LogEntry]) -> None:
+    """Text as text, figures and tables as they were; the first row says when that was."""
+    for row in rows:
+        if isinstance(row, str):
+            print(row, flush=True)  # noqa: T201 - a magic's answer goes to its cell
+        else:
+            _show(shell, row)
+
+
 def _show(shell: Any, entry: LogEntry) -> None:
     if entry.kind in STREAMS:
         stream = getattr(sys, STREAMS[entry.kind])
         stream.write(entry.text)
         stream.flush()
         return
-    bundle = {mime: _content(mime, text) for mime, text in entry.data}
-    if len(bundle) > 1:
-        bundle.pop(WIDGET, None)  # the widget itself may have been another kernel's
-    shell.display_pub.publish(bundle or {"text/plain": entry.text.removesuffix("\n")}, {})
-
-
-def _content(mime: str, text: str) -> Any:
-    """What a log has as text: data are kept as JSON there."""
-    if mime == "application/json" or mime.endswith("+json"):
-        try:
-            return json.loads(text)
-        except ValueError:
-            return text
-    return text
+    show_entry(shell, entry)

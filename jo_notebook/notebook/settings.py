@@ -9,7 +9,8 @@ from traitlets import Bool, Enum, Int, TraitError, Unicode, default, validate
 from traitlets.config import Configurable
 
 from jo_notebook.core.definition import KEEP_LIMIT
-from jo_notebook.engine.surroundings import JOBS_LIMIT, jobs_from
+from jo_notebook.engine.executors import check_wanted
+from jo_notebook.engine.surroundings import JOBS_LIMIT, executor_from, jobs_from
 from jo_notebook.errors import UsageError
 from jo_notebook.store.quota import KEEP, keep_from, parse_size
 
@@ -40,15 +41,29 @@ class JoNotebook(Configurable):  # type: ignore[misc]
     ).tag(config=True)
 
     jobs = Int(
-        1,
-        min=1,
+        0,
+        min=0,
         max=JOBS_LIMIT,
-        help="How many steps may run at once, on threads; %materialize --jobs says it for one run",
+        help="How many steps may run at once, 0 for as many as fit; %materialize --jobs says it for one run",
+    ).tag(config=True)
+    executor = Unicode(
+        "", help="Where steps run: inline, threads, processes, dask, dask:ADDRESS; empty for inline or threads"
     ).tag(config=True)
 
     @default("jobs")  # type: ignore[untyped-decorator]
     def _jobs_of_the_environment(self) -> int:
         return jobs_from(os.environ)
+
+    @default("executor")  # type: ignore[untyped-decorator]
+    def _executor_of_the_environment(self) -> str:
+        return executor_from(os.environ)
+
+    @validate("executor")  # type: ignore[untyped-decorator]
+    def _an_executor(self, proposal: Any) -> str:
+        try:
+            return str(check_wanted(proposal["value"].strip()))
+        except UsageError as error:
+            raise TraitError(str(error)) from None
 
     @default("keep")  # type: ignore[untyped-decorator]
     def _keep_of_the_environment(self) -> int:

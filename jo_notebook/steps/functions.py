@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from types import NoneType
 from typing import Any, overload
 
-from jo_notebook.core.definition import Definition, Dependency, check_keep, check_name
-from jo_notebook.core.execution import amount_of, check_errors, check_executor
-from jo_notebook.core.fingerprint import digest_of
-from jo_notebook.core.functions import Callee, Signature, body_of, call_of, signature_of
-from jo_notebook.core.homes import OBJECT
+from jo_notebook.core.definition import Definition, Dependency, check_keep, check_name, check_retries, check_seconds
+from jo_notebook.core.execution import Resources, amount_of, check_errors, check_executor
+from jo_notebook.core.functions import Callee, Signature, alias_of, body_of, call_of, signature_of
 from jo_notebook.core.source import Source
 from jo_notebook.errors import UsageError, did_you_mean
 from jo_notebook.pipeline import Pipeline
-from jo_notebook.registry import Front, front
+from jo_notebook.registry import front
 from jo_notebook.steps.classes import Step
-from jo_notebook.steps.registered import Registered, join
+from jo_notebook.steps.registered import Registered, join, undone_on_error, with_objects
 
 DependsOn = str | Step | Sequence[str | Step] | Mapping[str, str | Step] | None
 Words = str | Iterable[str]
@@ -83,73 +84,88 @@ def step(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     Its name is the step's; its parameters are the steps it depends on, by name, and parameters with a plain default
     value are its `params`. `depends_on` gives other steps, in the order of the parameters, or as {parameter: step}.
     Its body counts as a cell's with the same lines would. Raises UsageError, StepNameError, DuplicateStepError,
-    CycleError; then nothing changed.
+    CycleError; then the function is no step.
     """
     if function is None:
-        return lambda decorated: _made(decorated, _Options(**_checked(options)))
-    return _made(function, _Options())
-
-
-class _Options:
-    """What stood in the parentheses of `@step(…)`."""
-
-    def __init__(
-        self,
-        name: str | None = None,
-        depends_on: DependsOn = None,
-        params: Mapping[str, Any] | None = None,
-        **fields: Any,
-    ) -> None:
-        self.name = name
-        self.depends_on = depends_on
-        self.params = dict(params or {})
-        self.fields = fields
-
-
-FIELDS = (
-    *("reads", "writes", "seed", "env", "ignore", "always", "keep", "format", "retries", "backoff", "timeout"),
-    *("retry_on", "executor", "resources", "no_store"),
-)
-LISTS = ("reads", "writes", "env", "ignore", "retry_on")
+        checked = _checked(options)
+        return lambda decorated: _made(decorated, **checked)
+    return _made(function)
 
 
 def _checked(options: dict[str, Any]) -> dict[str, Any]:
     """The options in their types. Raises UsageError for an unknown one or one that makes no sense."""
-    known = ("name", "depends_on", "params", *FIELDS)
     for word in options:
-        if word not in known:
-            raise UsageError(f"@step has no option {word!r}.{did_you_mean(word, known)} Options: {', '.join(known)}.")
-    found = dict(options)
-    for word in LISTS:
-        if word in found:
-            value = found[word]
-            found[word] = (value,) if isinstance(value, str) else tuple(map(str, value))
-    if found.get("keep"):
-        check_keep(found["keep"])
-    if found.get("executor"):
-        found["executor"] = check_executor(str(found["executor"]))
-    found["retry_on"] = check_errors(found.get("retry_on", ()))
-    resources = found.get("resources") or {}
-    found["resources"] = tuple((name, amount_of(name, amount, "resources")) for name, amount in resources.items())
-    return found
+        if word not in CHECKS:
+            raise UsageError(f"@step has no option {word!r}.{did_you_mean(word, CHECKS)} Options: {', '.join(CHECKS)}.")
+    return {word: CHECKS[word](value) for word, value in options.items()}
 
 
-def _made(function: Callable[..., Any], options: _Options) -> FunctionStep:
+def _one(word: str, kinds: type | tuple[type, ...], what: str, value: Any) -> Any:
+    """The value of an option that takes these kinds. Raises UsageError for another."""
+    if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool):
+        raise UsageError(f"@step({word}={value!r:.40}) makes no sense: {word} takes {what}.")
+    return value
+
+
+def _words(word: str, value: Any) -> tuple[str, ...]:
+    words = (value,) if isinstance(value, str | os.PathLike) else value
+    if not isinstance(words, Iterable) or isinstance(words, bytes | Mapping):
+        _one(word, str, "a text, or several", value)
+    return tuple(os.fspath(w) if isinstance(w, os.PathLike) else _one(word, str, "texts", w) for w in words)
+
+
+def _resources(amounts: Mapping[str, Any]) -> Resources:
+    return tuple((name, amount_of(name, amount, "resources")) for name, amount in amounts.items())
+
+
+CHECKS: dict[str, Callable[[Any], Any]] = {
+    "name": partial(_one, "name", (str, NoneType), "the name of a step"),
+    "depends_on": partial(_one, "depends_on", (Iterable, Step, NoneType), "names of steps or Step objects"),
+    "params": partial(_one, "params", (Mapping, NoneType), "a dict of values"),
+    **{word: partial(_words, word) for word in ("reads", "writes")},
+    "seed": partial(_one, "seed", (int, NoneType), "a whole number"),
+    **{word: partial(_words, word) for word in ("env", "ignore")},
+    "always": partial(_one, "always", bool, "True or False"),
+    "keep": lambda value: check_keep(value) if value != 0 else 0,
+    "format": partial(_one, "format", str, "the name of a format"),
+    "retries": check_retries,
+    "backoff": partial(check_seconds, "backoff"),
+    "timeout": partial(check_seconds, "timeout"),
+    "retry_on": lambda value: check_errors(_words("retry_on", value)),
+    "executor": lambda value: check_executor(_one("executor", str, "the name of an executor", value)) if value else "",
+    "resources": lambda value: _resources(_one("resources", (Mapping, NoneType), "a dict of amounts", value) or {}),
+    "no_store": partial(_one, "no_store", bool, "True or False"),
+}
+"""The options of `@step`, and what each makes of what it is given. Raises UsageError."""
+
+
+def _made(
+    function: Callable[..., Any],
+    *,
+    name: str | None = None,
+    depends_on: DependsOn = None,
+    params: Mapping[str, Any] | None = None,
+    **fields: Any,
+) -> FunctionStep:
     if isinstance(function, type) or not callable(function):
         what = f"the class {function.__name__}" if isinstance(function, type) else repr(function)[:40]
         raise UsageError(f"@step is for functions, not for {what}. A class becomes a step as a subclass of Step.")
     here = front()
-    name = check_name(options.name or str(getattr(function, "__name__", "")))
+    name = check_name(name or str(getattr(function, "__name__", "")))
     _refuse_methods(function, name)
     asked = signature_of(function, name)
-    depends_on = _joined(_dependencies(name, options.depends_on, asked), options.depends_on, function, here)
-    params = tuple({**dict(asked.params), **_known_params(name, options.params, asked)}.items())
-    source, is_live = _source(function, name, asked, here.pipeline.today.namespace)
-    call = calling(function, asked) if is_live else None
-    where = here.origin_of(function)
-    for other in _objects(options.depends_on):
+    dependencies = _dependencies(name, depends_on, asked)
+    if depends_on is None:
+        dependencies = with_objects(dependencies, getattr(function, "__globals__", {}), here)
+    values = {**dict(asked.params), **_known_params(name, params or {}, asked)}
+    for other in _objects(depends_on):
         join(other, here)
-    here.register(Definition(name, source, depends_on, params, where, call=call, **options.fields), function)
+    names = here.pipeline.today.namespace
+    with undone_on_error(names, [name]):
+        source, is_live = _source(function, name, asked, names)
+        call, where = calling(function, asked) if is_live else None, here.origin_of(function, name)
+        made = Definition(name, source, dependencies, tuple(values.items()), where, call=call, **fields)
+        here.register([(made, function)])
     return FunctionStep(function, here.pipeline, name)
 
 
@@ -165,11 +181,11 @@ def _refuse_methods(function: Callable[..., Any], name: str) -> None:
 
 
 def _objects(depends_on: DependsOn) -> list[Step]:
-    """The `Step` objects among what a function depends on that are in no pipeline yet."""
+    """The `Step` objects among what a function depends on."""
     if isinstance(depends_on, str | Step | None):
         depends_on = [] if depends_on is None else [depends_on]
     given = depends_on.values() if isinstance(depends_on, Mapping) else depends_on
-    return [other for other in given if isinstance(other, Step) and not isinstance(other, Registered)]
+    return [other for other in given if isinstance(other, Step)]
 
 
 def calling(function: Callable[..., Any], asked: Signature) -> Callable[..., Any]:
@@ -196,7 +212,7 @@ def _source(function: Callable[..., Any], name: str, asked: Signature, names: di
     module, words = str(getattr(function, "__module__", "")), [word for word, _ in asked.params]
     if _is_importable(function, module, names):
         return call_of(function.__name__, asked.inputs, module=module, by_name=words), False
-    alias = OBJECT + (name if name.isidentifier() else digest_of(name)[:12])
+    alias = alias_of(name)
     names[alias] = Callee(function, lambda: function)
     return call_of(alias, asked.inputs, by_name=words), True
 
@@ -228,34 +244,6 @@ def _dependencies(name: str, depends_on: DependsOn, asked: Signature) -> tuple[D
     return tuple(Dependency(other, word) for other, word in zip(steps, asked.inputs, strict=True))
 
 
-def _joined(
-    dependencies: tuple[Dependency, ...], given: DependsOn, function: Callable[..., Any], here: Front
-) -> tuple[Dependency, ...]:
-    """The dependencies, where a name that holds a `Step` object stands for its step, which is registered with its own.
-
-    So is an object that `depends_on` gives. Raises as registering does.
-    """
-    values = [given] if isinstance(given, Step) else [] if given is None or isinstance(given, str) else given
-    objects = [v for v in (values.values() if isinstance(values, Mapping) else values) if isinstance(v, Step)]
-    for value in (value for value in objects if not isinstance(value, Registered)):
-        join(value, here)
-    if given is not None:
-        return dependencies
-    if following := getattr(here, "joined", None):  # a notebook's front keeps an eye on such names
-        followed: tuple[Dependency, ...] = following(dependencies)
-        return followed
-    names, found = getattr(function, "__globals__", {}), []
-    for dependency in dependencies:
-        other = names.get(dependency.step)
-        if dependency.step in here.pipeline.dag or not isinstance(other, Step):
-            found.append(dependency)
-            continue
-        if not isinstance(other, Registered):
-            join(other, here)
-        found.append(Dependency(str(other), dependency.parameter))
-    return tuple(found)
-
-
 def _name_of(other: object, name: str) -> str:
     if isinstance(other, Step):
         return str(other)
@@ -264,7 +252,7 @@ def _name_of(other: object, name: str) -> str:
     raise UsageError(f"{name}: depends_on takes names of steps or Step objects, not {str(other)[:40]!r}.")
 
 
-def _known_params(name: str, params: dict[str, Any], asked: Signature) -> dict[str, Any]:
+def _known_params(name: str, params: Mapping[str, Any], asked: Signature) -> Mapping[str, Any]:
     for word in params:
         if word not in dict(asked.params):
             raise UsageError(f"{name} has no parameter {word!r} with a default value.")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from jo_notebook.core.definition import Origin
+from jo_notebook.core.definition import Dependency
+from jo_notebook.core.functions import alias_of
 from jo_notebook.core.plan import Plan
 from jo_notebook.errors import UsageError
 from jo_notebook.pipeline import Pipeline
@@ -75,10 +78,10 @@ def named(name: str) -> Registered:
     return registered(pipeline, name)
 
 
-def join(head: Step, here: Front | None = None, *, origin: Origin | None = None) -> list[str]:
+def join(head: Step, here: Front | None = None) -> list[str]:
     """Registers a `Step` object and all it depends on in a pipeline; the names that came, in order.
 
-    Raises DuplicateStepError, CycleError, UsageError; then nothing of them is registered that was not before.
+    Raises DuplicateStepError, CycleError, UsageError; then none of them is registered that was not before.
     """
     here = here or front()
     steps = in_order(head)
@@ -87,12 +90,51 @@ def join(head: Step, here: Front | None = None, *, origin: Origin | None = None)
     for step in steps:
         if isinstance(step, Registered) and step.pipeline is not here.pipeline:
             raise UsageError(f"{step} is a step of another pipeline than the one that {head} is joined to.")
-    names = here.pipeline.today.namespace
-    definitions = [definition_of(step, names, origin) for step in new]
-    for step, definition in zip(new, definitions, strict=True):
-        here.register(definition, type(step).run)
+    names, called = here.pipeline.today.namespace, [str(step) for step in new]
+    with undone_on_error(names, called):
+        here.register([(definition_of(step, names), type(step).run) for step in new])
+    for step in new:
         _bring(step, here.pipeline)
-    return [definition.name for definition in definitions]
+    return called
+
+
+def join_held(names: Mapping[str, Any], here: Front | None = None) -> None:
+    """Registers the `Step` objects that these names hold, each with all it depends on. Raises as `join` does."""
+    here = here or front()
+    for value in list(names.values()):
+        if isinstance(value, Step) and not isinstance(value, Registered) and str(value) not in here.pipeline.dag:
+            join(value, here)
+
+
+@contextmanager
+def undone_on_error(names: dict[str, Any], steps: Iterable[str]) -> Iterator[None]:
+    """Where steps are not registered after all, what stands for objects of their names is what stood there before."""
+    aliases = [alias_of(step) for step in steps]
+    before = {alias: names[alias] for alias in aliases if alias in names}
+    try:
+        yield
+    except BaseException:
+        for alias in aliases:
+            names.pop(alias, None)
+        names.update(before)
+        raise
+
+
+def with_objects(dependencies: Iterable[Dependency], names: Mapping[str, Any], here: Front) -> tuple[Dependency, ...]:
+    """The dependencies, where a name that holds a `Step` object stands for its step, which is joined with its own.
+
+    A name that a step has already is that step. Raises as `join` does.
+    """
+    found = []
+    for dependency in dependencies:
+        value = names.get(dependency.step)
+        if dependency.step in here.pipeline.dag or not isinstance(value, Step):
+            found.append(dependency)
+            continue
+        here.notice(dependency.step, value)
+        join(value, here)
+        found.append(replace(dependency, step=str(value)))
+    return tuple(found)
 
 
 def is_joined(steps: Iterable[Step]) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import linecache
 import os
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -18,13 +19,25 @@ from jo_notebook.errors import JoError, SourceError, UsageError, did_you_mean
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.registry import Script, enter
 from jo_notebook.steps.classes import Step
-from jo_notebook.steps.registered import Registered, join
+from jo_notebook.steps.registered import Registered, join_held
 from jo_notebook.steps.walks import in_order
 from jo_notebook.store.context import Context
 
+OURS = str(Path(__file__).resolve().parents[1]) + os.sep
+
 
 class ScriptFailed(JoError):
-    """A file that defines steps raised while it was read; the message holds the user's traceback."""
+    """A file that defines steps raised while it was read; `cause` is the error's name.
+
+    The message holds the user's traceback.
+    """
+
+    def __init__(self, message: str, cause: str = "") -> None:
+        super().__init__(message, cause)
+        self.cause = cause
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 def open_script(path: str | os.PathLike[str], *, sets: Mapping[str, object] | None = None) -> Pipeline:
@@ -45,12 +58,11 @@ def open_script(path: str | os.PathLike[str], *, sets: Mapping[str, object] | No
     if os.path.dirname(path) not in sys.path:
         sys.path.insert(0, os.path.dirname(path))
     enter(script)
-    _execute(_with_values(tree, sets), path, vars(module))
-    objects = [v for v in list(vars(module).values()) if isinstance(v, Step) and not isinstance(v, Registered)]
-    _keep_where_they_do(objects, script)
-    for value in objects:
-        if str(value) not in script.pipeline.dag:
-            join(value, script)
+    with _users_errors(os.path.basename(path)):
+        _execute(_with_values(tree, sets), path, vars(module))
+        objects = [v for v in list(vars(module).values()) if isinstance(v, Step) and not isinstance(v, Registered)]
+        _keep_where_they_do(objects, script)
+        join_held(vars(module), script)
     if not len(script.pipeline.dag):
         raise UsageError(
             f"{os.path.basename(path)} has no steps. A function becomes one with @step above it: from jo_notebook "
@@ -113,18 +125,29 @@ def _assigned(statement: ast.stmt) -> list[str]:
 
 
 def _execute(tree: ast.Module, path: str, names: dict[str, Any]) -> None:
-    """Runs the file's own code. Raises ScriptFailed with the user's traceback."""
+    """Runs the file's own code."""
     linecache.checkcache(path)
     try:
-        exec(compile(tree, path, "exec", dont_inherit=True), names)
-    except JoError:
-        raise
+        code = compile(tree, path, "exec", dont_inherit=True)
     except SyntaxError as error:
         raise SourceError(f"{os.path.basename(path)}, line {error.lineno}: {error.msg}.") from error
-    except (Exception, SystemExit) as error:
-        trace = error.__traceback__.tb_next if error.__traceback__ is not None else None
-        shown = "".join(traceback.format_exception(type(error), error, trace)).rstrip()
-        raise ScriptFailed(f"{os.path.basename(path)} failed while its steps were read.\n{shown}") from error
+    exec(code, names)
+
+
+@contextlib.contextmanager
+def _users_errors(name: str) -> Iterator[None]:
+    """What the user's own code raises inside, and its attempts to exit, become ScriptFailed."""
+    try:
+        yield
+    except (JoError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        told = traceback.TracebackException.from_exception(error)
+        frames = [frame for frame in told.stack if not frame.filename.startswith((OURS, "<frozen "))]
+        told.stack = traceback.StackSummary.from_list(frames)
+        shown = "".join(told.format()).rstrip()
+        message = f"{name} failed while its steps were read.\n{shown}"
+        raise ScriptFailed(message, type(error).__name__) from error
 
 
 def _set_params(pipeline: Pipeline, sets: Mapping[str, object], bound: set[str]) -> None:

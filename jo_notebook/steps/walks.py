@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MemberDescriptorType
@@ -11,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from jo_notebook.core.attributes import AttrDict
 from jo_notebook.core.definition import Definition, Dependency, Origin, check_shown_name
-from jo_notebook.core.fingerprint import digest_of
-from jo_notebook.core.functions import Callee, body_of, call_of, place_of, reads_itself
+from jo_notebook.core.functions import Callee, alias_of, body_of, call_of, reads_itself, shown_place
 from jo_notebook.core.graph import Graph
-from jo_notebook.core.homes import OBJECT
 from jo_notebook.core.opaque import is_opaque
 from jo_notebook.errors import CycleError, DuplicateStepError, UsageError
 
@@ -105,7 +102,7 @@ def graph_of(steps: Sequence[Step], names: dict[str, Any]) -> Graph:
     return Graph(definition_of(step, names) for step in steps)
 
 
-def definition_of(step: Step, names: dict[str, Any], origin: Origin | None = None) -> Definition:
+def definition_of(step: Step, names: dict[str, Any]) -> Definition:
     """A step as a definition: the body of its `run` where that tells all, else a call of the object itself."""
     name, depends_on = check_shown_name(str(step)), dependencies_of(step)
     run = _run_of(step)
@@ -120,16 +117,12 @@ def definition_of(step: Step, names: dict[str, Any], origin: Origin | None = Non
         made = f"{kind.__name__}({named}).run"
         source = call_of(made, parameters, module=kind.__module__)
     if source is None:
-        alias = OBJECT + (name if name.isidentifier() else digest_of(name)[:12])
+        alias = alias_of(name)
         names[alias] = Callee(step.run, lambda: (type(step), _comparable(state_of(step))))
         source = call_of(alias, parameters)
     pairs = (Dependency(str(other), parameter) for other, parameter in zip(depends_on, parameters, strict=True))
-    return Definition(name, source, tuple(pairs), origin=origin or _origin(run), call=calling(step, parameters))
-
-
-def _origin(run: Any) -> Origin:
-    file, line = place_of(run) if callable(run) else ("", 0)
-    return Origin(label=f"{os.path.basename(file)}, line {line}" if file else "a script")
+    origin = Origin(cell_id=f"object:{name}", label=shown_place(run) or "a Step object")
+    return Definition(name, source, tuple(pairs), origin=origin, call=calling(step, parameters))
 
 
 def _is_plain(step: Step) -> bool:

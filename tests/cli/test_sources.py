@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -139,3 +140,37 @@ def test_a_kernel_that_is_not_there(tmp_path: Path) -> None:
     done = jo("plan", "n.ipynb", cwd=tmp_path)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "n.ipynb asks for the kernel not-here, which is not installed here" in done.stderr
+
+
+FAILING = {
+    "a script that raises": ("s.py", "def f():\n    return 1 / 0\nf()\n", 1, "ZeroDivisionError"),
+    "a script that exits": ("s.py", "import sys\nsys.exit(0)\n", 1, "SystemExit"),
+    "an error of its own": ("s.py", "class Odd(BaseException): pass\nraise Odd('ends')\n", 1, "Odd"),
+    "an object that cannot say its name": (
+        "s.py",
+        "from jo_notebook import Step\nclass A(Step):\n    def __str__(self): return 1 / 0\na = A()\n",
+        1,
+        "ZeroDivisionError",
+    ),
+    "a module of stages that raises": ("stages.yaml", "def f():\n    return 1 / 0\nf()\n", 2, "UsageError"),
+    "a module of stages that exits": ("stages.yaml", "import sys\nsys.exit(0)\n", 2, "UsageError"),
+}
+
+
+@pytest.mark.parametrize(("name", "text", "code", "kind"), FAILING.values(), ids=FAILING)
+def test_a_source_whose_own_code_fails(tmp_path: Path, name: str, text: str, code: int, kind: str) -> None:
+    """One error, with the user's lines where a file of steps ran, and none of ours."""
+    (tmp_path / "stages.yaml").write_text("Lint: []\n")
+    (tmp_path / ("s.py" if name == "s.py" else "jobs.py")).write_text(text)
+    words = ("plan", name, *([] if name == "s.py" else ["--jobs-module", "jobs"]))
+    done = jo(*words, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (code, "")
+    if name == "s.py":
+        assert done.stderr.startswith("s.py failed while its steps were read.\nTraceback (most recent call last)")
+        assert "line " in done.stderr
+    else:
+        assert done.stderr.startswith("jo: stages.yaml, line 1: Lint: jobs cannot be imported: ")
+        assert len(done.stderr.splitlines()) == 1
+    assert "jo_notebook/" not in done.stderr.replace("from jo_notebook", "")
+    told = json.loads(jo(*words, "--json", cwd=tmp_path).stdout)
+    assert told["error"]["type"] == kind

@@ -29,7 +29,7 @@ def told() -> Told:
 def inside(told: Told, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
     """The code of a step, of which everything is told: it may be as quick as it likes."""
     monkeypatch.setattr("jo_notebook.engine.reporting.PAUSE", 0.0)
-    monkeypatch.setattr("jo_notebook.engine.capture.PAUSE", 1e-9)
+    monkeypatch.setattr("jo_notebook.engine.recorder.PAUSE", 1e-9)
     recorder = Recorder(echo=False, on_progress=lambda fraction, text: told.append((fraction, text)))
     with routed_output(), recording(recorder):
         yield recorder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jo_notebook.engine.capture import LIMIT, Recorder
+from jo_notebook.engine.recorder import LIMIT, TAIL, Recorder
 from jo_notebook.engine.screen import ROWS, Printed
 
 UP, ERASE, ALL = "\x1b[A", "\x1b[K", "\x1b[2K"
@@ -58,7 +58,8 @@ def test_a_bar_does_not_fill_the_log() -> None:
         recorder.write("stderr", f"\r{n:>1000}")
     recorder.write("stdout", "the end\n")
     assert [entry.text for entry in recorder.entries] == [f"{2999:>1000}", "the end\n"]
-    recorder.write("stdout", "x" * LIMIT)
+    recorder.write("stdout", "x" * (LIMIT + TAIL))
     recorder.write("stdout", "too late")
-    assert recorder.entries[-1].text.startswith("\n[the log is cut here")
-    assert sum(len(entry.text) for entry in recorder.entries) < LIMIT + 200
+    assert [entry.kind for entry in recorder.entries] == ["stderr", "stdout", "stderr", "stdout"]
+    assert "characters are left out here: the log is too long]" in recorder.entries[2].text
+    assert sum(len(entry.text) for entry in recorder.entries) < LIMIT + TAIL + 200

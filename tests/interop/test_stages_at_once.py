@@ -17,7 +17,7 @@ from jo_notebook.interop.stages import open_stages
 from jo_notebook.interop.state_file import read_state
 from jo_notebook.pipeline import Pipeline
 from tests.interop.stages_demo import NAMES, ran, write_demo
-from tests.interop.test_commands import assert_gone, wait_for
+from tests.interop.test_shell import assert_gone, wait_for
 
 pytestmark = pytest.mark.skipif(
     "jobs" not in inspect.signature(Pipeline.materialize).parameters, reason="one step at a time"

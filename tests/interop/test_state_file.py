@@ -65,6 +65,25 @@ def test_an_interrupt_leaves_nothing_running(here: Path) -> None:
     assert pipeline.outcome.cancelled == ["Test", "Coverage", "Docs", "Benchmark"]
 
 
+def test_what_is_forgotten_is_not_done(here: Path) -> None:
+    """Neither a success nor a failure; the others stand as they did."""
+    path = write_demo(here)
+    (here / "foo_jobs.py").write_text(JOBS.replace('_take("Docs")', "raise ValueError"))
+    pipeline = open_stages(path, module="foo_jobs")
+    pipeline.forget("Lint")
+    assert not (here / "state.yml").exists()
+    with pytest.raises(StepFailed):
+        pipeline.materialize(echo=False)
+    before = read_state(here / "state.yml")
+    assert (before["Test"], before["Docs"]) == ("SUCCESS", "FAILED")
+    open_stages(path, module="foo_jobs").forget("Test", "Docs")
+    assert read_state(here / "state.yml") == {**before, "Test": "null", "Docs": "null"}
+    assert state_hint(open_stages(path, module="foo_jobs"), here / "state.yml") == ""
+    (here / "state.yml").write_text("replicas: 3\n")
+    pipeline.forget("Lint")
+    assert (here / "state.yml").read_text() == "replicas: 3\n"
+
+
 def test_names_are_read_back_as_they_are(here: Path) -> None:
     """By any reader of YAML."""
     names = ["yes", "null", "y", "n", "true", "Été", "_12e3", "on"]

@@ -116,6 +116,26 @@ def test_steps_of_a_module(lab_kernel: Kernel, tmp_path: Path) -> None:
     assert result(say("%materialize Rows")) == "[0, 1, 2, 3]"
 
 
+def test_two_modules_with_one_name(lab_kernel: Kernel, tmp_path: Path) -> None:
+    """A module's function depends on an object of the module; another module cannot take the name of either."""
+    (tmp_path / "cooking.py").write_text(
+        "from jo_notebook import step, Step\n\nclass Kitchen(Step):\n    def run(self):\n        return 7\n\n"
+        "kitchen = Kitchen()\n\n@step\ndef Plates(kitchen):\n    return 2 * kitchen\n"
+    )
+    (tmp_path / "washing.py").write_text("from jo_notebook import step\n\n@step\ndef Plates():\n    return 'clean'\n")
+    say = lab_kernel.run
+    say("%load_ext jo_notebook", "a")
+    say("import cooking", "b")
+    assert result(say("%materialize Plates")) == "14"
+    error = say("import washing", "c", allow_error=True).error
+    assert "Two steps are called Plates: cooking.py, line 9 has it, and washing.py, line 3 claims the name" in error
+    error = say("%%step Kitchen\n8", "d", allow_error=True).error
+    assert "Two steps are called Kitchen: cooking.py, line 4 has it, and cell [" in error
+    assert result(say("%materialize Plates")) == "14"
+    say("import importlib; importlib.reload(cooking)", "b")  # the same steps once more
+    assert "Plates is available" in say("%explain Plates").stdout
+
+
 def test_a_kernel_without_the_extension(lab_kernel: Kernel) -> None:
     say = lab_kernel.run
     say("from jo_notebook import step", "a")

@@ -49,7 +49,7 @@ def test_two_cells_claim_one_name(fresh: Kernel) -> None:
     """Both are named, the first stays in force; when it is gone or renamed the second may have the name."""
     fresh.run("%%step A\n'first'", "cell-one")
     error = fresh.run("%%step A\n'second'", "cell-two", allow_error=True).error
-    assert error.startswith("DuplicateStepError: Two cells define a step called A: cell [")
+    assert error.startswith("DuplicateStepError: Two steps are called A: cell [")
     assert "(cell-one)" in error
     assert "(cell-two)" in error
     assert "Traceback" not in error

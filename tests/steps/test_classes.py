@@ -588,6 +588,22 @@ class TestThePicture:
         assert "<svg" in bundle["image/svg+xml"]
         assert "http" not in bundle["image/svg+xml"].replace("http://www.w3.org/2000/svg", "")
 
+    def test_the_questions_that_networkx_answers(self) -> None:
+        graph = recipe().dependency_graph().graph
+        assert (graph.has_node("Salt"), graph.has_node("Pepper"), "Salt" in graph, "Pepper" in graph) == (
+            *(True, False),
+            *(True, False),
+        )
+        assert graph.has_edge("BrownOnions", "PourTomatoes")
+        assert not graph.has_edge("PourTomatoes", "BrownOnions")
+        assert (len(graph), graph.number_of_nodes(), graph.number_of_edges()) == (8, 8, 8)
+        assert set(graph) == set(graph.nodes())
+        pan = recipe()
+        assert list(graph.predecessors("PanFry")) == [str(step) for step in pan.dependencies]
+        assert sorted(graph.successors("BrownOnions")) == ["PanFry", "PourTomatoes"]
+        assert [*graph.successors("PanFry"), *graph.predecessors("Salt")] == []
+        assert repr(graph) == "<StepGraph of 8 steps and 8 dependencies>"
+
     def test_one_step_is_one_node(self) -> None:
         picture = Salt().dependency_graph()
         assert picture is not None

@@ -115,6 +115,21 @@ class TestAScript:
             ("@step\ndef f(g): return 1\nf.materialize()", "f depends on g, which is not registered"),
             ("@step\ndef f(): return 1\nf.mean()", "f is a step and has no 'mean'"),
             ("@step(keep=-1)\ndef f(): return 1", "-1 generations cannot be kept"),
+            ("@step(keep='many')\ndef f(): return 1", "many generations cannot be kept"),
+            ("@step(retries=-1)\ndef f(): return 1", "-1 retries make no sense: say a number from 0 to 1000"),
+            ("@step(retries=1.5)\ndef f(): return 1", "1.5 retries make no sense"),
+            ("@step(backoff=-2)\ndef f(): return 1", "backoff -2 makes no sense: say seconds, 0 or more"),
+            ("@step(timeout='long')\ndef f(): return 1", "timeout long makes no sense: say seconds, 0 or more"),
+            ("@step(seed='x')\ndef f(): return 1", "@step(seed='x') makes no sense: seed takes a whole number."),
+            ("@step(reads=5)\ndef f(): return 1", "@step(reads=5) makes no sense: reads takes a text, or several."),
+            ("@step(env=['A', 5])\ndef f(): return 1", "@step(env=5) makes no sense: env takes texts."),
+            ("@step(always='no')\ndef f(): return 1", "always takes True or False."),
+            ("@step(name=5)\ndef f(): return 1", "name takes the name of a step."),
+            ("@step(params=5)\ndef f(): return 1", "params takes a dict of values."),
+            (
+                "@step(depends_on=5)\ndef f(): return 1",
+                "@step(depends_on=5) makes no sense: depends_on takes names of steps or Step",
+            ),
         ],
     )
     def test_bad_input(self, tmp_path: Path, text: str, message: str) -> None:
@@ -362,8 +377,55 @@ class TestStepsAmongFunctions:
             """,
         )
         first, second = said(python(tmp_path, "birds.py"))
-        assert first.startswith("Two steps are called Load: birds.py, line 4 has it, and birds.py, line 9 claims it")
+        assert first.startswith("Two steps are called Load: birds.py, line 4 has it, and birds.py, line 9 claims the")
         assert second == "1"
+
+    def test_objects_that_cannot_all_be_joined(self, tmp_path: Path) -> None:
+        """None of them is; and the step that has the name already is what it was."""
+        written(
+            tmp_path,
+            """
+            from jo_notebook import JoError, Step, step
+            from jo_notebook.registry import current
+            from jo_notebook.steps.registered import join
+
+            class Load(Step):
+                def __init__(self, rows, **rest):
+                    super().__init__(**rest)
+                    self.rows = rows
+
+                def run(self, *inputs):
+                    return self.rows
+
+            @step(name="Clean")
+            def first(text="x"):
+                return [text]
+
+            first.materialize()
+            try:
+                join(Load(2, depends_on=[Load(1)], name_alias="Clean"))
+            except JoError as error:
+                print(error)
+            print(list(current().dag), first.plan()["Clean"].reasons, first.materialize())
+
+            doubled = [lambda: 2 * n for n in (3, 4)]
+            step(name="Doubled")(doubled[0])
+            print(current().materialize("Doubled"))
+            try:
+                join(Load([5], name_alias="Doubled"))
+            except JoError as error:
+                print(error)
+            plan = current().plan("Doubled")
+            print(plan["Doubled"].reasons, current().materialize("Doubled"))
+            """,
+        )
+        lines = said(python(tmp_path, "birds.py"))
+        assert lines[0].startswith(
+            "Two steps are called Clean: birds.py, line 14 has it, and birds.py, line 11 claims the name too."
+        )
+        assert lines[1:3] == ["['Clean'] () ['x']", "8"]
+        assert lines[3].startswith("Two steps are called Doubled: birds.py, line 25 has it")
+        assert lines[4] == "() 8"
 
     def test_a_method(self, tmp_path: Path) -> None:
         written(

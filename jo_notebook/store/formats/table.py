@@ -6,7 +6,7 @@ import platform
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 from jo_notebook.core.version import version_of
 from jo_notebook.errors import ResultNotSaved, StoreError, UsageError, did_you_mean
@@ -15,12 +15,14 @@ from jo_notebook.store.formats.contract import PROBE_BELOW, Encoded, Format, Not
 from jo_notebook.store.formats.ours import FORMATS, LAST, SAFE
 
 
-def encode(value: object, *, wanted: str = "") -> Encoded:
-    """The value in the first format that takes it, or in the one that is wanted.
+def encode(value: object, *, wanted: str = "", plain: bool = False) -> Encoded:
+    """The value in the first format that takes it, or in the one that is wanted; with `plain` in none that runs code.
 
     Raises ResultNotSaved with the path to what is in the way, as told by the last format tried, and UsageError
     where there is no such format.
     """
+    if plain and wanted and runs_code(wanted):
+        raise ResultNotSaved(f"the format {wanted} runs code when it is read")
     if wanted:
         try:
             return _written(_format(check_format(wanted)), value)
@@ -30,6 +32,8 @@ def encode(value: object, *, wanted: str = "") -> Encoded:
             ) from refusal.__cause__
     reason = "no format takes it"
     for form in _formats_for(value):
+        if plain and form.runs_code:
+            continue
         try:
             return _written(form, value)
         except Refused as refusal:
@@ -92,6 +96,7 @@ def python_minor() -> str:
     return f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
+@cache
 def python_version() -> str:
     """The whole version, for people."""
     return platform.python_version()

@@ -15,8 +15,8 @@ import pytest
 
 from jo_notebook.engine.capture import Recorder, recording, routed_output
 from jo_notebook.errors import CommandFailed
-from jo_notebook.interop import commands
-from jo_notebook.interop.commands import run_command
+from jo_notebook.interop import shell
+from jo_notebook.interop.shell import run_command
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="these commands are those of a POSIX shell")
 
@@ -91,7 +91,7 @@ def test_variables(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_what_it_leaves_running_does_not_hold_it_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands, "DRAIN", 0.1)
+    monkeypatch.setattr(shell, "DRAIN", 0.1)
     run_command(f"sleep 60 & echo $! > {tmp_path}/pid")
     pid = int((tmp_path / "pid").read_text())
     assert is_there(pid)
@@ -103,7 +103,7 @@ CHILDREN = "trap '' TERM; sleep 61 & echo $! $$ > {0}/pids; sleep 62"
 
 def test_an_interrupt_ends_it_with_its_children(tmp_path: Path) -> None:
     """Also those that do not listen."""
-    code = f"from jo_notebook.interop.commands import run_command; run_command({CHILDREN.format(tmp_path)!r})"
+    code = f"from jo_notebook.interop.shell import run_command; run_command({CHILDREN.format(tmp_path)!r})"
     child = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
     pids = [int(word) for word in wait_for(tmp_path / "pids").split()]
     child.send_signal(signal.SIGINT)

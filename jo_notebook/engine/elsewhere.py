@@ -1,0 +1,345 @@
+"""One step, in another process: what that process does from the request to the reply."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+import platform
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+from functools import partial
+from types import FrameType
+from typing import Any
+
+from jo_notebook.core.fingerprint import digest_of
+from jo_notebook.core.history import remembered
+from jo_notebook.core.homes import is_users_code
+from jo_notebook.core.record import Record
+from jo_notebook.core.version import version_of, witness_of
+from jo_notebook.engine.attend import Attention, attending
+from jo_notebook.engine.call import call_step
+from jo_notebook.engine.capture import Recorder, recording, routed_output
+from jo_notebook.engine.files import Files
+from jo_notebook.engine.measure import Measured, measuring
+from jo_notebook.engine.modules import Modules
+from jo_notebook.engine.packing import Sender, pack_error, packed_value, remember_lines, unpacked
+from jo_notebook.engine.request import Checks, Handle, Input, Reply, Request
+from jo_notebook.engine.stopping import in_time
+from jo_notebook.errors import JoError, StepTimeout, StoreError
+from jo_notebook.store.context import Context
+
+WATCHED_EVERY = 1.0
+"""Seconds between two looks whether the process that asked is still there."""
+_modules: dict[str, Modules] = {}
+_is_in_a_step = False
+_is_ours = False
+
+
+class Unread(Exception):
+    """An input that could not be read here."""
+
+
+def run_request(request: Request, *handed: Any) -> Reply:
+    """Calls the step. `handed` are the inputs that the executor hands over itself, in order.
+
+    Whatever the step raises is in the reply. Raises KeyboardInterrupt where it was interrupted.
+    """
+    sender = Sender(request.channel)
+    try:
+        sender.send(pid=os.getpid())
+        with _as_there(request):
+            return _answered(request, list(handed), sender)
+    finally:
+        sender.close()
+
+
+def _answered(request: Request, handed: list[Any], sender: Sender) -> Reply:
+    differs, is_stale = what_differs(request.checks)
+    if differs:
+        return Reply(differs=differs, is_stale=is_stale)
+    recorder = Recorder(echo=False, on_entry=sender.entry, on_progress=sender.progress)
+    recorder.begin(request.record.tries)
+    try:
+        function, params = unpacked(request.code)
+        if changed := _changed_data(function, request.checks.data):
+            return Reply(differs=f"{changed} was changed while it was sent", is_stale=True)
+        differs, is_stale = _loaded_otherwise(request.checks)  # what the code imports is loaded now
+        if differs:
+            return Reply(differs=differs, is_stale=is_stale)
+        inputs = {given.parameter: _read(given, handed) for given in request.inputs}
+    except Unread as error:
+        return Reply(unread=str(error))
+    except Exception as error:  # noqa: BLE001 - what was sent may need something that is not here
+        return Reply(error=pack_error(error))
+    return _called(request, partial(call_step, function, {**inputs, **params}), recorder)
+
+
+def _called(request: Request, work: Callable[[], Any], recorder: Recorder) -> Reply:
+    definition, pid = request.definition, os.getpid()
+    attention, measured, began = Attention(), Measured(), time.perf_counter()
+    try:
+        with (
+            _own_output(request),
+            recording(recorder),
+            _around(request, recorder),
+            attending(
+                definition,
+                {},
+                Files(),
+                own=is_users_code,
+                ignored=request.ignored,
+                told=request.told,
+                modules=request.modules,
+            ) as attention,
+            measuring() as measured,
+            _interruptible(),
+        ):
+            value = in_time(work, definition.timeout, definition.name)
+            _end_a_copy(pid)
+    except KeyboardInterrupt:
+        _end_a_copy(pid)
+        _end_children()
+        raise
+    except BaseException as error:  # noqa: BLE001 - SystemExit in a step is a failure of that step, too
+        _end_a_copy(pid)
+        if isinstance(error, StepTimeout):
+            _end_children()
+        return Reply(error=pack_error(error), notes=tuple(attention.notes))
+    seconds = time.perf_counter() - began
+    differs, is_stale = _loaded_otherwise(request.checks)  # the step may have imported more
+    if differs:
+        return Reply(differs=differs, is_stale=is_stale)
+    return _kept(request, value, attention, measured, seconds, recorder)
+
+
+def _end_a_copy(pid: int) -> None:
+    """A step's code may fork; the copy, when it comes back here, has nothing to say."""
+    if os.getpid() != pid:
+        os._exit(0)
+
+
+def _kept(
+    request: Request, value: Any, attention: Attention, measured: Measured, seconds: float, recorder: Recorder
+) -> Reply:
+    record = replace(
+        request.record,
+        seconds=seconds,
+        cpu=measured.cpu,
+        memory=measured.memory,
+        writes=attention.writes,
+        files=attention.files,
+        hidden=attention.hidden,
+        history=remembered(request.record.history, (seconds, request.size)),
+    )
+    notes = tuple(attention.notes)
+    stored = _stored(request, record, value, recorder) if request.place else None
+    if stored is not None:
+        return Reply(stored, is_stored=True, notes=notes)
+    try:
+        return Reply(record, value=packed_value(request.step, value), notes=notes)
+    except JoError as error:
+        return Reply(error=pack_error(error), notes=notes)
+
+
+def _stored(request: Request, record: Record, value: Any, recorder: Recorder) -> Record | None:
+    """The result, on disk and complete; None where it takes a pickle, or the disk refuses."""
+    version = version_of(value)
+    witness = "" if version.exact else witness_of(value)
+    record = replace(record, version=version.digest, exact=version.exact, witness=witness)
+    definition, context = request.definition, _context(request.place)
+    try:
+        return context.put_plain(
+            record, value, (*request.log, *recorder.entries), format=definition.format, keep=definition.keep
+        )
+    finally:
+        context.drop_memory(request.step)
+
+
+# -- inputs -------------------------------------------------------------------------------------------
+
+
+@functools.lru_cache(maxsize=8)
+def _context(place: str) -> Context:
+    return Context(place)
+
+
+def _read(given: Input, handed: list[Any]) -> Any:
+    if given.packed is not None:
+        return unpacked(given.packed)
+    return _lying(given.handle) if given.handle is not None else handed.pop(0)
+
+
+def _lying(handle: Handle) -> Any:
+    """A value from disk, certainly the one that is meant; nobody else gets to see this copy of it."""
+    context = _context(handle.place)
+    try:
+        context.drop_memory(handle.step)
+        context.look(handle.step)
+        context.use(handle.step, handle.generation)
+        record = context.record(handle.step)
+        if record is None or record.version != handle.version:
+            context.refresh()
+            record = context.record(handle.step)
+        if record is None or record.version != handle.version:
+            raise Unread(handle.step)
+        value = context[handle.step]
+    except StoreError as error:
+        raise Unread(handle.step) from error
+    context.drop_memory(handle.step)
+    return value
+
+
+# -- whether things are here as they are there --------------------------------------------------------
+
+
+def what_differs(checks: Checks) -> tuple[str, bool]:
+    """What is not here as it is there, in a sentence, or nothing; and whether a new process would have it."""
+    for mine, theirs, what in (
+        (platform.python_version(), checks.python, "Python"),
+        (_version("jo_notebook"), checks.jo_notebook, "jo_notebook"),
+    ):
+        if theirs and mine != theirs:
+            return f"it has {what} {mine}, and here is {theirs}", False
+    for name, theirs in checks.packages.items():
+        mine = _as_told(_version(name), checks.policy)
+        if mine != theirs:
+            return f"it has {name} {mine or 'not installed'}, and here is {theirs}", False
+    return _loaded_otherwise(checks)
+
+
+def _loaded_otherwise(checks: Checks) -> tuple[str, bool]:
+    """A local module that is another one here, on disk or as it is loaded."""
+    modules = _modules.setdefault(checks.policy, Modules(checks.policy))
+    modules.look()
+    for name, theirs in checks.modules.items():
+        if digest_of(modules.find(name).text) != theirs:
+            return f"its module {name} is not the one that is here", False
+        if digest_of(modules.loaded(name).text) != theirs:
+            return f"its module {name} was loaded before an edit", True
+    return "", False
+
+
+def _changed_data(function: Any, versions: Mapping[str, str]) -> str:
+    """A name whose value, as it came here, is not the one that was meant; or nothing."""
+    names = getattr(function, "__globals__", {})
+    found = ((name, names[name]) for name in versions if name in names)
+    return next((name for name, value in found if version_of(value).digest != versions[name]), "")
+
+
+def _version(distribution: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return ""
+
+
+def _as_told(version: str, policy: str) -> str:
+    return ".".join(version.split(".")[:2]) if policy == "minor" else version
+
+
+# -- the process --------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _as_there(request: Request) -> Iterator[None]:
+    """Inside, directory, path and environment are those of the process that asked, where this is another one."""
+    remember_lines(request.lines)
+    if request.asker == os.getpid():
+        yield
+        return
+    if request.path:
+        sys.path[:] = request.path
+    if request.cwd:
+        os.chdir(request.cwd)
+    if request.environ is not None:
+        _become(request.environ)
+    os.environ.update(request.variables)
+    _hear_interrupts()
+    yield
+
+
+def _become(environ: Mapping[str, str]) -> None:
+    for name in os.environ.keys() - environ.keys():
+        del os.environ[name]
+    for name, value in environ.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
+
+
+def _own_output(request: Request) -> AbstractContextManager[None]:
+    """In the process that asked, output is routed already."""
+    return nullcontext() if request.asker == os.getpid() else routed_output()
+
+
+def _around(request: Request, recorder: Recorder) -> AbstractContextManager[None]:
+    """What a front end wants around the call."""
+    module, _, name = request.around.partition(":")
+    if not module or request.asker == os.getpid():
+        return nullcontext()
+    around: AbstractContextManager[None] = getattr(importlib.import_module(module), name)(recorder, request.modules)
+    return around
+
+
+def _hear_interrupts() -> None:
+    """An interrupt reaches a step, and nothing else that this process does."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, _interrupted)
+
+
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    if _is_in_a_step:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    global _is_in_a_step
+    _is_in_a_step = True
+    try:
+        yield
+    finally:
+        _is_in_a_step = False
+
+
+def begin_process(asker: int) -> None:
+    """What a process of our own does first: it ends, with all it has started, as soon as nobody waits for it."""
+    global _is_ours
+    _is_ours = True
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_watch, args=(asker,), name="jo watch", daemon=True).start()
+
+
+def _watch(asker: int) -> None:
+    while os.getppid() == asker:
+        time.sleep(WATCHED_EVERY)
+    end_tree(os.getpid())
+
+
+def _end_children() -> None:
+    """A step that was broken off leaves nothing behind that it has started."""
+    if _is_ours:
+        end_tree(os.getpid(), itself=False)
+
+
+def end_tree(pid: int, *, itself: bool = True) -> None:
+    """Ends a process and all that it has started, for certain. Never raises."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        family = [*process.children(recursive=True), *([process] if itself else [])]
+    except psutil.Error:
+        return
+    for one in family:
+        try:
+            one.kill()
+        except psutil.Error:
+            continue

@@ -1,0 +1,186 @@
+"""Steps in processes of this machine: a process for each place, started when first wanted and used again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+from jo_notebook.engine.elsewhere import begin_process, end_tree, run_request
+from jo_notebook.engine.packing import Receiver, unpacked
+from jo_notebook.engine.request import Reply, Request
+from jo_notebook.errors import ExecutorRefused, WorkerLost
+
+IDLE = 300
+"""Seconds after which a process that has nothing to do ends."""
+EXIT_CODE = re.compile(r"\{([^}]*)\}")
+
+
+class Processes:
+    """The executor `processes`. A process that dies, or is ended, takes nothing with it but its own step."""
+
+    name = "processes"
+    is_here = True
+    hands_over = False
+
+    def __init__(self) -> None:
+        self._idle: list[_Place] = []
+        self._busy: set[_Place] = set()
+        self._lock = threading.Lock()
+        self._folder = ""
+        self._numbers = count()
+        self._age = 0
+
+    def start(self, request: Request, get: Callable[[str], Any]) -> _Running:
+        """Begins a step in a process that is free, or in a new one. Raises ExecutorRefused."""
+        with self._lock:
+            self._folder = self._folder or tempfile.mkdtemp(prefix="jo_run_")
+            place = self._idle.pop() if self._idle else _Place(self._age)
+            self._busy.add(place)
+            channel = os.path.join(self._folder, str(next(self._numbers)))
+        try:
+            return place.start(request, channel, self._ended)
+        except BaseException:
+            with self._lock:
+                self._busy.discard(place)
+            raise
+
+    def renew(self) -> None:
+        """What begins from now on begins in a new process."""
+        with self._lock:
+            self._age += 1
+            old, self._idle = self._idle, []
+        for place in old:
+            place.close()
+
+    def close(self) -> None:
+        """Ends what still runs, and lets everything go."""
+        self.renew()
+        with self._lock:
+            busy, self._busy = self._busy, set()
+            folder, self._folder = self._folder, ""
+        for place in busy:
+            place.end()
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes that there are now."""
+        with self._lock:
+            places = [*self._idle, *self._busy]
+        return [place.pid for place in places if place.pid]
+
+    def _ended(self, place: _Place) -> None:
+        with self._lock:
+            self._busy.discard(place)
+            is_kept = place.is_whole and place.age == self._age
+            if is_kept:
+                self._idle.append(place)
+        if not is_kept:
+            place.close()
+
+
+class _Place:
+    """One process, behind a pool of its own: ending it leaves the others alone."""
+
+    def __init__(self, age: int) -> None:
+        import loky
+
+        self.age = age
+        self.pid = 0
+        self.is_whole = True
+        self._pool = loky.ProcessPoolExecutor(
+            max_workers=1, timeout=IDLE, initializer=begin_process, initargs=(os.getpid(),)
+        )
+
+    def start(self, request: Request, channel: str, ended: Callable[[_Place], None]) -> _Running:
+        try:
+            future = self._pool.submit(run_request, replace(request, channel=channel))
+        except RuntimeError as error:
+            raise ExecutorRefused(f"No process can be started: {error}") from error
+        return _Running(self, future, channel, request.step, ended)
+
+    def interrupt(self) -> None:
+        if self.pid and hasattr(os, "kill"):
+            with contextlib.suppress(OSError):
+                os.kill(self.pid, signal.SIGINT)
+
+    def end(self) -> None:
+        """Kills the process and what it has started."""
+        self.is_whole = False
+        if self.pid:
+            end_tree(self.pid)
+        self._pool.shutdown(wait=False, kill_workers=True)
+
+    def close(self) -> None:
+        """Lets the process end by itself, when it has nothing to do."""
+        self.is_whole = False
+        self._pool.shutdown(wait=False)
+
+
+class _Running:
+    def __init__(
+        self, place: _Place, future: Future[Reply], channel: str, step: str, ended: Callable[[_Place], None]
+    ) -> None:
+        self._place = place
+        self._future = future
+        self._receiver = Receiver(channel)
+        self._channel = channel
+        self._step = step
+        self._ended = ended
+        self._is_over = threading.Event()
+        future.add_done_callback(lambda _: self._is_over.set())
+
+    def wait(self, seconds: float) -> bool:
+        return self._is_over.wait(seconds)
+
+    def news(self) -> list[dict[str, Any]]:
+        found = self._receiver.news()
+        for row in found:
+            self._place.pid = row.get("pid", self._place.pid)
+        return [row for row in found if "pid" not in row]
+
+    def reply(self) -> Reply:
+        self.news()
+        try:
+            reply = self._future.result()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever the pool says of it
+            self._place.is_whole = False
+            how = _how(error)
+            text = f"the process that ran {self._step} died{f' ({how})' if how else ''}"
+            raise WorkerLost(text, how) from None
+        finally:
+            self._ended(self._place)
+            with contextlib.suppress(OSError):
+                os.unlink(self._channel)
+        return reply
+
+    def value(self, reply: Reply) -> Any:
+        assert reply.value is not None
+        return unpacked(reply.value)
+
+    def interrupt(self) -> None:
+        self.news()  # it tells its number first
+        self._place.interrupt()
+
+    def end(self) -> None:
+        self.news()
+        self._place.end()
+
+
+def _how(error: BaseException) -> str:
+    """The signal or the exit code of which a process died, as far as the pool tells."""
+    found = EXIT_CODE.search(str(error))
+    return found[1].strip() if found else type(error).__name__
