@@ -13,6 +13,7 @@ from typing import Any
 
 from jo_notebook.core.definition import Definition
 from jo_notebook.core.events import Event, EventKind
+from jo_notebook.core.garbage import no_search
 from jo_notebook.core.graph import Graph
 from jo_notebook.core.homes import OBJECT
 from jo_notebook.core.needs import Need
@@ -159,7 +160,7 @@ class Pipeline:
 
     def take_in(self) -> list[str]:
         """As `resume`, for a context that has just been opened."""
-        with self._lock:
+        with self._lock, no_search():
             found = sorted(self.context.definitions().items(), key=lambda item: _order(item[1][0]))
             self.problems = list(self.context.problems)
             self._recall_files()
@@ -217,7 +218,8 @@ class Pipeline:
             now = (*asked, self.context.version, self.today.stamp(glance=glance))
             if self._planned is not None and self._planned[0] is self.dag and self._planned[1] == now:
                 return self._planned[2]
-            plan = make_plan(self.dag, self._known(heads, force=force, only=only), heads)
+            with no_search():
+                plan = make_plan(self.dag, self._known(heads, force=force, only=only), heads)
             if not self.is_running:
                 self._use_what_is_right(plan)
                 now = (*asked, self.context.version, self.today.stamp(glance=glance))
