@@ -31,6 +31,8 @@ def test_a_bar_comes_and_goes(open_notebook: OpenNotebook) -> None:
         assert 5 <= float(stops.split()[1].rstrip("%")) <= 90
         notebook.wait_run()
         notebook.wait_for(f"{BAR} === 0")
+        notebook.wait_message("2 of 2 available")
+        notebook.wait_text(TRAIN, "Train ← Load · available")
         notebook.shot(f"bar-{cell}-after")
         shown = notebook.outputs(cell)
         assert [output["output_type"] for output in shown] == ["display_data", "stream", "execute_result"]
