@@ -47,7 +47,7 @@ class Recorder:
         self._entries: list[LogEntry] = []
         self._pieces: list[str] = []  # of the last entry, while it grows
         self._size = self._shown = self._lost = 0
-        self._end: deque[LogEntry] = deque()  # what came last, where it is too much
+        self._end: deque[tuple[str, str]] = deque()  # what came last, where it is too much
         self._end_size = 0
         self._on_entry = on_entry
 
@@ -77,7 +77,10 @@ class Recorder:
 
     def write(self, kind: str, text: str) -> None:
         """Adds printed text."""
-        self.add(LogEntry(kind, text))
+        if self._size > LIMIT:  # there may be a million more of them
+            self._keep_end(kind, text)
+        else:
+            self.add(LogEntry(kind, text))
 
     def to_show(self, kind: str, text: str) -> str:
         """What to show at once of printed text."""
@@ -113,7 +116,7 @@ class Recorder:
                 self._keep(replace(entry, text=entry.text[:room]))
             if self._on_entry is not None:
                 self._on_entry(LogEntry("stderr", f"\n[the log is cut here: it is longer than {LIMIT:,} characters]\n"))
-        self._keep_end(replace(entry, text=entry.text[max(room, 0) :]))
+        self._keep_end(entry.kind, entry.text[max(room, 0) :])
 
     def _keep(self, entry: LogEntry) -> None:
         if self._pieces and entry.kind not in ALONE and self._entries[-1].kind == entry.kind:
@@ -125,28 +128,31 @@ class Recorder:
         if self._on_entry is not None:
             self._on_entry(entry)
 
-    def _keep_end(self, entry: LogEntry) -> None:
+    def _keep_end(self, kind: str, text: str) -> None:
         """Keeps the last characters only."""
-        self._end.append(entry)
-        self._end_size += len(entry.text)
-        while (over := self._end_size - TAIL) > 0:
-            first = self._end.popleft()
-            rest = first.text[over:]
-            if rest:
-                self._end.appendleft(replace(first, text=rest))
-            self._end_size -= len(first.text) - len(rest)
-            self._lost += len(first.text) - len(rest)
+        if not text:
+            return
+        self._end.append((kind, text))
+        self._end_size += len(text)
+        with suppress(IndexError):  # another thread of the step took the last one
+            while (over := self._end_size - TAIL) > 0:
+                kind, text = self._end.popleft()
+                gone = min(over, len(text))
+                if gone < len(text):
+                    self._end.appendleft((kind, text[gone:]))
+                self._end_size -= gone
+                self._lost += gone
 
     def _ending(self) -> list[LogEntry]:
         """What stands after the line that says how much is left out."""
         rows: list[tuple[str, list[str]]] = []
         if self._lost:
             rows.append(("stderr", [f"\n[{self._lost:,} characters are left out here: the log is too long]\n"]))
-        for entry in self._end:
-            if len(rows) > bool(self._lost) and rows[-1][0] == entry.kind and entry.kind not in ALONE:
-                rows[-1][1].append(entry.text)
+        for kind, text in self._end:
+            if len(rows) > bool(self._lost) and rows[-1][0] == kind and kind not in ALONE:
+                rows[-1][1].append(text)
             else:
-                rows.append((entry.kind, [entry.text]))
+                rows.append((kind, [text]))
         return [LogEntry(kind, "".join(texts), attempt=self.attempt) for kind, texts in rows]
 
     def _settle(self) -> None:
