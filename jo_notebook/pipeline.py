@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -205,7 +205,7 @@ class Pipeline(Keeping):
             outcome = self.outcome = Outcome()
             self._progress.begin(outcome.run_id, plan, jobs)
             load = heads[0] if len(heads) == 1 else ""
-            where = self._places(plan, executor, jobs)
+            where = self._places(plan, executor, jobs, pools)
             surroundings = self._surroundings(
                 known, fail_fast=fail_fast, echo=echo, load=load, jobs=jobs, where=where, pools=pools
             )
@@ -315,20 +315,25 @@ class Pipeline(Keeping):
         used = [d.step for d in others if self.context.use(d.step, d.generation)]
         self._remember(used)
 
-    def _places(self, plan: Plan, wanted: Wanted, jobs: int) -> Callable[[str], str | Executor]:
+    def _places(self, plan: Plan, wanted: Wanted, jobs: int, pools: Collection[str]) -> Callable[[str], str | Executor]:
         """What runs each step: what its own line says, else what the run says; here what cannot run elsewhere.
 
-        Raises ExecutorRefused for an executor that cannot be had, before anything has run.
+        Raises ExecutorRefused for an executor that cannot be had, or never has the resources that a step takes besides
+        `pools`, before anything has run.
         """
         default = self.executors.get(wanted, jobs)
+        limited = frozenset(pools)
         found: dict[str, str | Executor] = {}
 
         def where(name: str) -> str | Executor:
             if name not in found:
                 own = self.dag[name].executor
                 place = self.executors.get(own) if own else default
-                is_here = isinstance(place, str) or not self.today.must_be_here(self.dag, name)
-                found[name] = place if is_here else INLINE
+                if not isinstance(place, str) and self.today.must_be_here(self.dag, name):
+                    place = INLINE
+                if not isinstance(place, str):
+                    place.check(name, {what: n for what, n in self.dag[name].resources if what not in limited})
+                found[name] = place
             return found[name]
 
         for name in plan.to_run:
