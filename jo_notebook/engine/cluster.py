@@ -80,7 +80,13 @@ class Theirs:
                 f"No Dask scheduler answers at {self._address} ({type(error).__name__}: {error}). Start one with "
                 "`dask scheduler`, or say --executor dask for a cluster of this machine's own."
             ) from error
-        return Link(client, self._address)
+        link = Link(client, self._address)
+        try:
+            link.compare()
+        except BaseException:
+            link.close()
+            raise
+        return link
 
 
 class Ours:

@@ -11,14 +11,35 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jo_notebook.engine.elsewhere import end_tree
-from jo_notebook.engine.on_worker import answer, interrupt
+from jo_notebook.engine.on_worker import interrupt
 from jo_notebook.engine.packing import packed, refused_input
 from jo_notebook.engine.parcel import Parcel, Pieces
 from jo_notebook.engine.request import Input, Reply, Request
 from jo_notebook.errors import ExecutorRefused, NotSendable, WorkerLost
 
+BOOT = """
+def jo_notebook_step(*asked):
+    try:
+        from jo_notebook.engine.on_worker import answer
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return answer(*asked)
+
+
+def jo_notebook_versions():
+    import platform
+    from importlib.metadata import version
+    try:
+        found = version("jo_notebook")
+    except Exception:
+        found = ""
+    return platform.python_version(), found
+"""
+"""What is sent to a cluster as text: where our package is missing, Dask would wait for ever for what it cannot read."""
 SMALL = 50_000
 """Bytes that go with the task; what is larger goes to a worker before it."""
+LISTENING = 1.0
+"""Seconds after which a worker that has begun a step has said so."""
 LONELY = 10.0
 """Seconds after which it is told that there is nobody to run a step."""
 KEPT = 600.0
@@ -38,6 +59,8 @@ class Link:
         self._sent: dict[str, tuple[str, Any]] = {}
         self._lock = threading.Lock()
         self._forgetting: threading.Timer | None = None
+        self._code: dict[str, Any] = {"__name__": "__main__"}
+        exec(BOOT, self._code)
         client.subscribe_topic(self._topic, self._heard)
         client.subscribe_topic("all", self._heard_of_workers)
 
@@ -53,14 +76,13 @@ class Link:
         try:
             given = [i for i in request.inputs if i.handle is None and i.packed is None]
             handed = [self._there(request.step, one, get) for one in given]
-            message = packed(request)
-            asked = self._along(message, len(message))
+            asked = self._along(packed(request))
             self.ticket(ticket).set()
             with self._lock:
                 self._running[ticket] = running
             running.begin(
                 self.client.submit(
-                    answer, ticket, self._topic, asked, *handed,
+                    self._code["jo_notebook_step"], ticket, self._topic, asked, *handed,
                     key=ticket, pure=False, retries=0, resources=dict(request.resources) or None,
                 )
             )  # fmt: skip
@@ -84,6 +106,17 @@ class Link:
             f"{step} takes {wanted}, and no worker of the Dask cluster at {self.where} offers that: it would wait for "
             f"ever. {how}What Dask has not to see to, a pool of the run limits: --pool {next(iter(resources))}=2."
         )
+
+    def compare(self) -> None:
+        """Raises ExecutorRefused where workers are not as this process is."""
+        mine = self._code["jo_notebook_versions"]()
+        for worker, theirs in self.client.run(self._code["jo_notebook_versions"], on_error="ignore").items():
+            for what, here, there in zip(("Python", "jo_notebook"), mine, theirs, strict=True):
+                if here != there:
+                    raise ExecutorRefused(
+                        f"The Dask worker {worker} has {what} {there or 'not installed'}, and here is {here}. Install "
+                        "there what is installed here."
+                    )
 
     def workers(self) -> Mapping[str, Any]:
         """What is known of each worker, by its address."""
@@ -146,15 +179,16 @@ class Link:
             parcel = Parcel(Pieces.of(value))
         except Exception as error:
             raise refused_input(step, given.parameter, value, error) from error
-        sent = self._along(parcel, parcel.nbytes)
-        if sent is not parcel:
-            with self._lock:
-                self._sent[given.step] = (given.version, sent)
+        if parcel.nbytes <= SMALL:
+            return packed(parcel)
+        sent = self._along(parcel)
+        with self._lock:
+            self._sent[given.step] = (given.version, sent)
         return sent
 
-    def _along(self, what: Any, nbytes: int) -> Any:
+    def _along(self, what: bytes | Parcel) -> Any:
         """Something as it goes with a task: itself, or where it lies already."""
-        if nbytes <= SMALL or not self.client.nthreads():
+        if (isinstance(what, bytes) and len(what) <= SMALL) or not self.client.nthreads():
             return what
         return self.client.scatter(what, hash=False)
 
@@ -186,9 +220,12 @@ class Link:
         if message.get("action") != "remove-worker":
             return
         with self._lock:
-            lost = [one for one in self._running.values() if one.worker == message.get("worker")]
-        for one in lost:
-            one.lose()
+            concerned = [one for one in self._running.values() if one.worker in ("", message.get("worker"))]
+        for one in concerned:
+            if one.worker:
+                one.lose()
+            else:
+                threading.Thread(target=one.lose_if_begun, name="jo lost", daemon=True).start()
 
 
 class OnCluster:
@@ -291,6 +328,14 @@ class OnCluster:
         if not self._is_over.is_set():
             self._let_go()
 
+    def lose_if_begun(self) -> None:
+        """A worker is gone, perhaps the one that had just taken the ticket, and could tell nobody."""
+        with contextlib.suppress(Exception):  # the scheduler is gone, too
+            if not self._link.ticket(self.ticket).is_set() and not self.worker:
+                time.sleep(LISTENING)  # another worker may have taken it, and tells so
+                if not self.worker:
+                    self.lose()
+
     # -- inside ----------------------------------------------------------------------------------------
 
     @property
@@ -307,8 +352,7 @@ class OnCluster:
         if self._is_lost or self._is_left:
             raise self._loss()
         try:
-            parcel: Parcel = self._future.result()
-            return parcel
+            parcel: Parcel | str = self._future.result()
         except KilledWorker as error:
             if error.task != self.ticket and self._handed:
                 return self._without_inputs()
@@ -317,14 +361,15 @@ class OnCluster:
             if self._is_lost or self._is_left or self.worker or not self._handed or not self._link.is_open:
                 raise self._loss() from None
             return self._without_inputs()
-        except ImportError as error:
-            raise ExecutorRefused(
-                f"{self._step} cannot run on {self._where}: a worker has not what it takes ({error}). Install "
-                "jo_notebook there as it is here."
-            ) from error
         except Exception as error:
             text = f"{type(error).__name__}: {error}"
             raise NotSendable(f"{self._step} cannot run on {self._where}: {text}.") from error
+        if isinstance(parcel, str):
+            raise ExecutorRefused(
+                f"{self._step} cannot run on {self._where}: a worker cannot import jo_notebook ({parcel}). Install "
+                "there what is installed here."
+            )
+        return parcel
 
     def _without_inputs(self) -> Parcel:
         """An input was lost before the step began: all are sent anew."""
@@ -354,7 +399,6 @@ class OnCluster:
             self._let_go()
 
     def _let_go(self) -> None:
-        with contextlib.suppress(Exception):
-            if self._future is not None:
-                self._future.cancel()
+        if self._future is not None:
+            self._future.release()  # the scheduler forgets it
         self._is_over.set()

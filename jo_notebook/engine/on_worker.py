@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any
@@ -24,7 +24,7 @@ MUCH = 16_000
 _calls: dict[str, Call] = {}
 
 
-def answer(ticket: str, topic: str, asked: bytes, *handed: Parcel) -> Parcel:
+def answer(ticket: str, topic: str, asked: bytes, *handed: Parcel | bytes) -> Parcel:
     """Runs the step, if nobody has begun it before. Never raises.
 
     Dask runs a task again whose worker it has lost, or whose result it has lost; but there is one ticket, and it is
@@ -35,12 +35,13 @@ def answer(ticket: str, topic: str, asked: bytes, *handed: Parcel) -> Parcel:
     worker = get_worker()
     try:
         request = unpacked(asked)
+        parcels = [unpacked(one) if isinstance(one, bytes) else one for one in handed]
     except Exception as error:  # noqa: BLE001 - another release of ours may ask
         return Parcel(trouble=f"what it is asked cannot be read there ({type(error).__name__}: {error})")
     with _together.entered(request.is_alone):
         if not _has_taken(worker, ticket):
             return Parcel()
-        host = _Host(worker, ticket, topic, handed)
+        host = _Host(worker, ticket, topic, parcels)
         _calls[ticket] = host.breaking_off
         try:
             host.sender.send(begun=worker.address, pid=os.getpid())
@@ -72,7 +73,7 @@ def _has_taken(worker: Any, ticket: str) -> bool:
 class _Host(Host):
     """The worker, for one step."""
 
-    def __init__(self, worker: Any, ticket: str, topic: str, handed: tuple[Parcel, ...]) -> None:
+    def __init__(self, worker: Any, ticket: str, topic: str, handed: Sequence[Parcel]) -> None:
         super().__init__("", *(parcel.read for parcel in handed))
         self.sender = _Teller(worker, ticket, topic)
         self.breaking_off = Call()
