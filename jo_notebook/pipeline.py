@@ -16,6 +16,7 @@ from jo_notebook.core.definition import Definition
 from jo_notebook.core.eta import Going
 from jo_notebook.core.events import Event, EventKind
 from jo_notebook.core.execution import INLINE, PROCESSES
+from jo_notebook.core.garbage import no_search
 from jo_notebook.core.graph import Graph
 from jo_notebook.core.homes import OBJECT
 from jo_notebook.core.plan import Decision, Known, Plan, make_plan
@@ -174,7 +175,8 @@ class Pipeline(Keeping):
             now = (*asked, self.context.version, self.today.stamp(glance=glance))
             if self._planned is not None and self._planned[0] is self.dag and self._planned[1] == now:
                 return self._planned[2]
-            plan = make_plan(self.dag, self._known(heads, force=force, only=only), heads)
+            with no_search():
+                plan = make_plan(self.dag, self._known(heads, force=force, only=only), heads)
             if not self._is_waited_for:
                 self._use_what_is_right(plan)
                 now = (*asked, self.context.version, self.today.stamp(glance=glance))

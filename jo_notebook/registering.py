@@ -12,6 +12,7 @@ from typing import Any
 
 from jo_notebook.core.definition import Definition
 from jo_notebook.core.events import Event, EventKind
+from jo_notebook.core.garbage import no_search
 from jo_notebook.core.graph import Graph
 from jo_notebook.core.needs import Need
 from jo_notebook.core.plan import Availability, Known, make_plan
@@ -48,14 +49,17 @@ class Registering(ABC):
     def _known(self, heads: Iterable[str], *, force: bool, only: bool) -> Known:
         """All that a plan looks at."""
 
-    def add(self, definition: Definition, *, replacing: Iterable[str] = ()) -> Definition:
+    def add(self, definition: Definition, *, replacing: Iterable[str] = (), moved: bool = False) -> Definition:
         """Registers a step, in the place of its older self and of the steps it replaces.
+
+        With `moved` it may come from another cell than before.
 
         Raises CycleError, DuplicateStepError or UsageError; then nothing changed.
         """
         _check(definition)
         with self._lock:
-            self._refuse_second_claim(definition)
+            if not moved:
+                self._refuse_second_claim(definition)
             definition = self._as_before(definition, replacing)
             self.dag = self.dag.add(definition, replacing=replacing)
             former = set(replacing) - {definition.name}
@@ -107,7 +111,7 @@ class Registering(ABC):
 
     def take_in(self) -> list[str]:
         """As `resume`, for a context that has just been opened."""
-        with self._lock:
+        with self._lock, no_search():
             found = sorted(self.context.definitions().items(), key=lambda item: _order(item[1][0]))
             self.problems = list(self.context.problems)
             self._recall_files()

@@ -158,10 +158,13 @@ def outcome_text(pipeline: Pipeline, outcome: Outcome | None = None) -> str:
 def check_stored(pipeline: Pipeline) -> None:
     """For a process that ends with its run. Raises ResultNotSaved where the disk has refused results of that run.
 
-    A value that no format takes is none of these: its step runs again whenever it is needed.
+    A value that no format takes, or that is not to be stored, is none of these: its step runs again when it is needed.
     """
+    from jo_notebook.core.record import NO_STORE
+
     unsaved = pipeline.outcome.unsaved if pipeline.outcome is not None else {}
-    lost = [name for name in unsaved if name in pipeline.context.refused]
+    alone = pipeline.context.only_in_memory
+    lost = [name for name, why in unsaved.items() if name in alone and why != NO_STORE]
     if lost:
         raise ResultNotSaved(
             f"{', '.join(lost)} ran, and what came of it is lost with this process: {unsaved[lost[0]]}."

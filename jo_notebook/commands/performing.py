@@ -159,6 +159,8 @@ def words_of(arguments: Sequence[Argument], args: argparse.Namespace) -> list[st
             words += value if isinstance(value, list) else [value] if value is not None else []
         elif settings.get("action") == "store_true":
             options += [flag] if value else []
+        elif isinstance(value, list):
+            options += [f"{flag}={','.join(value)}"] if value else []
         elif value is not None and value != settings.get("default"):
             options.append(f"{flag}={value}")
     return [*options, *(["--"] if any(word.startswith("-") for word in words) else []), *words]

@@ -104,7 +104,7 @@ def _frozen(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What is remembered of a run that raised. `error` is one line, `traceback` the whole text."""
+    """What is remembered of a run that raised. `error` is one line, `traceback` the whole text, `cwd` where it ran."""
 
     step: str
     fingerprint: Fingerprint
@@ -117,6 +117,7 @@ class Failure:
     cpu: float = 0.0
     memory: int = 0
     tries: int = 1
+    cwd: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, for a file."""

@@ -88,6 +88,7 @@ def _called(request: Request, work: Callable[[], Any], recorder: Recorder) -> Re
         with (
             _own_output(request),
             recording(recorder),
+            _around(request, recorder),
             attending(
                 definition,
                 {},
@@ -98,7 +99,6 @@ def _called(request: Request, work: Callable[[], Any], recorder: Recorder) -> Re
                 modules=request.modules,
             ) as attention,
             measuring() as measured,
-            _around(request, recorder),
             _interruptible(),
         ):
             value = in_time(work, definition.timeout, definition.name)

@@ -137,6 +137,11 @@ class Recorder:
         self._is_full = True
         self._keep_end(replace(entry, text=entry.text[room:]))
 
+    def replace(self, entry: LogEntry, now: LogEntry | None) -> None:
+        """What was displayed looks otherwise by now, or is gone."""
+        now = now if now is None else replace(now, attempt=self.attempt)
+        self._entries = [e for kept in self._entries if (e := now if _is_it(kept, entry) else kept) is not None]
+
     def _keep(self, entry: LogEntry) -> None:
         if entry.data or entry.kind in ALONE:
             self._entries.append(entry)
@@ -187,6 +192,11 @@ class Recorder:
 def size_of(entry: LogEntry) -> int:
     """How many characters an entry has."""
     return len(entry.text) + sum(len(value) for _, value in entry.data)
+
+
+def _is_it(kept: LogEntry | Printed, entry: LogEntry) -> bool:
+    """Whether this is the very display."""
+    return isinstance(kept, LogEntry) and bool(entry.data) and kept.data is entry.data
 
 
 def _is_something(entry: LogEntry) -> bool:

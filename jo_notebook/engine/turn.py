@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Collection, Sequence
@@ -41,6 +42,13 @@ SHELTER = "run it in the foreground, or with --executor processes, where cells d
 UNCHANGING = frozenset({bool, int, float, complex, str, bytes, type(None)})
 
 
+def _here() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # it is gone
+        return ""
+
+
 @dataclass(eq=False)
 class Attempt:
     """One call of a step: what it was given, and what came of it. It `has_begun` when all is in place for the call."""
@@ -50,6 +58,7 @@ class Attempt:
     recorder: Recorder
     fingerprint: Fingerprint
     when: float
+    cwd: str = field(default_factory=_here)
     began: float = field(default_factory=time.perf_counter)
     inputs: dict[str, Any] = field(default_factory=dict)
     records: dict[str, Record] = field(default_factory=dict)
@@ -470,8 +479,10 @@ class Turn:
         text = traceback_text(error)
         line = one_line(error)
         failure = Failure(name, attempt.fingerprint, line, text, attempt.when, seconds, self.outcome.run_id)
-        took = attempt.measured
-        failure = replace(failure, cpu=took.cpu, memory=took.memory, tries=attempt.number)
+        took, where = attempt.measured, self.lane.name
+        failure = replace(
+            failure, cpu=took.cpu, memory=took.memory, tries=attempt.number, executor=where, cwd=attempt.cwd
+        )
         recorder.add(LogEntry("error", text))
         self.outcome.failed[name] = error
         try:

@@ -16,7 +16,7 @@ from jo_notebook.verbs import VERBS, ended_text
 WORD = re.compile(r"\w+")
 STEP_CELL = re.compile(r"\s*(?:%%step\b|#\|\s*step:)")
 OWN_MAGIC = re.compile(
-    rf"\s*(?:\w+\s*=\s*)?%(?:step|load_stages|jo|pipeline|{'|'.join(verb.name for verb in VERBS)})\b"
+    rf"\s*(?:\w+\s*=\s*)?%(?:step|load_stages|jo|pipeline|debug_step|{'|'.join(verb.name for verb in VERBS)})\b"
 )
 ABSENT = object()
 
@@ -75,6 +75,16 @@ class Names:
         if (taken and not is_step(self._namespace[name])) or is_builtin(name):
             return [f"Note: {name} is already a name in this notebook; materializing binds it to the step's result."]
         return []
+
+    def lend(self, name: str, value: Any, step: str = "") -> list[str]:
+        """Binds a name to a value, of a step if it is one; gives names that the notebook had for something else."""
+        before = self._namespace.get(name, ABSENT)
+        is_taken = before is not ABSENT and before is not value and before is not self._bound.get(name, ABSENT)
+        if step == name:
+            self._bind(name, value)
+        else:
+            self._namespace[name] = value
+        return [name] if is_taken else []
 
     def _bind(self, name: str, value: Any) -> None:
         self._namespace[name] = self._bound[name] = value

@@ -141,7 +141,7 @@ def test_of_a_long_log_the_middle_is_left_out(monkeypatch: pytest.MonkeyPatch) -
         ("stdout", "ghijkl"),
     ]
     recorder.write("stderr", "an error at the end")
-    left_out = "\n[19 characters are left out here: the log is too long]\n"
+    left_out = "\n[25 characters are left out here: the log is too long]\n"
     assert texts(recorder) == [("stdout", "1234567890"), ("stderr", f"{left_out}he end")], "one text of one kind"
 
 

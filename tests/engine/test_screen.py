@@ -62,4 +62,4 @@ def test_a_bar_does_not_fill_the_log() -> None:
     recorder.write("stdout", "too late")
     assert [entry.kind for entry in recorder.entries] == ["stderr", "stdout", "stderr", "stdout"]
     assert "characters are left out here: the log is too long]" in recorder.entries[2].text
-    assert sum(len(entry.text) for entry in recorder.entries) < LIMIT + 200
+    assert sum(len(entry.text) for entry in recorder.entries) < LIMIT + TAIL + 200
