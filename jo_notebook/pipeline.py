@@ -99,6 +99,7 @@ class Pipeline(Keeping):
         self._sharing = Sharing(self._lock)
         self._runs = Runs(self._lock)
         self.home = Home()
+        self.is_ending: Callable[[], bool] = lambda: False
         self._run_lock = threading.Lock()
         self._runner = 0
         self.context.define = self._define
@@ -502,6 +503,7 @@ class Pipeline(Keeping):
             beside=run.in_background or self._runs.has_background,
             in_background=run.in_background,
             home=self.home,
+            is_ending=self.is_ending,
             begun=run.begun,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import os
@@ -369,6 +370,9 @@ def begin_process(asker: int) -> None:
     global _is_ours
     _is_ours = True
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "setpgid"):  # an interrupt of the kernel, or of a terminal, is for who coordinates: it tells whom
+        with contextlib.suppress(OSError):
+            os.setpgid(0, 0)
     threading.Thread(target=_watch, args=(asker,), name="jo watch", daemon=True).start()
 
 
