@@ -146,6 +146,13 @@ class Recorder:
         now = now if now is None else replace(now, attempt=self.attempt)
         self._entries = [e for kept in self._entries if (e := now if _is_it(kept, entry) else kept) is not None]
 
+    def change(self, entry: LogEntry, now: LogEntry | None) -> None:
+        """What was displayed looks otherwise by now, or is gone."""
+        for place, kept in enumerate(self._entries):
+            if isinstance(kept, LogEntry) and kept.data and kept.data is entry.data:  # another try has its own number
+                self._entries[place : place + 1] = [] if now is None else [replace(now, attempt=kept.attempt)]
+                return
+
     def _keep(self, entry: LogEntry) -> None:
         if entry.data or entry.kind in ALONE:
             self._entries.append(entry)
