@@ -16,6 +16,7 @@ from jo_notebook.core.definition import Definition
 from jo_notebook.core.eta import Going
 from jo_notebook.core.events import Event, EventKind
 from jo_notebook.core.execution import INLINE, PROCESSES
+from jo_notebook.core.garbage import no_search
 from jo_notebook.core.graph import Graph
 from jo_notebook.core.homes import OBJECT
 from jo_notebook.core.plan import Decision, Known, Plan, make_plan
@@ -98,6 +99,7 @@ class Pipeline(Keeping):
         self._sharing = Sharing(self._lock)
         self._runs = Runs(self._lock)
         self.home = Home()
+        self.is_ending: Callable[[], bool] = lambda: False
         self._run_lock = threading.Lock()
         self._runner = 0
         self.context.define = self._define
@@ -173,7 +175,8 @@ class Pipeline(Keeping):
             now = (*asked, self.context.version, self.today.stamp(glance=glance))
             if self._planned is not None and self._planned[0] is self.dag and self._planned[1] == now:
                 return self._planned[2]
-            plan = make_plan(self.dag, self._known(heads, force=force, only=only), heads)
+            with no_search():
+                plan = make_plan(self.dag, self._known(heads, force=force, only=only), heads)
             if not self._is_waited_for:
                 self._use_what_is_right(plan)
                 now = (*asked, self.context.version, self.today.stamp(glance=glance))
@@ -379,7 +382,7 @@ class Pipeline(Keeping):
             if self.context.place is not None:
                 self._write_down([d.step for d in plan] if self._has_place() else self.dag if plan.to_run else ())
             known = self._known(run.heads, force=how.force, only=how.only)
-            where = self._places(plan, how.executor, how.jobs)
+            where = self._places(plan, how.executor, how.jobs, how.pools)
             self._progress.begin(run.id, plan, how.jobs)
             return self._surroundings(run, known, how, where)
 
@@ -448,10 +451,11 @@ class Pipeline(Keeping):
         used = [d.step for d in others if self.context.use(d.step, d.generation)]
         self._remember(used)
 
-    def _places(self, plan: Plan, wanted: Wanted, jobs: int) -> Callable[[str], str | Executor]:
+    def _places(self, plan: Plan, wanted: Wanted, jobs: int, pools: Collection[str]) -> Callable[[str], str | Executor]:
         """What runs each step: what its own line says, else what the run says; here what cannot run elsewhere.
 
-        Raises ExecutorRefused for an executor that cannot be had, before anything has run.
+        Raises ExecutorRefused for an executor that cannot be had, or never has the resources that a step takes besides
+        `pools`, before anything has run.
         """
         default, dag = self.executors.get(wanted, jobs), self.dag
         found: dict[str, str | Executor] = {}
@@ -460,8 +464,11 @@ class Pipeline(Keeping):
             if name not in found:
                 own = dag[name].executor
                 place = self.executors.get(own) if own else default
-                is_here = isinstance(place, str) or not self.today.must_be_here(dag, name)
-                found[name] = place if is_here else INLINE
+                if not isinstance(place, str) and self.today.must_be_here(dag, name):
+                    place = INLINE
+                if not isinstance(place, str):
+                    place.check(name, {what: n for what, n in dag[name].resources if what not in pools})
+                found[name] = place
             return found[name]
 
         for name in plan.to_run:
@@ -496,6 +503,7 @@ class Pipeline(Keeping):
             beside=run.in_background or self._runs.has_background,
             in_background=run.in_background,
             home=self.home,
+            is_ending=self.is_ending,
             begun=run.begun,
         )
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from jo_notebook.core.definition import Definition
 from jo_notebook.core.events import Event, EventKind
+from jo_notebook.core.garbage import no_search
 from jo_notebook.core.graph import Graph
 from jo_notebook.core.needs import Need
 from jo_notebook.core.plan import Availability, Known, make_plan
@@ -110,7 +111,7 @@ class Registering(ABC):
 
     def take_in(self) -> list[str]:
         """As `resume`, for a context that has just been opened."""
-        with self._lock:
+        with self._lock, no_search():
             found = sorted(self.context.definitions().items(), key=lambda item: _order(item[1][0]))
             self.problems = list(self.context.problems)
             self._recall_files()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import contextvars
 import threading
@@ -14,6 +13,7 @@ from typing import Any, TypeVar
 
 from jo_notebook.core.plan import Plan
 from jo_notebook.engine.capture import is_in_a_step
+from jo_notebook.engine.ending import at_the_end
 from jo_notebook.engine.executors import Wanted
 from jo_notebook.engine.home import Home
 from jo_notebook.engine.outcome import Outcome
@@ -241,10 +241,8 @@ _all: weakref.WeakSet[Runs] = weakref.WeakSet()
 
 def _stop_at_the_end(runs: Runs) -> None:
     """When the interpreter ends, what goes on in the background is stopped; what is finished is kept."""
-    if not _all:
-        atexit.unregister(_close_all)
-        atexit.register(_close_all)
     _all.add(runs)
+    at_the_end(_close_all)
 
 
 def _close_all() -> None:

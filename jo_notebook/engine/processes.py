@@ -9,13 +9,14 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from itertools import count
 from typing import Any
 
 from jo_notebook.engine.elsewhere import begin_process, end_tree, run_request
+from jo_notebook.engine.ending import once_more
 from jo_notebook.engine.packing import Receiver, unpacked
 from jo_notebook.engine.request import Reply, Request
 from jo_notebook.errors import ExecutorRefused, WorkerLost
@@ -53,6 +54,9 @@ class Processes:
             with self._lock:
                 self._busy.discard(place)
             raise
+
+    def check(self, step: str, resources: Mapping[str, float]) -> None:
+        """Its processes have what this machine has; pools limit it."""
 
     def renew(self) -> None:
         """What begins from now on begins in a new process."""
@@ -108,6 +112,8 @@ class _Place:
             future = self._pool.submit(run_request, replace(request, channel=channel))
         except RuntimeError as error:
             raise ExecutorRefused(f"No process can be started: {error}") from error
+        if not self.pid:  # a new pool, which would wait for its step when the interpreter ends
+            once_more()
         return _Running(self, future, channel, request.step, ended)
 
     def interrupt(self) -> None:
@@ -129,6 +135,8 @@ class _Place:
 
 
 class _Running:
+    waits = False
+
     def __init__(
         self, place: _Place, future: Future[Reply], channel: str, step: str, ended: Callable[[_Place], None]
     ) -> None:

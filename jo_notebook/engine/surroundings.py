@@ -97,7 +97,8 @@ class Surroundings:
 
     `sharing` is what this run has in common with others of the same pipeline; `beside` says that some may go on at the
     same time, `in_background` that this one does not belong to the cell that is running: then what a step reads may be
-    changed while it runs. `home` is the main thread's, where it is lent. `begun` gets what may be told to stop.
+    changed while it runs. `home` is the main thread's, where it is lent. `begun` gets what may be told to stop;
+    `is_ending` says that this process is about to end, which is no failure of a step that ends with it.
     """
 
     graph: Graph
@@ -125,6 +126,7 @@ class Surroundings:
     beside: bool = False
     in_background: bool = False
     home: Home | None = None
+    is_ending: Callable[[], bool] = lambda: False
     begun: Callable[[Runner], None] = nobody_asks
 
     @property

@@ -290,7 +290,10 @@ class Turn:
                 has_moved = True
                 self.state.announced.add(name)
                 self.emit(EventKind.WARNING, name, f"{moved}: it runs again")
-            except BaseException as error:  # noqa: BLE001 - SystemExit in a step is a failure of that step too
+            except BaseException as error:
+                if isinstance(error, WorkerLost) and outside.is_ending():
+                    self.emit(EventKind.CANCELLED, name, seconds=attempt.seconds)
+                    raise KeyboardInterrupt from error
                 rerun = self.state.failed_parent(name)
                 if rerun:  # an input had to run again and failed: this step did not begin
                     self._block(name, rerun)

@@ -84,6 +84,7 @@ class Extension:
         self.pipeline.around_elsewhere = WHERE
         self.pipeline.show = partial(show_entry, shell)
         self.loop = MainLoop()
+        self.pipeline.is_ending = lambda: bool(getattr(shell, "exit_now", False))
         self.pipeline.home.ask = partial(self.loop.submit, is_click=False)
         self.answers = StepAnswers(self.pipeline)
         self.bars = Bars(shell, self.pipeline)

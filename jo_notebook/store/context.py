@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from jo_notebook.core.attributes import AttrDict
+from jo_notebook.core.garbage import no_search
 from jo_notebook.core.record import NO_STORE, Failure, Record
 from jo_notebook.errors import ResultMissing, ResultNotSaved, UsageError
 from jo_notebook.store.claims import Claim, Claims
@@ -372,7 +373,7 @@ class Context(Writable, Portable, Upkeep):
         """See what other kernels have written; values in memory that are older than that are let go."""
         if self._disk is None:
             return
-        with self._lock:
+        with self._lock, no_search():
             self._values.drop_torn()
             try:
                 fresh = self._disk.scan(self._known.index)

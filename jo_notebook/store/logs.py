@@ -22,5 +22,5 @@ def log_from_bytes(payload: bytes) -> tuple[LogEntry, ...]:
             LogEntry(str(kind), str(text), tuple((str(m), str(d)) for m, d in data), int(rest[0]) if rest else 1)
             for kind, text, data, *rest in rows
         )
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise ResultDamaged("its log makes no sense") from error
