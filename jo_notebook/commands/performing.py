@@ -154,7 +154,7 @@ def words_of(arguments: Sequence[Argument], args: argparse.Namespace) -> list[st
     words: list[str] = []
     for argument in arguments:
         flag, settings = argument.flags[-1], dict(argument.settings)
-        value = getattr(args, flag.lstrip("-").replace("-", "_"))
+        value = getattr(args, flag.lstrip("-").replace("-", "_"), None)  # not all are offered here
         if not flag.startswith("-"):
             words += value if isinstance(value, list) else [value] if value is not None else []
         elif settings.get("action") == "store_true":
