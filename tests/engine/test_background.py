@@ -451,6 +451,23 @@ def test_one_waiting_step_is_dropped(make: Callable[..., Watched], jobs: int) ->
     assert (run.outcome.finished, run.outcome.cancelled) == (["A", "D"], ["B", "C"])
 
 
+def test_a_run_that_has_not_begun_is_cancelled(make: Callable[..., Watched]) -> None:
+    """All of it, or a step that it would come to."""
+    pipeline = make(A=WAIT.format("A") + "1", B="A + 1", C="A + 2")
+    thread, given = called(lambda: pipeline.materialize("A"))
+    begun(pipeline, "A")
+    one, all_of_it = pipeline.start("B", "C"), pipeline.start("C")
+    one.cancel("B")
+    all_of_it.cancel()
+    go(pipeline, "A")
+    thread.join(20)
+    assert given == [1]
+    assert one.wait(20)
+    assert (one.outcome.finished, one.outcome.cancelled) == (["C"], ["B"])
+    with pytest.raises(RunCancelled):
+        all_of_it.result(20)
+
+
 def test_a_step_that_does_not_stop_is_left_behind(make: Callable[..., Watched]) -> None:
     deaf = "gate('A').set()\nend = time.monotonic() + 20\n"
     deaf += "while not gate('go A').is_set() and time.monotonic() < end:\n    try:\n        time.sleep(0.01)\n"
