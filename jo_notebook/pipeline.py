@@ -382,7 +382,7 @@ class Pipeline(Keeping):
             if self.context.place is not None:
                 self._write_down([d.step for d in plan] if self._has_place() else self.dag if plan.to_run else ())
             known = self._known(run.heads, force=how.force, only=how.only)
-            where = self._places(plan, how.executor, how.jobs)
+            where = self._places(plan, how.executor, how.jobs, how.pools)
             self._progress.begin(run.id, plan, how.jobs)
             return self._surroundings(run, known, how, where)
 
@@ -451,10 +451,11 @@ class Pipeline(Keeping):
         used = [d.step for d in others if self.context.use(d.step, d.generation)]
         self._remember(used)
 
-    def _places(self, plan: Plan, wanted: Wanted, jobs: int) -> Callable[[str], str | Executor]:
+    def _places(self, plan: Plan, wanted: Wanted, jobs: int, pools: Collection[str]) -> Callable[[str], str | Executor]:
         """What runs each step: what its own line says, else what the run says; here what cannot run elsewhere.
 
-        Raises ExecutorRefused for an executor that cannot be had, before anything has run.
+        Raises ExecutorRefused for an executor that cannot be had, or never has the resources that a step takes besides
+        `pools`, before anything has run.
         """
         default, dag = self.executors.get(wanted, jobs), self.dag
         found: dict[str, str | Executor] = {}
@@ -463,8 +464,11 @@ class Pipeline(Keeping):
             if name not in found:
                 own = dag[name].executor
                 place = self.executors.get(own) if own else default
-                is_here = isinstance(place, str) or not self.today.must_be_here(dag, name)
-                found[name] = place if is_here else INLINE
+                if not isinstance(place, str) and self.today.must_be_here(dag, name):
+                    place = INLINE
+                if not isinstance(place, str):
+                    place.check(name, {what: n for what, n in dag[name].resources if what not in pools})
+                found[name] = place
             return found[name]
 
         for name in plan.to_run:

@@ -206,12 +206,12 @@ def choose(graph: Graph, known: Known, name: str, versions: Mapping[str, str | N
         return Choice(record, used, reasons)  # where there is no result there is no older one
     if name in known.pinned and record is not None and known.held(name):
         return Choice(record, used, overridden=reasons)
-    if name not in known.always and not _upstream_reasons(graph, known, name, versions):
-        others = known.others(name)
-        today = _today(graph, known, name, versions) if others else Fingerprint()
-        for number, other in others:
-            if not _differences(graph, known, other, today, versions):
-                return Choice(other, number)
+    if name in known.always or _upstream_reasons(graph, known, name, versions):
+        return Choice(record, used, reasons)
+    if others := known.others(name):
+        today = _today(graph, known, name, versions)
+        right = (Choice(other, n) for n, other in others if not _differences(graph, known, other, today, versions))
+        return next(right, Choice(record, used, reasons))
     return Choice(record, used, reasons)
 
 

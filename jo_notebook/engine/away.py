@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from jo_notebook.core.record import LogEntry
@@ -22,13 +22,15 @@ Show = Callable[[LogEntry], None]
 
 
 class Running(Protocol):
-    """A step that runs elsewhere."""
+    """A step that runs elsewhere. `waits` says that it may have to wait for a place: news tell when it has begun."""
+
+    waits: bool
 
     def wait(self, seconds: float) -> bool:
         """Waits so long at most; whether it has ended."""
 
     def news(self) -> list[dict[str, Any]]:
-        """What it has told since the last time: what it printed and displayed, how far it is."""
+        """What it has told since the last time: that it has begun, what it printed and displayed, how far it is."""
 
     def reply(self) -> Reply:
         """What came of it, once it has ended. Raises WorkerLost, ExecutorRefused, KeyboardInterrupt."""
@@ -54,6 +56,9 @@ class Executor(Protocol):
 
     def start(self, request: Request, get: Callable[[str], Any]) -> Running:
         """Begins a step. Raises ExecutorRefused."""
+
+    def check(self, step: str, resources: Mapping[str, float]) -> None:
+        """Raises ExecutorRefused where no process there has so much of these for one step."""
 
     def renew(self) -> None:
         """What begins from now on begins in a new process, where it can."""
@@ -87,11 +92,11 @@ class Elsewhere(Beside):
         running = self.executor.start(request, get)
         call = _AwayCall(running)
         seconds = request.definition.timeout
-        self._job.watch(call, seconds)
+        self._job.watch(call, 0.0 if running.waits else seconds)
         try:
             while not running.wait(LISTENING):
-                self._hear(running, recorder)
-            self._hear(running, recorder)
+                self._hear(running, recorder, call, seconds)
+            self._hear(running, recorder, call, seconds)
             self._job.check()
             reply = running.reply()
             value = None if reply.record is None or reply.is_stored else running.value(reply)
@@ -100,9 +105,8 @@ class Elsewhere(Beside):
             if self._job.stopped.is_set():
                 raise KeyboardInterrupt from None
             if call.is_late:
-                raise StepTimeout(
-                    f"{request.step} took longer than its --timeout of {seconds:g} s: its process was ended"
-                ) from None
+                how = "its process was ended" if self.executor.is_here else "nobody waits for its worker any more"
+                raise StepTimeout(f"{request.step} took longer than its --timeout of {seconds:g} s: {how}") from None
             raise
         finally:
             self._job.watch(None, 0.0)
@@ -110,9 +114,11 @@ class Elsewhere(Beside):
             raise KeyboardInterrupt
         return reply, value
 
-    def _hear(self, running: Running, recorder: Recorder) -> None:
+    def _hear(self, running: Running, recorder: Recorder, call: _AwayCall, seconds: float) -> None:
         for news in running.news():
-            if "kind" in news:
+            if "begun" in news:
+                self._job.watch(call, seconds)  # its time begins now
+            elif "kind" in news:
                 self._heard(LogEntry(news["kind"], news["text"], tuple(map(tuple, news["data"]))), recorder)
             elif "fraction" in news:
                 recorder.progress(news["fraction"], news["text"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from jo_notebook.core.definition import Definition, Dependency
@@ -48,6 +49,11 @@ def depart(turn: Turn, attempt: Attempt, before: Record | None, told: Collection
             raise NotSendable(f"{attempt.step} cannot run in another process as it would here: {reply.differs}.")
     if reply.error is not None:
         raise unpack_error(reply.error)
+    if reply.record is None:
+        raise NotSendable(f"{attempt.step} cannot run in another process: {reply.unread} could not be read there.")
+    if not lane.executor.is_here:
+        _refuse_lost_files(turn, reply.record)
+        reply = replace(reply, record=replace(reply.record, files=()))  # stats of another machine's disk
     assert reply.record is not None
     attempt.took = reply.record.seconds
     attempt.measured.cpu, attempt.measured.memory = reply.record.cpu, reply.record.memory
@@ -62,6 +68,16 @@ def depart(turn: Turn, attempt: Attempt, before: Record | None, told: Collection
 def _sent(turn: Turn, attempt: Attempt, lane: Elsewhere, request: Request) -> tuple[Reply, Any]:
     with lane.apart(), recording(attempt.recorder):
         return lane.send(request, attempt.recorder, lambda step: turn.outside.context[step])
+
+
+def _refuse_lost_files(turn: Turn, record: Record) -> None:
+    """What a step has written on another machine must be here, too."""
+    for path, digest in record.writes:
+        if turn.outside.known.digest_now(path) != digest:
+            raise NotSendable(
+                f"{record.step} wrote {path} where it ran, and it is not here: name a place on a disk that both have, "
+                "or say --executor processes on its line."
+            )
 
 
 def _attention(reply: Reply, record: Record) -> Attention:
@@ -105,6 +121,8 @@ def _request(
         ignored=outside.ignored,
         modules=_packages(own),
         around=outside.around_elsewhere,
+        resources={what: amount for what, amount in definition.resources if what not in outside.pools},
+        is_alone=bool(definition.env) or outside.alone(name),
     )
     if outside.in_background:  # a cell may have changed what was just packed
         turn.look_at_names(attempt, own)

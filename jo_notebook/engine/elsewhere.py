@@ -30,7 +30,7 @@ from jo_notebook.engine.files import Files
 from jo_notebook.engine.measure import Measured, measuring
 from jo_notebook.engine.modules import Modules
 from jo_notebook.engine.packing import Sender, pack_error, packed_value, remember_lines, unpacked
-from jo_notebook.engine.request import Checks, Handle, Input, Reply, Request
+from jo_notebook.engine.request import Checks, Handle, Input, Reply, Request, this_process
 from jo_notebook.engine.stopping import in_time
 from jo_notebook.errors import JoError, StepTimeout, StoreError
 from jo_notebook.store.context import Context
@@ -40,48 +40,70 @@ WATCHED_EVERY = 1.0
 _modules: dict[str, Modules] = {}
 _is_in_a_step = False
 _is_ours = False
+_looking = threading.Lock()
+_routing = threading.Lock()
+_routed: list[AbstractContextManager[None]] = []
+_writers = 0
 
 
 class Unread(Exception):
     """An input that could not be read here."""
 
 
-def run_request(request: Request, *handed: Any) -> Reply:
-    """Calls the step. `handed` are the inputs that the executor hands over itself, in order.
+class Host:
+    """What a process does in its own way when it runs a step: tell news, call the step's code, give its value back.
 
-    Whatever the step raises is in the reply. Raises KeyboardInterrupt where it was interrupted.
+    `handed` are the inputs that the executor hands over itself, in order: each gives one, or raises Unread.
     """
-    sender = Sender(request.channel)
+
+    def __init__(self, channel: str = "", *handed: Callable[[Input], Any]) -> None:
+        self.sender = Sender(channel)
+        self.handed = list(handed)
+
+    def call(self, work: Callable[[], Any]) -> Any:
+        """Calls it. Raises KeyboardInterrupt where it is interrupted."""
+        return work()
+
+    def packed(self, step: str, value: Any) -> Any:
+        """The value as it goes into the reply. Raises NotSendable."""
+        return packed_value(step, value)
+
+
+def run_request(request: Request, host: Host | None = None) -> Reply:
+    """Calls the step. Whatever it raises is in the reply. Raises KeyboardInterrupt where it was interrupted."""
+    host = host or Host(request.channel)
     try:
-        sender.send(pid=os.getpid())
+        host.sender.send(pid=os.getpid())
         with _as_there(request):
-            return _answered(request, list(handed), sender)
+            return _answered(request, host)
     finally:
-        sender.close()
+        host.sender.close()
 
 
-def _answered(request: Request, handed: list[Any], sender: Sender) -> Reply:
-    differs, is_stale = what_differs(request.checks)
+def _answered(request: Request, host: Host) -> Reply:
+    with _looking:
+        differs, is_stale = what_differs(request.checks)
     if differs:
         return Reply(differs=differs, is_stale=is_stale)
-    recorder = Recorder(echo=False, on_entry=sender.entry, on_progress=sender.progress)
+    recorder = Recorder(echo=False, on_entry=host.sender.entry, on_progress=host.sender.progress)
     recorder.begin(request.record.tries)
     try:
         function, params = unpacked(request.code)
         if changed := _changed_data(function, request.checks.data):
             return Reply(differs=f"{changed} was changed while it was sent", is_stale=True)
-        differs, is_stale = _loaded_otherwise(request.checks)  # what the code imports is loaded now
+        with _looking:
+            differs, is_stale = _loaded_otherwise(request.checks)  # what the code imports is loaded now
         if differs:
             return Reply(differs=differs, is_stale=is_stale)
-        inputs = {given.parameter: _read(given, handed) for given in request.inputs}
+        inputs = {given.parameter: _read(given, host) for given in request.inputs}
     except Unread as error:
         return Reply(unread=str(error))
     except Exception as error:  # noqa: BLE001 - what was sent may need something that is not here
         return Reply(error=pack_error(error))
-    return _called(request, partial(call_step, function, {**inputs, **params}), recorder)
+    return _called(request, partial(call_step, function, {**inputs, **params}), recorder, host)
 
 
-def _called(request: Request, work: Callable[[], Any], recorder: Recorder) -> Reply:
+def _called(request: Request, work: Callable[[], Any], recorder: Recorder, host: Host) -> Reply:
     definition, pid = request.definition, os.getpid()
     attention, measured, began = Attention(), Measured(), time.perf_counter()
     try:
@@ -101,7 +123,7 @@ def _called(request: Request, work: Callable[[], Any], recorder: Recorder) -> Re
             measuring() as measured,
             _interruptible(),
         ):
-            value = in_time(work, definition.timeout, definition.name)
+            value = host.call(partial(in_time, work, definition.timeout, definition.name))
             _end_a_copy(pid)
     except KeyboardInterrupt:
         _end_a_copy(pid)
@@ -113,10 +135,11 @@ def _called(request: Request, work: Callable[[], Any], recorder: Recorder) -> Re
             _end_children()
         return Reply(error=pack_error(error), notes=tuple(attention.notes))
     seconds = time.perf_counter() - began
-    differs, is_stale = _loaded_otherwise(request.checks)  # the step may have imported more
+    with _looking:
+        differs, is_stale = _loaded_otherwise(request.checks)  # the step may have imported more
     if differs:
         return Reply(differs=differs, is_stale=is_stale)
-    return _kept(request, value, attention, measured, seconds, recorder)
+    return _kept(request, value, attention, measured, seconds, recorder, host)
 
 
 def _end_a_copy(pid: int) -> None:
@@ -126,7 +149,13 @@ def _end_a_copy(pid: int) -> None:
 
 
 def _kept(
-    request: Request, value: Any, attention: Attention, measured: Measured, seconds: float, recorder: Recorder
+    request: Request,
+    value: Any,
+    attention: Attention,
+    measured: Measured,
+    seconds: float,
+    recorder: Recorder,
+    host: Host,
 ) -> Reply:
     record = replace(
         request.record,
@@ -143,7 +172,7 @@ def _kept(
     if stored is not None:
         return Reply(stored, is_stored=True, notes=notes)
     try:
-        return Reply(record, value=packed_value(request.step, value), notes=notes)
+        return Reply(record, value=host.packed(request.step, value), notes=notes)
     except JoError as error:
         return Reply(error=pack_error(error), notes=notes)
 
@@ -170,10 +199,10 @@ def _context(place: str) -> Context:
     return Context(place)
 
 
-def _read(given: Input, handed: list[Any]) -> Any:
+def _read(given: Input, host: Host) -> Any:
     if given.packed is not None:
         return unpacked(given.packed)
-    return _lying(given.handle) if given.handle is not None else handed.pop(0)
+    return _lying(given.handle) if given.handle is not None else host.handed.pop(0)(given)
 
 
 def _lying(handle: Handle) -> Any:
@@ -211,6 +240,10 @@ def what_differs(checks: Checks) -> tuple[str, bool]:
         mine = _as_told(_version(name), checks.policy)
         if mine != theirs:
             return f"it has {name} {mine or 'not installed'}, and here is {theirs}", False
+    files = Files()
+    for path, digest in checks.files.items():
+        if files.look(path).digest != digest:
+            return f"its {path}, in {os.getcwd()}, is not the one that is here", False
     return _loaded_otherwise(checks)
 
 
@@ -253,7 +286,7 @@ def _as_told(version: str, policy: str) -> str:
 def _as_there(request: Request) -> Iterator[None]:
     """Inside, directory, path and environment are those of the process that asked, where this is another one."""
     remember_lines(request.lines)
-    if request.asker == os.getpid():
+    if request.asker == this_process():
         yield
         return
     if request.path:
@@ -262,7 +295,11 @@ def _as_there(request: Request) -> Iterator[None]:
         os.chdir(request.cwd)
     if request.environ is not None:
         _become(request.environ)
-    os.environ.update(request.variables)
+    for name, value in request.variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
     _hear_interrupts()
     yield
 
@@ -277,13 +314,31 @@ def _become(environ: Mapping[str, str]) -> None:
 
 def _own_output(request: Request) -> AbstractContextManager[None]:
     """In the process that asked, output is routed already."""
-    return nullcontext() if request.asker == os.getpid() else routed_output()
+    return nullcontext() if request.asker == this_process() else _output_of_all()
+
+
+@contextmanager
+def _output_of_all() -> Iterator[None]:
+    """Inside, output goes to who writes it; several threads may run steps here."""
+    global _writers
+    with _routing:
+        if not _writers:
+            _routed.append(routed_output())
+            _routed[-1].__enter__()
+        _writers += 1
+    try:
+        yield
+    finally:
+        with _routing:
+            _writers -= 1
+            if not _writers:
+                _routed.pop().__exit__(None, None, None)
 
 
 def _around(request: Request, recorder: Recorder) -> AbstractContextManager[None]:
     """What a front end wants around the call."""
     module, _, name = request.around.partition(":")
-    if not module or request.asker == os.getpid():
+    if not module or request.asker == this_process():
         return nullcontext()
     around: AbstractContextManager[None] = getattr(importlib.import_module(module), name)(recorder, request.modules)
     return around

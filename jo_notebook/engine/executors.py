@@ -45,7 +45,7 @@ def places_of(wanted: Wanted, jobs: int) -> int:
         raise UsageError(f"The executor inline runs one step at a time: leave --jobs {jobs} out, or say another one.")
     if wanted in ("", INLINE):
         return jobs or 1
-    return jobs or (256 if wanted.startswith(DASK) else processors())
+    return jobs or (256 if wanted.startswith(f"{DASK}:") else processors())
 
 
 class Executors:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import BrokenExecutor, CancelledError, Future
 from concurrent.futures import Executor as TheirExecutor
 from dataclasses import replace
@@ -39,6 +39,9 @@ class Given:
             raise ExecutorRefused(f"{self.name} does not take {request.step}: {error}") from error
         return _Running(future, channel, request.step)
 
+    def check(self, step: str, resources: Mapping[str, float]) -> None:
+        """What there is, nobody knows; pools limit it."""
+
     def renew(self) -> None:
         """Its processes are somebody else's."""
 
@@ -47,6 +50,8 @@ class Given:
 
 
 class _Running:
+    waits = False
+
     def __init__(self, future: Future[Reply], channel: str, step: str) -> None:
         self._future = future
         self._receiver = Receiver(channel)

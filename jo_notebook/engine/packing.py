@@ -33,6 +33,13 @@ def packed(value: object) -> bytes:
     return buffer.getvalue()
 
 
+def in_pieces(value: object) -> tuple[bytes, list[pickle.PickleBuffer]]:
+    """The same, with the value's plain memory beside it, where it lies. Raises what pickling does."""
+    head, buffers = io.BytesIO(), list[pickle.PickleBuffer]()
+    _pickler()(head, protocol=5, buffer_callback=buffers.append).dump(value)
+    return head.getvalue(), buffers
+
+
 @lru_cache(maxsize=1)
 def _pickler() -> Any:
     import cloudpickle
@@ -78,14 +85,16 @@ def packed_input(step: str, parameter: str, value: object, large: float = math.i
     Raises NotSendable, which names what is in the way.
     """
     try:
-        if large < math.inf:
-            plain: list[pickle.PickleBuffer] = []
-            _pickler()(io.BytesIO(), protocol=5, buffer_callback=plain.append).dump(value)
-            if sum(buffer.raw().nbytes for buffer in plain) > large:
-                return None
+        if large < math.inf and sum(buffer.raw().nbytes for buffer in in_pieces(value)[1]) > large:
+            return None
         return packed(value)
     except Exception as error:
-        raise NotSendable(_refusal(step, f"its input is {parameter}{_way(value)}", error)) from error
+        raise refused_input(step, parameter, value, error) from error
+
+
+def refused_input(step: str, parameter: str, value: object, error: BaseException) -> NotSendable:
+    """An input that cannot be packed, with the way to what is in the way."""
+    return NotSendable(_refusal(step, f"its input is {parameter}{_way(value)}", error))
 
 
 def packed_value(step: str, value: object) -> bytes:
@@ -93,7 +102,12 @@ def packed_value(step: str, value: object) -> bytes:
     try:
         return packed(value)
     except Exception as error:
-        raise NotSendable(_refusal(step, f"it returns result{_way(value)}", error)) from error
+        raise refused_value(step, value, error) from error
+
+
+def refused_value(step: str, value: object, error: BaseException) -> NotSendable:
+    """A result that cannot be packed, with the way to what is in the way."""
+    return NotSendable(_refusal(step, f"it returns result{_way(value)}", error))
 
 
 def _refusal(step: str, what: str, error: BaseException) -> str:

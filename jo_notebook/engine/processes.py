@@ -9,7 +9,7 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from itertools import count
@@ -54,6 +54,9 @@ class Processes:
             with self._lock:
                 self._busy.discard(place)
             raise
+
+    def check(self, step: str, resources: Mapping[str, float]) -> None:
+        """Its processes have what this machine has; pools limit it."""
 
     def renew(self) -> None:
         """What begins from now on begins in a new process."""
@@ -132,6 +135,8 @@ class _Place:
 
 
 class _Running:
+    waits = False
+
     def __init__(
         self, place: _Place, future: Future[Reply], channel: str, step: str, ended: Callable[[_Place], None]
     ) -> None:

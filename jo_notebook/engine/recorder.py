@@ -6,6 +6,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from itertools import groupby
 
@@ -47,7 +48,7 @@ class Recorder:
         self._printed: dict[str, Printed] = {}  # the last text of each kind
         self._size = self._shown = self._lost = 0
         self._is_full = False
-        self._end: deque[LogEntry] = deque()  # what came last, where it is too much
+        self._end: deque[tuple[str, str]] = deque()  # what came last, where it is too much
         self._end_size = 0
         self._on_entry = on_entry
         self._on_progress = on_progress
@@ -98,7 +99,10 @@ class Recorder:
 
     def write(self, kind: str, text: str) -> None:
         """Adds printed text."""
-        self.add(LogEntry(kind, text))
+        if self._is_full and not (kind == "stderr" and self._on_progress is not None):
+            self._keep_end(kind, text)  # there may be a million more of them
+        else:
+            self.add(LogEntry(kind, text))
 
     def to_show(self, kind: str, text: str) -> str:
         """What to show at once of printed text."""
@@ -135,12 +139,19 @@ class Recorder:
         if not self._is_full and self._on_entry is not None:
             self._on_entry(LogEntry("stderr", f"\n[the log is cut here: it is longer than {LIMIT:,} characters]\n"))
         self._is_full = True
-        self._keep_end(replace(entry, text=entry.text[room:]))
+        self._keep_end(entry.kind, entry.text[room:])
 
     def replace(self, entry: LogEntry, now: LogEntry | None) -> None:
         """What was displayed looks otherwise by now, or is gone."""
         now = now if now is None else replace(now, attempt=self.attempt)
         self._entries = [e for kept in self._entries if (e := now if _is_it(kept, entry) else kept) is not None]
+
+    def change(self, entry: LogEntry, now: LogEntry | None) -> None:
+        """What was displayed looks otherwise by now, or is gone."""
+        for place, kept in enumerate(self._entries):
+            if isinstance(kept, LogEntry) and kept.data and kept.data is entry.data:  # another try has its own number
+                self._entries[place : place + 1] = [] if now is None else [replace(now, attempt=kept.attempt)]
+                return
 
     def _keep(self, entry: LogEntry) -> None:
         if entry.data or entry.kind in ALONE:
@@ -169,24 +180,27 @@ class Recorder:
             self.progress(min(int(bar["percent"]), 100) / 100, words)
         self._is_below = bool(text) and not text.strip("\n")
 
-    def _keep_end(self, entry: LogEntry) -> None:
+    def _keep_end(self, kind: str, text: str) -> None:
         """Keeps the last characters only."""
-        self._end.append(entry)
-        self._end_size += len(entry.text)
-        while (over := self._end_size - TAIL) > 0:
-            first = self._end.popleft()
-            rest = first.text[over:]
-            if rest:
-                self._end.appendleft(replace(first, text=rest))
-            self._end_size -= len(first.text) - len(rest)
-            self._lost += len(first.text) - len(rest)
+        if not text:
+            return
+        self._end.append((kind, text))
+        self._end_size += len(text)
+        with suppress(IndexError):  # another thread of the step took the last one
+            while (over := self._end_size - TAIL) > 0:
+                kind, text = self._end.popleft()
+                gone = min(over, len(text))
+                if gone < len(text):
+                    self._end.appendleft((kind, text[gone:]))
+                self._end_size -= gone
+                self._lost += gone
 
     def _ending(self) -> list[LogEntry]:
         """What stands after the line that says how much is left out."""
-        if not self._lost:
-            return list(self._end)
-        text = f"\n[{self._lost:,} characters are left out here: the log is too long]\n"
-        return [LogEntry("stderr", text, attempt=self.attempt), *self._end]
+        rows = list(self._end)
+        if self._lost:
+            rows.insert(0, ("stderr", f"\n[{self._lost:,} characters are left out here: the log is too long]\n"))
+        return [LogEntry(kind, text, attempt=self.attempt) for kind, text in rows]
 
 
 def size_of(entry: LogEntry) -> int:

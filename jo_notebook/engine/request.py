@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from jo_notebook.core.definition import Definition
 from jo_notebook.core.record import LogEntry, Record
+
+_TOKEN = uuid.uuid4().hex
+
+
+def this_process() -> str:
+    """Tells this process from any other, on whatever machine."""
+    return f"{os.getpid()} {_TOKEN}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +48,15 @@ class Input:
 class Checks:
     """What must be in another process as it is here: digests of local modules, versions of packages.
 
-    `policy` says what of a package's version counts, `data` are the data versions of what the code brings along.
+    `policy` says what of a package's version counts, `data` are the data versions of what the code brings along,
+    `files` the digests of the files that the step reads, where those are not certainly the same.
     """
 
     modules: Mapping[str, str] = field(default_factory=dict)
     packages: Mapping[str, str] = field(default_factory=dict)
     policy: str = "exact"
     data: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
     python: str = ""
     jo_notebook: str = ""
 
@@ -56,8 +68,10 @@ class Request:
     `record` has what is known of its record before it runs, `size` the bytes of its inputs. With a `place` a result
     that needs no pickle is stored from there, with `log` and what comes after it. `told` are hidden inputs that were
     told before, `ignored` directories whose files are ours. `environ` is None where the other process keeps its own
-    environment but for `variables`. `lines` are texts of code that is in no file, for tracebacks. `around` names a
-    function that is entered around the call, `channel` is where news go meanwhile, `asker` the process that asks.
+    environment but for `variables` (None: unset). `lines` are texts of code that is in no file, for tracebacks.
+    `around` names a function that is entered around the call, `channel` is where news go meanwhile, `asker` the process
+    that asks.
+    `resources` are those that the executor has to see to; `is_alone` says that nothing may run beside it in a process.
     """
 
     definition: Definition
@@ -74,11 +88,13 @@ class Request:
     cwd: str = ""
     path: tuple[str, ...] = ()
     environ: Mapping[str, str] | None = None
-    variables: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str | None] = field(default_factory=dict)
     lines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     around: str = ""
     channel: str = ""
-    asker: int = 0
+    asker: str = ""
+    resources: Mapping[str, float] = field(default_factory=dict)
+    is_alone: bool = False
 
     @property
     def step(self) -> str:
@@ -98,14 +114,14 @@ class Packed:
 class Reply:
     """What came of a request: a record, or an error, or why nothing ran.
 
-    `is_stored`: the record and its value are on disk. Else `value` is the value, packed, and the record tells nothing
-    of it, unless the executor keeps it. `differs` says what is not there as it is here, `is_stale` that a process
+    `is_stored`: the record and its value are on disk. Else `value` is the value, as the executor packs
+    it, and the record tells nothing of it. `differs` says what is not there as it is here, `is_stale` that a process
     begun anew would have it; `unread` names an input that could not be read.
     """
 
     record: Record | None = None
     is_stored: bool = False
-    value: bytes | None = None
+    value: Any = None
     error: Packed | None = None
     differs: str = ""
     is_stale: bool = False

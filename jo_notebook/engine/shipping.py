@@ -16,7 +16,7 @@ from jo_notebook.core.record import Record
 from jo_notebook.core.version import version_of
 from jo_notebook.engine.modules import Modules
 from jo_notebook.engine.packing import lines_of, packed_code
-from jo_notebook.engine.request import Checks, Handle, Input, Request
+from jo_notebook.engine.request import Checks, Handle, Input, Request, this_process
 from jo_notebook.store.context import Context
 from jo_notebook.store.formats import runs_code
 
@@ -44,6 +44,7 @@ def checks_of(modules: Modules, namespace: Mapping[str, Any], parts: Sequence[Pa
         packages={} if same_machine else {name: version for name, version in packages.items() if version[:1].isdigit()},
         policy=modules.packages,
         data=data,
+        files={} if same_machine else {part.name: part.digest for part in parts if part.kind == "file"},
         python="" if same_machine else platform.python_version(),
         jo_notebook="" if same_machine else _own_version(),
     )
@@ -94,7 +95,7 @@ def request_for(
     """The request; `more` are fields of it. Raises NotSendable."""
     plain = replace(definition, call=None, needs=())
     environ = dict(os.environ) if same_machine else None
-    variables = {name: os.environ[name] for name in definition.env if name in os.environ}
+    variables = {name: os.environ.get(name) for name in definition.env}
     return Request(
         plain,
         packed_code(definition.name, function, params),
@@ -106,6 +107,6 @@ def request_for(
         environ=environ,
         variables=variables,
         lines=lines_of(function),
-        asker=os.getpid(),
+        asker=this_process(),
         **more,
     )

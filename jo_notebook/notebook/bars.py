@@ -11,6 +11,7 @@ from typing import Any
 
 from jo_notebook.core.events import Event, EventKind
 from jo_notebook.pipeline import Pipeline
+from jo_notebook.runs import Run
 from jo_notebook.views.bar import RunBar
 
 DELAY = 1.0  # seconds: a run that takes no longer has no bar
@@ -44,7 +45,7 @@ class Bars:
         try:
             yield
         finally:
-            if not bar.follows:
+            if not bar.goes_on():
                 bar.close()
 
     def close(self) -> None:
@@ -64,6 +65,9 @@ class CellBar:
         self._id = uuid.uuid4().hex
         self._run = RunBar()
         self._run_id = ""
+        self._pipeline = pipeline
+        self._before = {run.id for run in pipeline.runs}
+        self._background: Run | None = None
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._box: Any = None
@@ -75,10 +79,14 @@ class CellBar:
         """Whether it is gone for good."""
         return self._over.is_set()
 
-    @property
-    def follows(self) -> bool:
-        """Whether its run goes on."""
-        return bool(self._run_id) and not self.is_over
+    def goes_on(self) -> bool:
+        """Whether its run does, in the background: then it stays until that is over."""
+        new = [run for run in self._pipeline.runs if run.id not in self._before]
+        with self._lock:
+            if not self._run_id and new:
+                self._follow(new[0].id)
+            self._background = next((run for run in new if run.id == self._run_id), None)
+            return self._background is not None and not self.is_over
 
     def close(self) -> None:
         """Takes it away, and comes back when it is gone."""
@@ -89,20 +97,24 @@ class CellBar:
 
     def _hear(self, event: Event) -> None:
         with self._lock:
-            if not self._run_id and event.run_id and event.kind is EventKind.QUEUED:
-                self._run_id = event.run_id
-                self._thread.start()
+            is_new = event.run_id not in self._before and event.kind is EventKind.QUEUED
+            if not self._run_id and event.run_id and is_new:
+                self._follow(event.run_id)
             if not self._run_id or event.run_id != self._run_id:
                 return
             self._run.hear(event)
         if event.kind is EventKind.ENDED:
             self.close()
 
+    def _follow(self, run_id: str) -> None:
+        self._run_id = run_id
+        self._thread.start()
+
     def _show(self) -> None:
         """On the bar's own thread: what it displays is no output of a step."""
         wait = DELAY
         try:
-            while not self._over.wait(wait):
+            while not self._over.wait(wait) and not (self._background is not None and self._background.done):
                 with self._lock:
                     share, text, is_busy = self._run.share, self._text(), self._run.is_busy
                 if self._box is None and is_busy:
@@ -112,6 +124,8 @@ class CellBar:
                     self._box.show(share, text, failed=self._run.failed)
                 wait = TICK
         finally:
+            self._turn_away()
+            self._over.set()
             if self._box is not None:
                 self._send("update_display_data", NOTHING)
                 self._box.close_all()

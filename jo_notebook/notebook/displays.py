@@ -11,9 +11,7 @@ from typing import Any
 
 from jo_notebook.core.record import LogEntry
 from jo_notebook.engine.capture import Recorder
-from jo_notebook.notebook.shown_bars import ShownBar, shown_bar
-
-WIDGET = "application/vnd.jupyter.widget-view+json"
+from jo_notebook.notebook.shown_bars import WIDGET, ShownBar, shown_bar
 
 
 @contextmanager

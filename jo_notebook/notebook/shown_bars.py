@@ -47,14 +47,14 @@ class ShownBar:
         """Follows it no longer; the log has it as it is now."""
         self._bar.unobserve(self._tell, "value")
         if getattr(self._widget, "comm", None) is None:  # it has taken itself off the page
-            self._recorder.replace(self._entry, None)
+            self._recorder.change(self._entry, None)
             return
         try:
             text = repr(self._widget)
         except Exception:  # noqa: BLE001 - a widget's own code
             return
         data = tuple((mime, text if mime == "text/plain" else content) for mime, content in self._entry.data)
-        self._recorder.replace(self._entry, replace(self._entry, text=text + "\n", data=data))
+        self._recorder.change(self._entry, replace(self._entry, text=text + "\n", data=data))
 
     def _tell(self, change: Any) -> None:
         bar = self._bar

@@ -41,6 +41,22 @@ def test_a_bar_comes_after_a_second_and_goes(lab_kernel: Kernel) -> None:
                       "if t.name != 'jo_notebook_bar'])")) == "0"  # fmt: skip
 
 
+def test_it_stays_for_a_run_in_the_background(lab_kernel: Kernel) -> None:
+    """The cell is over, and its bar is not."""
+    say = lab_kernel.run
+    say(START, "a")
+    say(SLOW.replace("16", "40"), "b")
+    request = lab_kernel.send("%materialize Slow --background", "c")
+    reply = lab_kernel.wait(request)
+    assert bars(reply) == []
+    while len(bars(reply)) < 2:
+        say("time.sleep(0.2)", "d")
+    first, last = (data["text/plain"] for data in bars(reply))
+    assert first.startswith("0/1 · ")
+    assert last == ""
+    assert result(say("Slow", "e")) == "39"
+
+
 def test_without_a_front_end_there_is_none(kernel: Kernel) -> None:
     """nbclient, nbval and papermill get what is the same each time."""
     kernel.run(START)
@@ -76,10 +92,10 @@ def test_bars_that_a_step_displays(lab_kernel: Kernel) -> None:
     assert fractions == sorted(fractions)
     assert 3 <= len(fractions) <= 10
     assert told[-1] == ("Rows", 1.0, "8 of 8")
-    log = say("%log Rows").stdout
+    log = say("%log Rows").text + "\n"
     assert re.match(r"row: 100%\|[█#]+\| 8/8 \[", log), log
     assert log.count("\n") == 1
     say("%%step Uncounted\nfor n in tqdm(iter(range(8))):\n    time.sleep(0.03)\nn", "d")
     say("%materialize Uncounted", "c")
     assert "'Uncounted', 0" not in result(say("told"))
-    assert say("%log Uncounted").stdout.startswith("8it [00:0")
+    assert say("%log Uncounted").text.startswith("8it [00:0")
