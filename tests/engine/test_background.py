@@ -254,6 +254,10 @@ def test_a_step_that_is_redefined_ends_as_what_it_was(make: Callable[..., Watche
     begun(pipeline, "A")
     pipeline.add(step("A", "10"))
     assert [d.availability for d in pipeline.plan("A")] == ["missing"]
+    assert (pipeline.running, pipeline.going) == (frozenset(), {}), "what runs is not what is defined now"
+    pipeline.add(step("A", WAIT.format("A") + "1"))
+    soon(lambda: pipeline.running == {"A"})
+    pipeline.add(step("A", "10"))
     go(pipeline, "A")
     assert run.wait(20)
     assert run.outcome.finished == ["A"]
