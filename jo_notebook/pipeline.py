@@ -136,21 +136,22 @@ class Pipeline(Keeping):
 
     @property
     def running(self) -> frozenset[str]:
-        """The steps that are running now."""
+        """The steps that are running now, as they are now: one that was edited since does not count."""
         with self._lock:
-            return self._progress.running
+            return self._progress.running - self._sharing.outdated(self.dag)
 
     @property
     def queued(self) -> frozenset[str]:
         """The steps that wait for their turn."""
         with self._lock:
-            return self._progress.queued
+            return self._progress.queued - self._sharing.outdated(self.dag)
 
     @property
     def going(self) -> Mapping[str, Going]:
         """The steps that are running now, each with how far it says it is and how long it is expected to need."""
         with self._lock:
-            return self._progress.going
+            old = self._sharing.outdated(self.dag)
+            return {name: going for name, going in self._progress.going.items() if name not in old}
 
     def status(self, run_id: str = "") -> Status | None:
         """How far a run is, by default the one that began last; None where it is over or has not begun."""

@@ -63,6 +63,7 @@ class Run:
         self.error: BaseException | None = None
         self.runner: Runner | None = None
         self.is_stopped = False
+        self.dropped: set[str] = set()
         self.is_over = threading.Event()
         self._home = home
         self._give = give
@@ -112,6 +113,8 @@ class Run:
     def begun(self, runner: Runner) -> None:
         """It has begun, and this carries it out."""
         self.runner = runner
+        if self.dropped:
+            runner.cancel(frozenset(self.dropped))
         if self.is_stopped:
             runner.cancel()
 
@@ -232,6 +235,8 @@ def stop(run: Run, names: Collection[str] | None = None) -> None:
     """Tells whoever carries a run out to stop it, or these steps of it."""
     if names is None:
         run.is_stopped = True
+    else:
+        run.dropped.update(names)  # for a runner that is not there yet
     if run.runner is not None:
         run.runner.cancel(names)
 

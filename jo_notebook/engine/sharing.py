@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from jo_notebook.core.definition import Definition
@@ -110,6 +110,20 @@ class Sharing:
         with self._lock:
             self._parts[part.run_id] = part
 
+    def outdated(self, graph: Graph) -> frozenset[str]:
+        """The steps that runs have, or are going to run, as they were, and that are others in this graph."""
+        with self._lock:
+            parts = [(part.graph, tuple(part.to_come)) for part in self._parts.values()]
+        if all(theirs is graph for theirs, _ in parts):
+            return frozenset()
+        old: set[str] = set()
+        as_it_is: set[str] = set()
+        for theirs, names in parts:
+            for name in names:
+                same = theirs is graph or is_same(theirs[name], graph.definitions.get(name))
+                (as_it_is if same else old).add(name)
+        return frozenset(old - as_it_is)
+
     def settled(self, run_id: str, step: str) -> None:
         """A run has come to an end with a step, whatever came of it."""
         with self._lock:
@@ -158,7 +172,7 @@ class Sharing:
             for part in self._parts.values() if share.yields else ():
                 if part.run_id == share.run_id:
                     break
-                if name in part.to_come and part.graph.definitions.get(name) == share.definition:
+                if name in part.to_come and is_same(share.definition, part.graph.definitions.get(name)):
                     return part
             self._held[name] = share
             return None
@@ -219,6 +233,13 @@ class Share(AbstractContextManager[bool]):
             self._claim.__exit__(None, None, None)
         finally:
             self._sharing.give_back(self)
+
+
+def is_same(one: Definition, other: Definition | None) -> bool:
+    """Whether two definitions are of the same step, wherever they stand and whatever was found out about them."""
+    if other is None:
+        return False
+    return one is other or replace(one, origin=other.origin, needs=other.needs, pinned=other.pinned) == other
 
 
 def wait_for_room(calls: Calls, pause: Callable[[float], object], *, alone: bool) -> None:

@@ -254,6 +254,10 @@ def test_a_step_that_is_redefined_ends_as_what_it_was(make: Callable[..., Watche
     begun(pipeline, "A")
     pipeline.add(step("A", "10"))
     assert [d.availability for d in pipeline.plan("A")] == ["missing"]
+    assert (pipeline.running, pipeline.going) == (frozenset(), {}), "what runs is not what is defined now"
+    pipeline.add(step("A", WAIT.format("A") + "1"))
+    soon(lambda: pipeline.running == {"A"})
+    pipeline.add(step("A", "10"))
     go(pipeline, "A")
     assert run.wait(20)
     assert run.outcome.finished == ["A"]
@@ -449,6 +453,23 @@ def test_one_waiting_step_is_dropped(make: Callable[..., Watched], jobs: int) ->
     go(pipeline, "A")
     run.wait(20)
     assert (run.outcome.finished, run.outcome.cancelled) == (["A", "D"], ["B", "C"])
+
+
+def test_a_run_that_has_not_begun_is_cancelled(make: Callable[..., Watched]) -> None:
+    """All of it, or a step that it would come to."""
+    pipeline = make(A=WAIT.format("A") + "1", B="A + 1", C="A + 2")
+    thread, given = called(lambda: pipeline.materialize("A"))
+    begun(pipeline, "A")
+    one, all_of_it = pipeline.start("B", "C"), pipeline.start("C")
+    one.cancel("B")
+    all_of_it.cancel()
+    go(pipeline, "A")
+    thread.join(20)
+    assert given == [1]
+    assert one.wait(20)
+    assert (one.outcome.finished, one.outcome.cancelled) == (["C"], ["B"])
+    with pytest.raises(RunCancelled):
+        all_of_it.result(20)
 
 
 def test_a_step_that_does_not_stop_is_left_behind(make: Callable[..., Watched]) -> None:
