@@ -273,7 +273,8 @@ def test_a_value_that_is_not_the_stored_one_is_not_used(make: Made) -> None:
     assert "A" not in link._made
 
 
-def test_the_scheduler_dies(tmp_path: Path) -> None:
+def test_the_scheduler_dies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 2)
     cluster = Cluster()
     try:
         cluster.worker()
@@ -341,8 +342,7 @@ def test_a_worker_without_our_package_is_told(make: Made, cluster: Cluster, tmp_
         "import sys\nclass None_:\n    def find_spec(self, name, path=None, target=None):\n"
         "        if name.partition('.')[0] == 'jo_notebook':\n"
         "            raise ModuleNotFoundError(\"No module named 'jo_notebook'\", name=name)\n"
-        "for name in list(sys.modules):\n    if name.partition('.')[0] == 'jo_notebook':\n"
-        "        del sys.modules[name]\n"
+        "for name in [n for n in sys.modules if n.partition('.')[0] == 'jo_notebook']:\n    del sys.modules[name]\n"
         "sys.meta_path.insert(0, None_())\n"
     )
     pipeline = make(None, A="1", B="1")
