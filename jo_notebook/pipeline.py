@@ -337,7 +337,7 @@ class Pipeline(Keeping):
         with self._lock:
             self._progress.follow(event)
             news = self._progress.news(event.run_id)
-            if event.kind is EventKind.CLAIMED:
+            if event.kind is EventKind.CLAIMED and event.text:
                 self.notice, self._waits_for = event.text, event.step
             elif event.step == self._waits_for and event.kind in OVER:
                 self.notice = ""

@@ -140,6 +140,7 @@ def outcome_text(pipeline: Pipeline, outcome: Outcome | None = None) -> str:
             loaded=outcome.loaded,
             kept=outcome.kept,
             taken=outcome.taken,
+            joined=outcome.joined,
             failed=list(outcome.failed),
             blocked=list(outcome.blocked),
             not_reached=outcome.cancelled,

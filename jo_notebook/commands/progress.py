@@ -54,7 +54,7 @@ class Lines:
                 self._done += 1
                 self._total = max(self._total, self._done)
                 self._waiting.append(f"[{self._done}/{self._total}] {one_line(event.step)} … {_ended(event)}\n")
-            elif event.kind is EventKind.CLAIMED:
+            elif event.kind is EventKind.CLAIMED and event.text:
                 self._waiting.append(f"{one_line(event.text)}\n")
             is_late = time.monotonic() - self._began >= self._delay
             if self._waiting and (is_late or event.kind is EventKind.CLAIMED):

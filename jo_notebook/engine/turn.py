@@ -206,6 +206,7 @@ class Turn:
 
     def _wait_for_run(self, name: str, other: RunPart) -> None:
         """Tells, once, that another run of this kernel has the step, and what that means here."""
+        is_told = any(part is other for part in self.state.joined.values())
         self.state.joined[name] = other
         if name in self.outcome.joined:
             return
@@ -214,8 +215,8 @@ class Turn:
         if other.in_background:
             text = f"{name} is being run in the background; waiting for its result."
         if not self.outside.in_background:
-            text += f" Interrupt to wait no longer; %cancel {name} stops it."
-        self.emit(EventKind.CLAIMED, name, text)
+            text += " Interrupt to wait no longer; %cancel stops it."
+        self.emit(EventKind.CLAIMED, name, "" if is_told else text)
         self.lane.waits()
 
     def _is_newer(self, name: str) -> bool:
@@ -279,6 +280,8 @@ class Turn:
                 self._call(attempt, before, told)
                 break
             except KeyboardInterrupt:
+                if not self.lane.is_beside:
+                    self._tell_changed_inputs(attempt)
                 self.emit(EventKind.CANCELLED, name, seconds=attempt.seconds)
                 raise
             except (RunAlone, LeftBehind, ExecutorRefused):
@@ -484,6 +487,7 @@ class Turn:
             failure, cpu=took.cpu, memory=took.memory, tries=attempt.number, executor=where, cwd=attempt.cwd
         )
         recorder.add(LogEntry("error", text))
+        self._tell_changed_inputs(attempt)
         self.outcome.failed[name] = error
         try:
             with self.lane.apart():

@@ -61,7 +61,7 @@ def loaded(shell: Any) -> Extension:
 
 def _say_what_it_waits_for(event: Event) -> None:
     """A line at once, below the cell that waits for another kernel, or until a step is tried again."""
-    if event.kind in (EventKind.CLAIMED, EventKind.RETRY):
+    if event.kind in (EventKind.CLAIMED, EventKind.RETRY) and event.text:
         print(event.text, flush=True)  # noqa: T201 - whoever waits must see for what
 
 

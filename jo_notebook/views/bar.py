@@ -52,7 +52,7 @@ class RunBar:
             self.total = max(self.total, self.done)
             self.note = ""
         elif kind is EventKind.CLAIMED:
-            self.note = event.text
+            self.note = event.text or self.note
         elif kind is EventKind.PROGRESS and step in self._running:
             self._running[step] = event
         elif kind is EventKind.PROGRESS and not step:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import tzinfo
 from typing import Protocol
 
@@ -185,11 +185,14 @@ def run_line(
     seconds: float = 0.0,
     taken: Sequence[str] = (),
     not_reached: Sequence[str] = (),
+    joined: Collection[str] = (),
 ) -> str:
-    """What a run did, in one line."""
+    """What a run did, in one line. Of what was taken, `joined` is what other runs of the same kernel made."""
+    theirs, ours = [n for n in taken if n not in joined], [n for n in taken if n in joined]
     said = [
         f"Ran {count(len(finished), 'step')} in {duration(seconds)}: {_names(finished)}." if finished else "",
-        f"{_names(taken)} not run here: another kernel made {'it' if len(taken) == 1 else 'them'}." if taken else "",
+        f"{_names(theirs)} not run here: another kernel made {'it' if len(theirs) == 1 else 'them'}." if theirs else "",
+        f"{_names(ours)} ran in another run, waited for here." if ours else "",
         f"{len(loaded)} loaded from disk." if loaded else "",
         f"{_names(kept)} kept: nothing {'it' if len(kept) == 1 else 'they'} read has changed." if kept else "",
         f"{_names(failed)} failed." if failed else "",

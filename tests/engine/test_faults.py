@@ -145,3 +145,29 @@ def test_a_hundred_megabytes_of_output(jobs: int, tmp_path: Path) -> None:
     assert "characters are left out here" in log[1].text
     assert log[-1].text.endswith("x\nthe end\n")
     assert pipeline.context.size() < 2_000_000
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("on_disk", [True, False])
+def test_what_a_failing_step_did_to_its_input_is_undone(jobs: int, on_disk: bool, tmp_path: Path) -> None:
+    pipeline = notebook("", tmp_path / "a.jo" if on_disk else None)
+    pipeline.add(step("Load", "[3, 1, 2]"))
+    pipeline.add(step("Bad", "Load.sort()\n1 / 0"))
+    pipeline.add(step("Good", "Load[0]"))
+    pipeline.materialize("Load")
+    with pytest.raises(StepFailed):
+        pipeline.materialize("Bad", jobs=jobs)
+    assert any("Bad changed its input Load" in warning for warning in pipeline.outcome.warnings)
+    assert pipeline.context.get("Load", [3, 1, 2]) == [3, 1, 2]
+    assert pipeline.materialize("Good", jobs=jobs) == 3
+
+
+def test_what_an_interrupted_step_did_to_its_input_is_undone() -> None:
+    pipeline = notebook("")
+    pipeline.add(step("Load", "[3, 1, 2]"))
+    pipeline.add(step("Stopped", "Load.sort()\nraise KeyboardInterrupt"))
+    pipeline.materialize("Load")
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.materialize("Stopped")
+    assert "Load" not in pipeline.context, "it was in memory only"
+    assert pipeline.materialize("Load") == [3, 1, 2]
