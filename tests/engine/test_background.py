@@ -632,3 +632,15 @@ def stopper(pipeline: Watched, runs: list[Run], chance: random.Random) -> Callab
             lambda: pipeline.cancel(),
         ]
     )
+
+
+def test_results_stay_where_they_are_while_a_run_makes_them(make: Callable[..., Watched], tmp_path: Path) -> None:
+    pipeline = make(A=WAIT.format("A") + "1")
+    run = pipeline.start("A")
+    begun(pipeline, "A")
+    with pytest.raises(RunInProgress, match="keeps its results where they are"):
+        pipeline.move_to(tmp_path / "elsewhere.jo")
+    go(pipeline, "A")
+    assert run.result(20) == 1
+    pipeline.move_to(tmp_path / "elsewhere.jo")
+    assert str(pipeline.context.place).endswith("elsewhere.jo")
