@@ -14,13 +14,14 @@ from pathlib import Path
 from benchmarks.cells import cells
 from benchmarks.large import large
 from benchmarks.measure import Figure, shown, table
+from benchmarks.parallel import parallel
 from benchmarks.planning import planning
 from benchmarks.running import running
 from benchmarks.saving import saving
 from benchmarks.starting import starting
 from benchmarks.versions import versions
 
-GROUPS = ("starting", "cells", "running", "planning", "saving", "large", "versions")
+GROUPS = ("starting", "cells", "running", "parallel", "planning", "saving", "large", "versions")
 
 
 def main() -> int:
@@ -56,7 +57,9 @@ def _figures(home: Path, groups: list[str] | tuple[str, ...], *, quick: bool) ->
     if "cells" in groups:
         yield from cells(home, quick=quick)
     if "running" in groups:
-        yield from running(quick=quick)
+        yield from running(home, quick=quick)
+    if "parallel" in groups:
+        yield from parallel(home, quick=quick)
     if "planning" in groups:
         yield from planning(quick=quick)
     if "saving" in groups:

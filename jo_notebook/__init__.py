@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jo_notebook.core.plan import Plan
+    from jo_notebook.engine.reporting import progress
     from jo_notebook.errors import JoError
     from jo_notebook.pipeline import Pipeline
     from jo_notebook.steps.classes import Step
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 _HOMES = {"Context": "store.context", "JoError": "errors", "Pipeline": "pipeline", "Plan": "core.plan"}
-_HOMES |= {"Step": "steps.classes", "step": "steps.functions"}
-__all__ = ["Context", "JoError", "Pipeline", "Plan", "Step", "load_ipython_extension", "step"]
+_HOMES |= {"Step": "steps.classes", "progress": "engine.reporting", "step": "steps.functions"}
+__all__ = ["Context", "JoError", "Pipeline", "Plan", "Step", "load_ipython_extension", "progress", "step"]
 __all__ += ["unload_ipython_extension"]
 
 

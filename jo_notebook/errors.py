@@ -17,6 +17,7 @@
     ├── FileMissing             a file that a step declares is not there, or cannot be read
     ├── NotTheSame              a check on the command line found results that are not what they were
     ├── RunInProgress           a run was asked for from inside a run
+    ├── RunCancelled            what was asked for was cancelled before it was there
     ├── AttributeMissing        no key answers to an attribute (also an AttributeError)
     ├── NotOffered              a method of job_orchestra that another one replaces (also a NotImplementedError)
     ├── NotAName                a result is to be kept under what is no text (also a TypeError)
@@ -160,6 +161,10 @@ class NotTheSame(JoError):
 
 class RunInProgress(JoError):
     """A run was asked for from inside a run."""
+
+
+class RunCancelled(JoError):
+    """What was asked for was cancelled before it was there; what was finished is kept."""
 
 
 class AttributeMissing(JoError, AttributeError):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jo_notebook.core import fingerprint
 from jo_notebook.core.definition import Definition
 from jo_notebook.core.eta import Going
 from jo_notebook.core.events import Event, EventKind
-from jo_notebook.core.execution import INLINE
+from jo_notebook.core.execution import INLINE, PROCESSES
+from jo_notebook.core.garbage import no_search
 from jo_notebook.core.graph import Graph
 from jo_notebook.core.homes import OBJECT
 from jo_notebook.core.plan import Decision, Known, Plan, make_plan
@@ -21,9 +24,11 @@ from jo_notebook.core.record import LogEntry
 from jo_notebook.engine.call import users_traceback
 from jo_notebook.engine.capture import is_in_a_step
 from jo_notebook.engine.executors import Executors, Wanted, check_wanted, places_of
+from jo_notebook.engine.home import Home
 from jo_notebook.engine.outcome import Outcome, one_line
 from jo_notebook.engine.progress import Progress, Status
-from jo_notebook.engine.run import execute
+from jo_notebook.engine.run import execute, is_in_order
+from jo_notebook.engine.sharing import Part, Sharing
 from jo_notebook.engine.shipping import checks_of
 from jo_notebook.engine.surroundings import (
     Around,
@@ -35,6 +40,7 @@ from jo_notebook.engine.surroundings import (
 )
 from jo_notebook.engine.today import Today
 from jo_notebook.errors import (
+    RunCancelled,
     RunInProgress,
     StepFailed,
     UnknownStepError,
@@ -43,6 +49,7 @@ from jo_notebook.errors import (
     did_you_mean,
 )
 from jo_notebook.keeping import Keeping
+from jo_notebook.runs import How, Run, Runs, steadily, stop
 from jo_notebook.store.context import Context
 
 if TYPE_CHECKING:
@@ -89,6 +96,10 @@ class Pipeline(Keeping):
         self._progress = Progress()
         self._listeners: list[Listener] = []
         self._lock = threading.RLock()
+        self._sharing = Sharing(self._lock)
+        self._runs = Runs(self._lock)
+        self.home = Home()
+        self.is_ending: Callable[[], bool] = lambda: False
         self._run_lock = threading.Lock()
         self._runner = 0
         self.context.define = self._define
@@ -110,26 +121,37 @@ class Pipeline(Keeping):
 
     @property
     def is_running(self) -> bool:
-        """Whether a run is going on."""
+        """Whether a run is going on, here or in the background."""
+        return self._is_waited_for or self._runs.has_background
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """The runs that go on, in the order in which they began."""
+        return self._runs.going
+
+    @property
+    def _is_waited_for(self) -> bool:
+        """Whether somebody waits for a run: it says itself when names may mean something else."""
         return self._run_lock.locked()
 
     @property
     def running(self) -> frozenset[str]:
-        """The steps that are running now."""
+        """The steps that are running now, as they are now: one that was edited since does not count."""
         with self._lock:
-            return self._progress.running
+            return self._progress.running - self._sharing.outdated(self.dag)
 
     @property
     def queued(self) -> frozenset[str]:
         """The steps that wait for their turn."""
         with self._lock:
-            return self._progress.queued
+            return self._progress.queued - self._sharing.outdated(self.dag)
 
     @property
     def going(self) -> Mapping[str, Going]:
         """The steps that are running now, each with how far it says it is and how long it is expected to need."""
         with self._lock:
-            return self._progress.going
+            old = self._sharing.outdated(self.dag)
+            return {name: going for name, going in self._progress.going.items() if name not in old}
 
     def status(self, run_id: str = "") -> Status | None:
         """How far a run is, by default the one that began last; None where it is over or has not begun."""
@@ -148,14 +170,15 @@ class Pipeline(Keeping):
 
     def _plan(self, heads: tuple[str, ...], *, force: bool, only: bool, glance: bool) -> Plan:
         with self._lock:
-            if not self.is_running:  # within a run, the run itself says when names may mean something else
-                self.touch()
+            if not self._is_waited_for:
+                self.today.touch()
             asked = (heads, force, only, self.orphans)
             now = (*asked, self.context.version, self.today.stamp(glance=glance))
             if self._planned is not None and self._planned[0] is self.dag and self._planned[1] == now:
                 return self._planned[2]
-            plan = make_plan(self.dag, self._known(heads, force=force, only=only), heads)
-            if not self.is_running:
+            with no_search():
+                plan = make_plan(self.dag, self._known(heads, force=force, only=only), heads)
+            if not self._is_waited_for:
                 self._use_what_is_right(plan)
                 now = (*asked, self.context.version, self.today.stamp(glance=glance))
                 self._planned = (self.dag, now, plan)
@@ -171,6 +194,7 @@ class Pipeline(Keeping):
         jobs: int | None = None,
         executor: Wanted = "",
         pools: Mapping[str, float] | None = None,
+        background: bool = False,
     ) -> Any:
         """Makes the heads' results exist, running only what is needed, and returns them.
 
@@ -182,43 +206,106 @@ class Pipeline(Keeping):
         and inline for one; without jobs, as many as the executor has places for. What must run alone, or in this
         process, does.
         Of each resource in `pools` the steps that run take no more than there is.
-        Raises UnknownStepError, UsageError, StepFailed (its cause is the user's exception), ExecutorRefused or
-        RunInProgress.
+        A step that a run in the background has is waited for. In the `background`, this is `start`.
+        Raises UnknownStepError, UsageError, StepFailed (its cause is the user's exception), ExecutorRefused,
+        RunCancelled or RunInProgress.
         """
+        if background:
+            return self.start(
+                *heads,
+                force=force,
+                only=only,
+                fail_fast=fail_fast,
+                echo=echo,
+                jobs=jobs,
+                executor=executor,
+                pools=pools,
+            )
         executor = check_wanted(executor or self.executor)
         jobs = check_jobs(places_of(executor, self.jobs if jobs is None else check_jobs(jobs)))
+        how = How(executor, jobs, dict(pools or {}), force=force, only=only, fail_fast=fail_fast, echo=echo)
         if not self._run_lock.acquire(blocking=False):
             is_inside = self._runner == threading.get_ident() or is_in_a_step()
             raise RunInProgress(IN_A_STEP if is_inside else IN_PROGRESS)
+        run = Run(heads, self.home, self._given_by, self._stop, in_background=False)
         try:
             self._runner = threading.get_ident()
             self.notice = ""
-            self.context.refresh()
-            self._recall_files()
-            self.touch()
-            plan = self.plan(*heads, force=force, only=only)
-            self._use_what_is_right(plan)
-            self._refuse_the_impossible(plan)
-            self._refuse_too_much(plan, pools := dict(pools or {}))
-            self._write_down([d.step for d in plan] if self._has_place() else self.dag if plan.to_run else ())
-            known = self._known(heads, force=force, only=only)
-            outcome = self.outcome = Outcome()
-            self._progress.begin(outcome.run_id, plan, jobs)
-            load = heads[0] if len(heads) == 1 else ""
-            where = self._places(plan, executor, jobs, pools)
-            surroundings = self._surroundings(
-                known, fail_fast=fail_fast, echo=echo, load=load, jobs=jobs, where=where, pools=pools
-            )
-            execute(plan, surroundings, outcome)
-            self.touch()
-            self._remember(outcome.finished)
+            with self._lock:
+                outside = self._prepared(run, how)
+                in_order = is_in_order(run.plan, jobs, outside.where, beside=outside.beside)
+                self._runs.begin(run, in_order=in_order)
+            self.outcome = run.outcome
+            self._carry_out(run, outside)
         finally:
-            self.context.settle()
-            self._progress.clear(self.outcome.run_id if self.outcome is not None else "")
+            self._runs.over(run)
+            self._progress.clear(run.id)
             self._run_lock.release()
             self.tell(Event(EventKind.CHANGED))
-        self._raise_failure(plan)
-        return self.context[heads[0]] if len(heads) == 1 else Results(self.context, plan.heads)
+        return self._given_by(run)
+
+    def start(
+        self,
+        *heads: str,
+        force: bool = False,
+        only: bool = False,
+        fail_fast: bool = False,
+        echo: bool = True,
+        jobs: int | None = None,
+        executor: Wanted = "",
+        pools: Mapping[str, float] | None = None,
+    ) -> Run:
+        """Makes the heads' results exist in the background, and returns at once, with the run to wait for.
+
+        It is planned at once, with what the notebook's names mean now, and runs in processes unless somebody says
+        otherwise. What is asked for while it goes on runs beside it; a step is run once between them. When the process
+        ends, it is stopped, and what is finished is kept.
+        Raises what a plan raises: UnknownStepError, UsageError, UntrustedError; ExecutorRefused; RunInProgress in a
+        step.
+        """
+        executor = check_wanted(executor or self.executor or PROCESSES)
+        jobs = check_jobs(places_of(executor, self.jobs if jobs is None else check_jobs(jobs)))
+        how = How(executor, jobs, dict(pools or {}), force=force, only=only, fail_fast=fail_fast, echo=echo)
+        if is_in_a_step():
+            raise RunInProgress(IN_A_STEP)
+        run = Run(heads, self.home, self._given_by, self._stop, in_background=True)
+        with self._lock:
+            begun: Surroundings | None = None
+            if self._runs.is_in_order:  # it has the names for itself until it is over: planned anew then
+                run.plan = self.plan(*heads, force=force, only=only)
+                self._refuse_the_impossible(run.plan)
+            else:
+                begun = self._prepared(run, how)
+                # from now on its turn comes before that of whoever asks later
+                self._sharing.begin(Part(run.id, self.dag, set(run.plan.to_run), True, run.outcome.failed))
+
+            def work(run: Run) -> None:
+                try:
+                    self._carry_out(run, self._prepared(run, how) if begun is None else begun)
+                finally:
+                    self._progress.clear(run.id)
+
+            self._runs.start(run, work, partial(self._over, run))
+        return run
+
+    def cancel(self, *names: str) -> list[str]:
+        """Stops these steps where they run, drops them where they wait, and what needs them; gives those concerned.
+
+        Everything else goes on. Without names, everything that runs or waits, in all runs. What is finished is kept.
+        Steps on threads are asked to stop: their runs may take a moment to end. Raises UnknownStepError.
+        """
+        runs = self.runs
+        self.dag.check([name for name in names if not any(name in run.plan for run in runs)])
+        found = [name for run in runs for name in run.cancel(*names)]
+        return list(dict.fromkeys(found))
+
+    def ended(self) -> list[Run]:
+        """The runs in the background that have ended since this was asked last: for a front end that tells of them."""
+        return self._runs.ended()
+
+    def close(self) -> None:
+        """Stops what goes on in the background; what is finished is kept."""
+        self._runs.close()
 
     def graph(self, *heads: str) -> Any:
         """The live picture of the pipeline; a click on a step materializes it."""
@@ -237,11 +324,6 @@ class Pipeline(Keeping):
     def steps(self) -> Plan:
         """All steps and their states."""
         return self.plan()
-
-    def log(self, name: str) -> tuple[LogEntry, ...]:
-        """What the step's last run printed, displayed and raised."""
-        self.dag.check([name])
-        return self.context.log(name)
 
     # -- what views and fronts use -------------------------------------------------------------------
 
@@ -276,7 +358,9 @@ class Pipeline(Keeping):
 
     def touch(self) -> None:
         """Forgets what was worked out about the notebook's names: call it when a cell may have changed them."""
-        self.today.touch()
+        with self._lock:
+            self._sharing.look()
+            self.today.touch()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -285,6 +369,59 @@ class Pipeline(Keeping):
             yield
 
     # -- inside --------------------------------------------------------------------------------------
+
+    def _prepared(self, run: Run, how: How) -> Surroundings:
+        """Plans a run, with the graph and the names as they are now."""
+        with self._lock:
+            self.context.refresh()
+            self._recall_files()
+            self.today.touch()
+            plan = run.plan = self.plan(*run.heads, force=how.force, only=how.only)
+            self._use_what_is_right(plan)
+            self._refuse_the_impossible(plan)
+            self._refuse_too_much(plan, how.pools)
+            if self.context.place is not None:
+                self._write_down([d.step for d in plan] if self._has_place() else self.dag if plan.to_run else ())
+            known = self._known(run.heads, force=how.force, only=how.only)
+            where = self._places(plan, how.executor, how.jobs, how.pools)
+            self._progress.begin(run.id, plan, how.jobs)
+            return self._surroundings(run, known, how, where)
+
+    def _carry_out(self, run: Run, outside: Surroundings) -> None:
+        """Runs what was planned, on this thread."""
+        try:
+            execute(run.plan, outside, run.outcome)
+            with self._lock:
+                self.today.touch()
+                self._remember(run.outcome.finished)
+        finally:
+            outside.context.settle()
+
+    def _over(self, run: Run) -> None:
+        self._sharing.end(run.id)
+        self.tell(Event(EventKind.CHANGED))
+
+    def _given_by(self, run: Run) -> Any:
+        """What a run that is over gives: what `materialize` returns, or raises."""
+        if run.error is not None:
+            raise run.error
+        self._raise_failure(run)
+        gone = [head for head in run.plan.heads if head in run.outcome.cancelled]
+        if run.is_stopped or gone:
+            what = f"{', '.join(gone or run.heads) or 'The run'} was cancelled"
+            raise RunCancelled(f"{what}; what was finished is kept, and the next run goes on from there.")
+        return self.context[run.heads[0]] if len(run.heads) == 1 else Results(self.context, run.plan.heads)
+
+    def _stop(self, run: Run, names: Collection[str] | None) -> list[str]:
+        """Stops a run, or steps of it; gives those that were going on or waiting."""
+        status = self.status(run.id)
+        doing = (set(status.running) | status.queued) if status is not None else set()
+        concerned = set(run.plan.to_run if names is None else names)
+        for decision in run.plan:
+            if not concerned.isdisjoint(run.plan.parents[decision.step]):
+                concerned.add(decision.step)
+        stop(run, names)
+        return [decision.step for decision in run.plan if decision.step in concerned & doing]
 
     def _known(self, heads: Iterable[str], *, force: bool, only: bool) -> Known:
         context = self.context
@@ -321,18 +458,17 @@ class Pipeline(Keeping):
         Raises ExecutorRefused for an executor that cannot be had, or never has the resources that a step takes besides
         `pools`, before anything has run.
         """
-        default = self.executors.get(wanted, jobs)
-        limited = frozenset(pools)
+        default, dag = self.executors.get(wanted, jobs), self.dag
         found: dict[str, str | Executor] = {}
 
         def where(name: str) -> str | Executor:
             if name not in found:
-                own = self.dag[name].executor
+                own = dag[name].executor
                 place = self.executors.get(own) if own else default
-                if not isinstance(place, str) and self.today.must_be_here(self.dag, name):
+                if not isinstance(place, str) and self.today.must_be_here(dag, name):
                     place = INLINE
                 if not isinstance(place, str):
-                    place.check(name, {what: n for what, n in self.dag[name].resources if what not in limited})
+                    place.check(name, {what: n for what, n in dag[name].resources if what not in pools})
                 found[name] = place
             return found[name]
 
@@ -340,38 +476,36 @@ class Pipeline(Keeping):
             where(name)
         return where
 
-    def _surroundings(
-        self,
-        known: Known,
-        *,
-        fail_fast: bool,
-        echo: bool,
-        load: str,
-        jobs: int,
-        where: Callable[[str], str | Executor],
-        pools: Mapping[str, float],
-    ) -> Surroundings:
+    def _surroundings(self, run: Run, known: Known, how: How, where: Callable[[str], str | Executor]) -> Surroundings:
+        parts_now: Callable[[str], Sequence[fingerprint.Part]] = partial(self.today.parts_now, self.dag)
+        if run.in_background:  # a cell may change what is looked at
+            parts_now, known = steadily(parts_now), replace(known, parts=steadily(known.parts))
         return Surroundings(
             graph=self.dag,
             known=known,
-            parts_now=partial(self.today.parts_now, self.dag),
+            parts_now=parts_now,
             context=self.context,
             prepare=partial(self.today.prepare, self.dag),
-            attend=partial(self.today.attend, self.dag, ignored=self._own_places()),
+            attend=partial(self.today.attend, self.dag, ignored=self._own_places(), beside_cells=run.in_background),
             emit=self.tell,
             around=self.around,
-            echo=echo,
-            fail_fast=fail_fast,
-            load=load,
-            jobs=jobs,
+            echo=how.echo,
+            fail_fast=how.fail_fast,
+            load=run.heads[0] if len(run.heads) == 1 else "",
+            jobs=how.jobs,
             alone=self._must_be_alone,
-            lock=self._lock,
             grace=self.grace,
             where=where,
-            pools=pools,
+            pools=how.pools,
             checks=partial(checks_of, self.today.modules, self.today.namespace),
             show=self.show,
             around_elsewhere=self.around_elsewhere,
+            sharing=self._sharing,
+            beside=run.in_background or self._runs.has_background,
+            in_background=run.in_background,
+            home=self.home,
+            is_ending=self.is_ending,
+            begun=run.begun,
         )
 
     def _must_be_alone(self, name: str) -> bool:
@@ -409,8 +543,8 @@ class Pipeline(Keeping):
                         f"{name} takes {resource}={amount:g}, and the pool has {pools[resource]:g}: it could never run."
                     )
 
-    def _raise_failure(self, plan: Plan) -> None:
-        failed = self.outcome.failed if self.outcome is not None else {}
+    def _raise_failure(self, run: Run) -> None:
+        failed, plan = run.outcome.failed, run.plan
         if not failed:
             return
         name, cause = next(iter(failed.items()))

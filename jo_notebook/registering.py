@@ -12,6 +12,7 @@ from typing import Any
 
 from jo_notebook.core.definition import Definition
 from jo_notebook.core.events import Event, EventKind
+from jo_notebook.core.garbage import no_search
 from jo_notebook.core.graph import Graph
 from jo_notebook.core.needs import Need
 from jo_notebook.core.plan import Availability, Known, make_plan
@@ -48,14 +49,17 @@ class Registering(ABC):
     def _known(self, heads: Iterable[str], *, force: bool, only: bool) -> Known:
         """All that a plan looks at."""
 
-    def add(self, definition: Definition, *, replacing: Iterable[str] = ()) -> Definition:
+    def add(self, definition: Definition, *, replacing: Iterable[str] = (), moved: bool = False) -> Definition:
         """Registers a step, in the place of its older self and of the steps it replaces.
+
+        With `moved` it may come from another cell than before.
 
         Raises CycleError, DuplicateStepError or UsageError; then nothing changed.
         """
         _check(definition)
         with self._lock:
-            self._refuse_second_claim(definition)
+            if not moved:
+                self._refuse_second_claim(definition)
             definition = self._as_before(definition, replacing)
             self.dag = self.dag.add(definition, replacing=replacing)
             former = set(replacing) - {definition.name}
@@ -107,7 +111,7 @@ class Registering(ABC):
 
     def take_in(self) -> list[str]:
         """As `resume`, for a context that has just been opened."""
-        with self._lock:
+        with self._lock, no_search():
             found = sorted(self.context.definitions().items(), key=lambda item: _order(item[1][0]))
             self.problems = list(self.context.problems)
             self._recall_files()
@@ -202,15 +206,16 @@ class Registering(ABC):
 
     def _write_down(self, names: Iterable[str]) -> None:
         """Writes definitions down, with what they need: then a run that is killed leaves steps, not only results."""
-        names = set(names)
+        names, rows = set(names), {}
         for order, (name, definition) in enumerate(self.dag.definitions.items()):
             if name in names and definition.trusted:  # a stranger's is not to be signed as ours
                 needs, inferred = self.today.needs(self.dag, name), self.dag.parents(name)
-                data = replace(definition, needs=needs, inferred=inferred).to_json()
-                try:
-                    self.context.save_definition(name, {**data, "order": order})
-                except JoError as error:
-                    self.problems.append(str(error))
+                rows[name] = {**definition.to_json(), "needs": [n.to_json() for n in needs], "inferred": list(inferred)}
+                rows[name]["order"] = order
+        try:
+            self.context.save_definitions(rows)
+        except JoError as error:
+            self.problems.append(str(error))
 
     def _remembered(self, name: str, data: dict[str, Any], trusted: bool) -> Definition | None:
         try:

@@ -23,7 +23,9 @@ from jo_notebook.verb import STORE_TRUE, Answer, Argument, Verb
 from jo_notebook.views import machine
 
 if TYPE_CHECKING:
+    from jo_notebook.engine.outcome import Outcome
     from jo_notebook.pipeline import Pipeline
+    from jo_notebook.runs import Run
 
 
 def parser_of(verb: Verb, prog: str) -> Parser:
@@ -75,15 +77,18 @@ def _plan(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
 
 def _materialize(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     heads = _heads(pipeline, args.heads)
-    value = pipeline.materialize(
-        *heads,
-        force=args.force,
-        only=args.only,
-        fail_fast=args.fail_fast,
-        jobs=args.jobs,
-        executor=check_executor(args.executor) if args.executor else "",
-        pools=dict(parse_resources(args.pool or (), "--pool")),
-    )
+    options: dict[str, Any] = {
+        "force": args.force,
+        "only": args.only,
+        "fail_fast": args.fail_fast,
+        "jobs": args.jobs,
+        "executor": check_executor(args.executor) if args.executor else "",
+        "pools": dict(parse_resources([args.pool] if args.pool else (), "--pool")),
+    }
+    if getattr(args, "background", False):
+        run = pipeline.start(*heads, **options)
+        return Answer(started_text(run), data=lambda: {"run": run.id, "to_run": list(run.plan.to_run)})
+    value = pipeline.materialize(*heads, **options)
     return Answer(outcome_text(pipeline), value, has_value=len(heads) == 1, data=partial(outcome_data, pipeline))
 
 
@@ -93,16 +98,38 @@ NO_STEP = (
 )
 
 
+def started_text(run: Run) -> str:
+    """What is begun in the background, and how to go on from there."""
+    heads, number = ", ".join(run.plan.heads), len(run.plan.to_run)
+    if not number:
+        return f"{heads or 'Nothing'}: nothing to run."
+    steps = "1 step" if number == 1 else f"{number} steps"
+    return f"{heads}: {steps} to run in the background. %materialize waits for them, %cancel stops them."
+
+
+def ended_text(pipeline: Pipeline, run: Run) -> str:
+    """What became of a run in the background, in lines; empty where nobody need be told."""
+    outcome = run.outcome
+    if run.error is not None:
+        return f"In the background: {type(run.error).__name__}: {run.error}"
+    if not (outcome.finished or outcome.failed or outcome.taken or outcome.cancelled):
+        return ""
+    from jo_notebook.engine.outcome import one_line
+
+    failed = [f"{name} failed: {one_line(error)} (%log {name} says more)." for name, error in outcome.failed.items()]
+    return "\n".join([f"In the background: {outcome_text(pipeline, outcome)}", *failed])
+
+
 def outcome_data(pipeline: Pipeline) -> dict[str, Any]:
     """What the last run did, as plain data; empty where nothing has begun."""
     return {} if pipeline.outcome is None else machine.run_data(pipeline.outcome)
 
 
-def outcome_text(pipeline: Pipeline) -> str:
-    """What the last run did, in a line, and a line for each result that could not be stored."""
+def outcome_text(pipeline: Pipeline, outcome: Outcome | None = None) -> str:
+    """What a run did, the last one by default, in a line, and a line for each result that could not be stored."""
     from jo_notebook.views.text import run_line
 
-    outcome = pipeline.outcome
+    outcome = pipeline.outcome if outcome is None else outcome
     if outcome is None:
         return ""
     if not len(pipeline.dag):
@@ -121,6 +148,7 @@ def outcome_text(pipeline: Pipeline) -> str:
     ]
     lines += [f"Note: {warning}." for warning in dict.fromkeys(outcome.warnings)]
     lines += [f"Note: {name} took {tries + 1} tries." for name, tries in outcome.retried.items()]
+    lines += [_costly_line(name, *row) for name, row in outcome.costly.items()]
     lines += _unsaved_lines(outcome.unsaved)
     if outcome.finished and (crowding := pipeline.context.crowding()):
         lines.append(crowding)
@@ -130,20 +158,36 @@ def outcome_text(pipeline: Pipeline) -> str:
 def check_stored(pipeline: Pipeline) -> None:
     """For a process that ends with its run. Raises ResultNotSaved where the disk has refused results of that run.
 
-    A value that no format takes is none of these: its step runs again whenever it is needed.
+    A value that no format takes, or that is not to be stored, is none of these: its step runs again when it is needed.
     """
+    from jo_notebook.core.record import NO_STORE
+
     unsaved = pipeline.outcome.unsaved if pipeline.outcome is not None else {}
-    lost = [name for name in unsaved if name in pipeline.context.refused]
+    alone = pipeline.context.only_in_memory
+    lost = [name for name, why in unsaved.items() if name in alone and why != NO_STORE]
     if lost:
         raise ResultNotSaved(
             f"{', '.join(lost)} ran, and what came of it is lost with this process: {unsaved[lost[0]]}."
         )
 
 
+def _costly_line(name: str, seconds: float, size: int) -> str:
+    from jo_notebook.views.words import duration, file_size
+
+    took = duration(seconds)
+    return f"Note: {name} takes {took} to recompute, {file_size(size)} to keep; --no-store keeps it in memory only."
+
+
 def interrupted_text(pipeline: Pipeline) -> str:
     """What became of a run that was interrupted."""
     left = pipeline.outcome.left_behind if pipeline.outcome is not None else []
     lines = ["Interrupted. What was finished is kept."]
+    joined = pipeline.outcome.joined if pipeline.outcome is not None else []
+    going = [name for name in joined if name in pipeline.running | pipeline.queued]
+    if going:
+        lines.append(
+            f"{', '.join(going)} {'goes' if len(going) == 1 else 'go'} on in the background; %cancel stops it."
+        )
     lines += [f"{name} does not stop: its thread was left behind, and what it makes is not kept." for name in left]
     return "\n".join(lines)
 
@@ -156,6 +200,20 @@ def _unsaved_lines(unsaved: Mapping[str, str]) -> list[str]:
         also = f", and so is {others[0]}" if len(others) == 1 else f", and so are {len(others)} other steps"
         lines.append(f"{first} is kept in memory only{also if others else ''}: {reason}")
     return lines
+
+
+def _cancel(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
+    names = _heads(pipeline, args.names)
+    runs = pipeline.runs
+    stopped = pipeline.cancel(*names)
+    for run in runs:
+        if run.in_background and not names:
+            run.wait(pipeline.grace + 1)
+    said = f"Cancelled: {', '.join(stopped)}. What was finished is kept." if stopped else "Nothing to cancel."
+    idle = [name for name in names if name not in stopped]
+    if idle:
+        said = f"{said if stopped else ''} {', '.join(idle)}: not running, and waiting for nothing.".strip()
+    return Answer(said, data=lambda: {"cancelled": stopped})
 
 
 def _explain(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
@@ -204,10 +262,11 @@ def _steps(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
 
 def _log(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
     (name,) = _heads(pipeline, [args.name]) or [""]
-    entries = pipeline.log(name)
-    text = "".join(entry.text if entry.text.endswith("\n") else entry.text + "\n" for entry in entries)
-    said = text.rstrip("\n") or f"{name} has printed nothing."
-    return Answer(said, value=entries, data=partial(machine.log_data, name, entries))
+    from jo_notebook.views.logs import log_rows, log_text
+
+    story, entries = pipeline.logged(name, run=args.run, attempt=args.attempt)
+    rows = log_rows(name, story, entries)
+    return Answer(log_text(rows), value=entries, data=partial(machine.log_data, name, entries, story), rows=rows)
 
 
 def _forget(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
@@ -259,17 +318,21 @@ def _resume(pipeline: Pipeline, args: argparse.Namespace) -> Answer:
 HEADS = Argument(("heads",), "steps; without any, every step nobody depends on", (("nargs", "*"), ("metavar", "HEAD")))
 NAMES = Argument(("names",), "steps", (("nargs", "+"), ("metavar", "NAME")))
 NAME = Argument(("name",), "a step", (("metavar", "NAME"),))
+RUN = Argument(("--run",), "an earlier run, by its id or the beginning of it", (("default", ""), ("metavar", "ID")))
+ATTEMPT = Argument(("--attempt",), "one try of it alone", (("type", int), ("default", 0), ("metavar", "N")))
 FORCE = Argument(("--force",), "run the heads whatever is known", (("action", "store_true"),))
 ONLY = Argument(("--only",), "take what the heads depend on as it is", (("action", "store_true"),))
 LEVELS = Argument(("--levels",), "also list the steps level by level: each needs earlier levels only", STORE_TRUE)
 FAIL_FAST = Argument(("--fail-fast",), "stop at the first failure", (("action", "store_true"),))
+BACKGROUND = Argument(
+    ("--background",), "return at once; the kernel stays free meanwhile", STORE_TRUE, needs_a_session=True
+)
+SOME = Argument(("names",), "steps; without any, all that runs or waits", (("nargs", "*"), ("metavar", "NAME")))
 JOBS = Argument(("--jobs",), "how many steps may run at once", (("type", int), ("metavar", "N")))
 EXECUTOR = Argument(
     ("--executor",), "where steps run: inline, threads, processes, dask or dask:ADDRESS", (("metavar", "E"),)
 )
-POOL = Argument(
-    ("--pool",), "of what there is so much, as in db=2; see --resources of steps", (("nargs", "+"), ("metavar", "R=N"))
-)
+POOL = Argument(("--pool",), 'what there is, as in "db=2, gpu=1"; see --resources of steps', (("metavar", "R=N"),))
 
 VERBS: tuple[Verb, ...] = (
     Verb("plan", "What would run, and why. Runs nothing.", _plan, (HEADS, FORCE, ONLY, LEVELS)),
@@ -277,9 +340,10 @@ VERBS: tuple[Verb, ...] = (
         "materialize",
         "Make results exist, running only what is needed.",
         _materialize,
-        (HEADS, FORCE, ONLY, FAIL_FAST, JOBS, EXECUTOR, POOL),
+        (HEADS, FORCE, ONLY, FAIL_FAST, JOBS, EXECUTOR, POOL, BACKGROUND),
         command="run",
     ),
+    Verb("cancel", "Stop what runs, and drop what waits; what is finished is kept.", _cancel, (SOME,)),
     Verb(
         "graph",
         "The live picture; a click on a step materializes it.",
@@ -288,7 +352,7 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb("explain", "Why a step is stale, with the difference.", _explain, (NAME,)),
     Verb("steps", "All steps and their states.", _steps, command="status"),
-    Verb("log", "What a step's last run printed.", _log, (NAME,)),
+    Verb("log", "What a step's last run printed, logged, drew and raised.", _log, (NAME, RUN, ATTEMPT)),
     Verb(
         "forget",
         "Drop the results of steps; the steps stay.",

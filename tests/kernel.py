@@ -134,6 +134,15 @@ class Kernel:
             self._hear(request, deadline)
         return reply
 
+    def next_input(self, request: str, *, timeout: float = 60) -> str:
+        """The text of the cell that the answer to an earlier `send` offers below; empty where it offers none."""
+        deadline = time.monotonic() + timeout
+        while True:
+            message = self._client.get_shell_msg(timeout=max(0.1, deadline - time.monotonic()))
+            if message["parent_header"].get("msg_id") == request:
+                offered = [p for p in message["content"].get("payload", []) if p["source"] == "set_next_input"]
+                return str(offered[-1]["text"]) if offered else ""
+
     def heard_elsewhere(self, request: str) -> list[Message]:
         """What came so far for requests that are not `request`: a run that a click started, say."""
         return [message for parent, reply in self._heard.items() if parent != request for message in reply.messages]

@@ -17,6 +17,7 @@ README = Path(__file__).parents[1] / "README.md"
 EXAMPLES = {
     "plan": ["", "Count --force"],
     "materialize": ["Count", "Load Clean", "--force --only Count"],
+    "cancel": ["", "Count"],
     "graph": ["-o graph.svg"],
     "explain": ["Count"],
     "steps": [""],

@@ -9,7 +9,6 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 from click.shell_completion import BashComplete, CompletionItem, FishComplete, ZshComplete, add_completion_class
@@ -174,6 +173,3 @@ def _unquoted(word: str) -> str:
         except ValueError:
             continue
     return word
-
-
-__all__: list[Any] = ["answer", "complete_source", "complete_step", "complete_word", "script", "step_names"]

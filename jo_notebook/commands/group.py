@@ -150,7 +150,7 @@ def _completion() -> Command:
         from jo_notebook.commands.completing import script
 
         to: Streams = ctx.obj
-        to.say(script(shell))
+        to.say(script(shell), is_ours=False)
         return 0
 
     shell = click.Argument(["shell"], metavar="SHELL", type=click.Choice(SHELLS))

@@ -45,7 +45,8 @@ LESSONS: dict[str, Lesson] = {
         ),
     ),
     "status": Lesson(
-        "One line a step: state, time of its last run, size, when it was made, and what is to be said of it.",
+        "One line a step: state, time, CPU time and memory of its last run, size, when it was made, and what is to be "
+        "said of it.",
         (("jo status analysis.ipynb", ""), ("jo status analysis.jo", "without a kernel: as it was last seen")),
     ),
     "graph": Lesson(
@@ -61,7 +62,9 @@ LESSONS: dict[str, Lesson] = {
         (("jo explain analysis.ipynb Score", ""),),
     ),
     "log": Lesson(
-        "Shows what the step printed, displayed and raised when it ran last.", (("jo log analysis.ipynb Score", ""),)
+        "A line above says which run that was; of several tries each has its own part. What is kept of earlier runs "
+        "are the results that are kept, and the last failure.",
+        (("jo log analysis.ipynb Score", ""), ("jo log analysis.ipynb Score --run 3f2a", "")),
     ),
     "watch": Lesson(
         "Materializes, then waits: when a file that a step declares to read changes, or the source itself, or a local "

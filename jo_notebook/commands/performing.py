@@ -154,11 +154,13 @@ def words_of(arguments: Sequence[Argument], args: argparse.Namespace) -> list[st
     words: list[str] = []
     for argument in arguments:
         flag, settings = argument.flags[-1], dict(argument.settings)
-        value = getattr(args, flag.lstrip("-").replace("-", "_"))
+        value = getattr(args, flag.lstrip("-").replace("-", "_"), None)  # not all are offered here
         if not flag.startswith("-"):
             words += value if isinstance(value, list) else [value] if value is not None else []
         elif settings.get("action") == "store_true":
             options += [flag] if value else []
+        elif isinstance(value, list):
+            options += [f"{flag}={','.join(value)}"] if value else []
         elif value is not None and value != settings.get("default"):
             options.append(f"{flag}={value}")
     return [*options, *(["--"] if any(word.startswith("-") for word in words) else []), *words]

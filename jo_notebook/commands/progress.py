@@ -15,14 +15,14 @@ from typing import Any, Protocol
 
 from jo_notebook.commands.streams import Stream
 from jo_notebook.core.events import Event, EventKind
-from jo_notebook.views.words import duration, one_line, shorten
+from jo_notebook.views.bar import ENDS, RunBar
+from jo_notebook.views.words import duration, one_line
 
 DELAY = 3.0
 WIDTH = 80
 TICK = 0.5
 NAMES_WIDTH = 48
 CHOICES = ("auto", "bar", "lines", "none")
-ENDS = (EventKind.FINISHED, EventKind.KEPT, EventKind.FAILED, EventKind.BLOCKED)
 FORMAT = "{n_fmt}/{total_fmt} |{bar:24}| {elapsed}{desc}"
 
 
@@ -64,29 +64,19 @@ class Lines:
 
 
 class Bar:
-    """A bar at the foot of a terminal: steps done, time, what is running now."""
+    """A bar at the foot of a terminal: steps done, time so far, time that is left, what is running now."""
 
     def __init__(self, target: Any) -> None:
         self._target = target
         self._bar: Any = None
-        self._running: dict[str, None] = {}
-        self._note = ""
-        self._total = self._done = 0
+        self._run = RunBar()
         self._lock = threading.RLock()
         self._is_over = threading.Event()
 
     def hear(self, event: Event) -> None:
         """Draws the bar anew where something has changed; it appears with the first step."""
         with self._lock:
-            if event.kind is EventKind.QUEUED:
-                self._total += 1
-            elif event.kind is EventKind.STARTED:
-                self._running[event.step], self._note = None, ""
-            elif event.kind in (*ENDS, EventKind.CANCELLED):
-                self._running.pop(event.step, None)
-                self._done += event.kind is not EventKind.CANCELLED
-            elif event.kind is EventKind.CLAIMED:
-                self._note = event.text
+            self._run.hear(event)
             self._draw()
 
     @contextlib.contextmanager
@@ -109,16 +99,15 @@ class Bar:
 
     def _draw(self) -> None:
         if self._bar is None:
-            if not self._running and not self._note:
+            if not self._run.is_busy:
                 return
-            from tqdm import tqdm
-
-            self._bar = tqdm(total=self._total, file=self._target, bar_format=FORMAT, leave=False, ncols=self._width())
+            self._bar = _foot(total=self._run.total, file=self._target, ncols=self._width())
             threading.Thread(target=self._tick, name="jo_notebook_bar", daemon=True).start()
-        names = shorten(", ".join(map(one_line, self._running)), NAMES_WIDTH)
-        self._bar.total, self._bar.n = max(self._total, self._done), self._done
+        run, left = self._run, self._run.left()
+        self._bar.total, self._bar.n = run.total, run.done
         self._bar.ncols = self._width()
-        self._bar.set_description_str("  " + (one_line(self._note) or names), refresh=False)
+        doing = f"  {one_line(run.note) or run.running(NAMES_WIDTH)}"
+        self._bar.set_description_str(f"{left and f', {left}'}{doing}", refresh=False)
         self._bar.refresh(nolock=True)
 
     def _width(self) -> int:
@@ -134,7 +123,7 @@ class Bar:
         while not self._is_over.wait(TICK):
             with self._lock:
                 if self._bar is not None:
-                    self._bar.refresh(nolock=True)
+                    self._draw()
 
 
 @contextlib.contextmanager
@@ -155,6 +144,16 @@ def shown(choice: str, out: Stream, err: Stream) -> Iterator[Callable[[Event], N
                 stack.enter_context(stream.under(bar.above))
         stack.callback(bar.close)
         yield bar.hear
+
+
+def _foot(**settings: Any) -> Any:
+    """A bar of tqdm that knows of no other: bars of the user's own have their places as if this one were not there."""
+    from weakref import WeakSet
+
+    from tqdm import tqdm
+
+    foot: Any = type("Foot", (tqdm,), {"_instances": WeakSet(), "monitor_interval": 0})
+    return foot(bar_format=FORMAT, leave=False, **settings)
 
 
 def _ended(event: Event) -> str:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Iterator
 
 NAMES = ("SIGTERM", "SIGHUP")
 _asked: list[int] = []
+_heard: list[int] = []
 
 
 def was_asked_to_end() -> bool:
-    """Whether one of the signals came: what is raised then may be another error, where C code was importing."""
+    """Whether one of the signals came, or Ctrl-C: what is raised then may be another error, where C code was importing.
+
+    Asked inside of `ending_interrupts`.
+    """
+    for number in _heard:
+        with contextlib.suppress(BlockingIOError):
+            _asked.extend(n for n in os.read(number, 1024) if n == signal.SIGINT)
     return bool(_asked)
 
 
@@ -33,7 +41,28 @@ def ending_interrupts() -> Iterator[None]:
     for number in former:
         signal.signal(number, interrupt)
     try:
-        yield
+        with _noted():
+            yield
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _noted() -> Iterator[None]:
+    """Inside, signals leave a note beside what their handlers do; that of SIGINT stays Python's own, as runs expect."""
+    if os.name != "posix":
+        yield
+        return
+    ends = os.pipe()
+    for end in ends:
+        os.set_blocking(end, False)
+    before = signal.set_wakeup_fd(ends[1], warn_on_full_buffer=False)
+    _heard.append(ends[0])
+    try:
+        yield
+    finally:
+        _heard.clear()
+        signal.set_wakeup_fd(before)
+        for end in ends:
+            os.close(end)

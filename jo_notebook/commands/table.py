@@ -58,5 +58,6 @@ def summary_of(command: str) -> str:
 
 
 def as_command(verb: Verb) -> Verb:
-    """A row with what only the command line has."""
-    return replace(verb, arguments=(*verb.arguments, *VERIFYING)) if verb.name == "verify" else verb
+    """A row with what only the command line has, and without what only a session has."""
+    kept = tuple(argument for argument in verb.arguments if not argument.needs_a_session)
+    return replace(verb, arguments=(*kept, *VERIFYING) if verb.name == "verify" else kept)

@@ -27,6 +27,8 @@ class EventKind(StrEnum):
     WARNING = "warning"  # the user should know; text says what
     ENDED = "ended"  # the run is over
 
+    __hash__ = str.__hash__  # in C: an event is looked up several times for each step
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

@@ -56,7 +56,7 @@ class Fingerprint:
     @classmethod
     def of(cls, parts: Iterable[Part]) -> Fingerprint:
         """The parts in their canonical order."""
-        return cls(tuple(sorted(parts, key=lambda p: (RANK[p.kind], p.name))))
+        return cls(tuple(sorted(parts, key=_place)))
 
     @cached_property
     def key(self) -> str:
@@ -75,6 +75,10 @@ class Fingerprint:
     def from_json(cls, data: dict[str, Any]) -> Fingerprint:
         """The reverse of `to_json`."""
         return cls(tuple(Part(*row) for row in data["parts"]), data["schema"])
+
+
+def _place(part: Part) -> tuple[int, str]:
+    return RANK[part.kind], part.name
 
 
 def code_part(kind: str, name: str, text: str, *, held: str = "", shown: str = "") -> Part:

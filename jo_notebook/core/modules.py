@@ -9,10 +9,9 @@ from jo_notebook.core.homes import Find, Home
 from jo_notebook.core.patches import patched, patched_attributes
 from jo_notebook.core.reaching import Bound, Name, Piece, Reached, ReachWalk
 from jo_notebook.core.slices import Import, uses_of
+from jo_notebook.core.texts import TEXTS
 
 __all__ = ["Find", "Home", "Piece", "Reached", "imports_of", "patched", "patched_attributes", "reach"]
-
-REMEMBERED = 2048
 
 _Key = tuple[tuple[str, ...], tuple[tuple[str, Name], ...]]
 _remembered: dict[_Key, list[tuple[tuple[tuple[str, Home], ...], Reached]]] = {}
@@ -33,13 +32,13 @@ def reach(texts: Iterable[str], bound: Bound, find: Find) -> Reached:
     for text in texts:
         walk.follow("", uses_of(text), dict(key[1]))
     reached = walk.result()
-    if len(_remembered) >= REMEMBERED:
+    if len(_remembered) >= TEXTS:
         _remembered.clear()
     _remembered[key] = [(tuple(walk.homes.items()), reached), *known[:2]]
     return reached
 
 
-@lru_cache(maxsize=REMEMBERED)
+@lru_cache(maxsize=TEXTS)
 def _names(texts: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted({chain[0] for text in texts for chain in uses_of(text).chains}))
 

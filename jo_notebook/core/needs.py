@@ -27,6 +27,7 @@ from jo_notebook.core.patches import Held, patched, patched_attributes, unseen
 from jo_notebook.core.reaching import GONE
 from jo_notebook.core.slices import uses_of
 from jo_notebook.core.source import canonical_text, free_names, is_builtin, mentioned_names
+from jo_notebook.core.texts import TEXTS
 from jo_notebook.core.version import (
     Version,
     can_be_taken_apart,
@@ -131,7 +132,7 @@ def resolve(
         elif name in namespace and not _is_wrapped_builtin(name, namespace[name]):
             needs = looked[name] = look_at(name, namespace[name], statement, versions, namespace)
         elif is_builtin(name):
-            needs = [Need("untracked", name, "", f"what {name}() reaches")] if name in REACHING else []
+            needs = of_python(name)
         else:
             needs = known.get(name, [])
         found[name] = needs
@@ -145,7 +146,12 @@ def resolve(
     return (*needs, *_outside(needs, texts, find, loaded or find, held, namespace, statement))
 
 
-@functools.lru_cache(maxsize=4096)
+def of_python(name: str) -> list[Need]:
+    """What a name stands for that Python itself has and the notebook has not."""
+    return [Need("untracked", name, "", f"what {name}() reaches")] if name in REACHING else []
+
+
+@functools.lru_cache(maxsize=TEXTS)
 def reads_docs(text: str) -> bool:
     """Whether code may read docstrings when it runs: then they count as code."""
     return READS_DOCS.search(text) is not None

@@ -21,7 +21,8 @@ from jo_notebook.core.fingerprint import digest_of
 from jo_notebook.core.homes import Find, Kind, kind_of, names_of
 from jo_notebook.core.kinds import is_a, is_named, members_of, module_of, mro_of, name_of
 from jo_notebook.core.reaching import Bound, Name, Piece
-from jo_notebook.core.slices import UNREADABLE, Chain, quietly, uses_of
+from jo_notebook.core.slices import Chain, uses_of
+from jo_notebook.core.texts import TEXTS, UNREADABLE, tree_of
 from jo_notebook.core.told import Told, digest_of_code, functions_of, told_by
 from jo_notebook.core.version import is_opaque, lenient_version, version_of
 
@@ -224,6 +225,13 @@ def patched_attributes(
     return found
 
 
+def given_methods(attributes: Iterable[str], live: Live, notebook: Mapping[str, Any]) -> set[str]:
+    """Those of `attributes` that the notebook put into one of the classes whose methods people add: see METHODS_OF."""
+    homes = [names for names in (notebook, _names_of_main(live)) if names is not None]
+    members = [names for _, names in _classes(live)]
+    return {a for a in attributes for names in members if a in names and _is_of_notebook(names[a], homes)}
+
+
 def attributes_read(texts: Iterable[str], bound: Bound, live: Live | None = None) -> set[Name]:
     """The attributes of modules that Python sources read, as far as names tell: what a replacement would change.
 
@@ -237,7 +245,7 @@ def attributes_read(texts: Iterable[str], bound: Bound, live: Live | None = None
     if live is not None:
         found.update(where for where, _, _ in _places(texts, bound, live))
         for where, names in _classes(live):
-            found.update((where, name) for text in texts for name in _attributes(text) if name not in names)
+            found.update((where, name) for text in texts for name in attributes_in(text) if name not in names)
     return found
 
 
@@ -258,7 +266,7 @@ def _places(texts: Iterable[str], bound: Bound, live: Live) -> Iterator[tuple[Na
     attributes: set[str] = set()
     for text in texts:
         uses = uses_of(text)
-        attributes.update(_attributes(text))
+        attributes.update(attributes_in(text))
         for chain in uses.chains:
             if chain[0] in bound:
                 where, attribute = bound[chain[0]]
@@ -309,13 +317,14 @@ def _classes(live: Live) -> Iterator[tuple[str, Mapping[str, Any]]]:
                 yield f"{name}.{kind}", members_of(found)
 
 
-@lru_cache(maxsize=2048)
-def _attributes(text: str) -> frozenset[str]:
+@lru_cache(maxsize=TEXTS)
+def attributes_in(text: str) -> frozenset[str]:
     """All attributes that a source names, on whatever."""
     try:
-        with quietly():
-            tree = ast.parse(text)
+        tree = tree_of(text) if "." in text else None
     except UNREADABLE:
+        return frozenset()
+    if tree is None:
         return frozenset()
     return frozenset(node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute))
 

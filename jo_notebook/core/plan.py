@@ -202,15 +202,16 @@ def choose(graph: Graph, known: Known, name: str, versions: Mapping[str, str | N
     reasons = reasons_to_run(graph, known, name, versions)
     if not reasons:
         return Choice(record, used)
-    if name in known.force or name in known.problems:
-        return Choice(record, used, reasons)
+    if name in known.force or name in known.problems or (record is None and name not in known.failures):
+        return Choice(record, used, reasons)  # where there is no result there is no older one
     if name in known.pinned and record is not None and known.held(name):
         return Choice(record, used, overridden=reasons)
-    if name not in known.always and not _upstream_reasons(graph, known, name, versions):
+    if name in known.always or _upstream_reasons(graph, known, name, versions):
+        return Choice(record, used, reasons)
+    if others := known.others(name):
         today = _today(graph, known, name, versions)
-        for number, other in known.others(name):
-            if not _differences(graph, known, other, today, versions):
-                return Choice(other, number)
+        right = (Choice(other, n) for n, other in others if not _differences(graph, known, other, today, versions))
+        return next(right, Choice(record, used, reasons))
     return Choice(record, used, reasons)
 
 

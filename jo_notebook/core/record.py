@@ -9,6 +9,12 @@ from typing import Any
 from jo_notebook.core.fingerprint import GIVEN, Fingerprint, digest_of
 from jo_notebook.core.version import version_of
 
+NO_STORE = "--no-store"
+"""Why a result is not stored, where its step says that it is not to be."""
+LARGE = 100_000_000  # bytes from which on a result may not be worth keeping
+QUICK = 10.0  # seconds of a run up to which that is so
+RATE = 100_000_000  # bytes for each second of the run
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -24,6 +30,9 @@ class Record:
     the stats of declared files, which spare hashing them again. `history` holds seconds and bytes of input of
     this run and those before it. `hidden` are inputs the run was seen to have without declaring them, as
     (kind, name, digest). `accepted` are the reasons that a user overrode, `forced` says that the run was asked for.
+
+    `cpu` is the CPU time in seconds, `memory` how many bytes the process took more than at the step's start, at its
+    peak; 0 where that is not known. `tries` is how often it was called for this result.
     """
 
     step: str
@@ -45,6 +54,9 @@ class Record:
     hidden: tuple[tuple[str, str, str], ...] = ()
     accepted: tuple[str, ...] = ()
     forced: bool = False
+    cpu: float = 0.0
+    memory: int = 0
+    tries: int = 1
 
     @property
     def output(self) -> str:
@@ -75,6 +87,11 @@ class Record:
         return cls(**{**known, "fingerprint": Fingerprint.from_json(data["fingerprint"])})
 
 
+def is_costly_to_keep(record: Record) -> bool:
+    """Whether a stored result is large, and quickly made again: 100 MB or more, at least that for each second."""
+    return record.size >= max(LARGE, RATE * record.seconds) and record.seconds <= QUICK and not record.unsaved
+
+
 @lru_cache(maxsize=1)
 def nothing() -> str:
     """The data version of None."""
@@ -87,7 +104,7 @@ def _frozen(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What is remembered of a run that raised. `error` is one line, `traceback` the whole text."""
+    """What is remembered of a run that raised. `error` is one line, `traceback` the whole text, `cwd` where it ran."""
 
     step: str
     fingerprint: Fingerprint
@@ -96,6 +113,11 @@ class Failure:
     when: float = 0.0
     seconds: float = 0.0
     run_id: str = ""
+    executor: str = "inline"
+    cpu: float = 0.0
+    memory: int = 0
+    tries: int = 1
+    cwd: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, for a file."""
@@ -111,12 +133,13 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """One piece of a step's output: `kind` is stdout, stderr, display or error.
+    """One piece of a step's output: `kind` is stdout, stderr, logging, warning, display or error.
 
     `text` is what a terminal would show; `data` is the display's MIME bundle where there is one
-    (text only: no value is ever unpickled to show a log).
+    (text only: no value is ever unpickled to show a log). `attempt` is which try of the step it is from.
     """
 
     kind: str
     text: str = ""
     data: tuple[tuple[str, str], ...] = ()
+    attempt: int = 1

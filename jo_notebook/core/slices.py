@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ast
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
 from jo_notebook.core.source import canonical_text, free_names
+from jo_notebook.core.texts import TEXTS, UNREADABLE, quietly, tree_of
 
 Chain = tuple[str, ...]
 """A name and the attributes read on it, one after another: `ft.Model.fit` is ("ft", "Model", "fit")."""
@@ -17,8 +16,11 @@ Chain = tuple[str, ...]
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 Functions = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 Defs = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+BINDING = (
+    *(ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Global),
+    *(ast.Nonlocal, ast.ExceptHandler, ast.MatchAs, ast.MatchStar, ast.MatchMapping, ast.comprehension),
+)
 BLOCKS = (ast.Try, ast.TryStar, ast.If, ast.With, ast.Match)
-UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 NAMESPACES = frozenset({"globals", "locals", "exec", "eval", "__import__"})
 CHANGING = frozenset(
     {
@@ -105,14 +107,6 @@ class Outline:
         return name in self.exports
 
 
-@contextmanager
-def quietly() -> Iterator[None]:
-    """Python warns about odd escapes and comparisons when it parses; whoever runs the code will see that."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
 @lru_cache(maxsize=1024)
 def problem_of(text: str) -> str:
     """Why this is no valid Python, in one line; empty where it is."""
@@ -127,12 +121,12 @@ def problem_of(text: str) -> str:
     return ""
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=TEXTS)
 def uses_of(text: str) -> Uses:
     """What a step's body or a function of the notebook reads; nothing where it is no valid Python."""
     try:
+        body = tree_of(text).body
         with quietly():
-            body = ast.parse(text).body
             try:
                 return _uses(body, as_function=True)
             except SyntaxError:  # a star import, which no function may hold
@@ -236,7 +230,9 @@ def _statement(node: ast.stmt) -> Statement:
 def _uses(body: list[ast.stmt], *, as_function: bool = False) -> Uses:
     chains = sorted(set(_chains(body)))
     imports = list(_imports(body, inside=True))
-    free = free_names(_as_text(body, as_function))
+    free = _all_read(body)
+    if free is None:
+        free = free_names(_as_text(body, as_function))
     by_root: dict[str, list[Chain]] = {}
     for chain in chains:
         by_root.setdefault(chain[0], []).append(chain[1:])
@@ -248,6 +244,14 @@ def _uses(body: list[ast.stmt], *, as_function: bool = False) -> Uses:
         tuple((i, tuple(by_root.get(i.name, ()))) for i in dict.fromkeys(imports)),
         dynamic or any(_asks_for_names(call) for call in _calls(body)),
     )
+
+
+def _all_read(body: list[ast.stmt]) -> frozenset[str] | None:
+    """The names that code reads, where it binds none of its own: then all of them come from outside."""
+    nodes = [node for statement in body for node in ast.walk(statement)]
+    if any(isinstance(node, BINDING) or (type(node) is ast.Name and type(node.ctx) is not ast.Load) for node in nodes):
+        return None
+    return frozenset(node.id for node in nodes if isinstance(node, ast.Name))
 
 
 def _as_text(body: list[ast.stmt], as_function: bool) -> str:

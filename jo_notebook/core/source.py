@@ -10,9 +10,10 @@ import symtable
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import Any, TypeVar
 
+from jo_notebook.core.texts import TEXTS, tree_of
 from jo_notebook.errors import SourceError
 
 Scope = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
@@ -49,7 +50,7 @@ def parse_source(text: str, *, python: str | None = None, header: str = "", wher
     step and the cell in that message.
     """
     python = text if python is None else python
-    tree = _function_tree(python, "_jo_step_", (), header=header, where=where)
+    tree, _ = _function(python, "_jo_step_", (), header=header, where=where)
     shown = tree.body[0]
     assert isinstance(shown, ast.FunctionDef | ast.AsyncFunctionDef)
     body = [s for s in shown.body if not _is_bare_constant(s)] or [ast.Pass()]
@@ -69,21 +70,37 @@ def compile_step(
 
     `filename` is what tracebacks show; lines count from the top of the cell.
     """
-    local: dict[str, Any] = {}
-    called = name if name.isidentifier() and not keyword.iskeyword(name) else "step"  # "Pour pasta" is an object's name
-    code = _compiled(source.python, source.header, called, tuple(parameters), filename)
-    exec(code, namespace, local)  # defines the function, runs nothing of it
-    function: Callable[..., Any] = next(iter(local.values()))
-    function.__name__ = function.__qualname__ = name
+    parameters = tuple(parameters)
+    code = _shared_code(source.python, source.header, parameters)
+    if code is None:
+        code = _own_code(source.python, source.header, parameters, name, filename)
     # the text behind `filename` is a cell, not a `def`: tools that look for one would cut it short
-    function.__code__ = function.__code__.replace(co_name="<module>")
+    code = code.replace(co_name="<module>", co_qualname=name, co_filename=filename)
+    namespace.setdefault("__builtins__", vars(builtins))
+    function = FunctionType(code, namespace, name)
+    function.__qualname__ = name
     return function
 
 
 @lru_cache(maxsize=4096)
-def _compiled(python: str, header: str, name: str, parameters: tuple[str, ...], filename: str) -> CodeType:
-    tree = _function_tree(python, name, parameters, header=header, where=name)
-    return compile(tree, filename, "exec", dont_inherit=True)
+def _shared_code(python: str, header: str, parameters: tuple[str, ...]) -> CodeType | None:
+    """The code that all steps of this text share; None where code inside of it, or an error, says whose it is."""
+    try:
+        code = _code_of(_function(python, "step", parameters, header=header, where="")[1])
+    except SourceError:
+        return None
+    return None if any(isinstance(constant, CodeType) for constant in code.co_consts) else code
+
+
+@lru_cache(maxsize=4096)
+def _own_code(python: str, header: str, parameters: tuple[str, ...], name: str, filename: str) -> CodeType:
+    called = name if name.isidentifier() and not keyword.iskeyword(name) else "step"  # "Pour pasta" is an object's name
+    return _code_of(_function(python, called, parameters, header=header, where=name, filename=filename)[1])
+
+
+def _code_of(module: CodeType) -> CodeType:
+    """The code of the function that a module defines."""
+    return next(constant for constant in module.co_consts if isinstance(constant, CodeType))
 
 
 def canonical_text(body: Sequence[ast.stmt]) -> str:
@@ -128,14 +145,19 @@ def is_generating(body: Sequence[ast.stmt]) -> bool:
     return any(_scope_nodes(body, (ast.Yield, ast.YieldFrom)))
 
 
-def _function_tree(python: str, name: str, parameters: Sequence[str], *, header: str, where: str) -> ast.Module:
+def _function(
+    python: str, name: str, parameters: Sequence[str], *, header: str, where: str, filename: str = "<step>"
+) -> tuple[ast.Module, CodeType]:
+    """A module that defines the step's function, as a tree and compiled. Raises SourceError."""
     offset = header.count("\n")
     try:
         body = ast.parse(python).body
         if not body:
             raise SourceError(f"{where or name} has no body: write what it computes below its first line.")
         last = body[-1]
-        is_async, yields = is_asynchronous(body), is_generating(body)
+        # a text without these words is neither, and most are
+        is_async = ("await" in python or "async" in python) and is_asynchronous(body)
+        yields = "yield" in python and is_generating(body)
         if isinstance(last, ast.Expr) and not (is_async and yields):
             body[-1] = ast.copy_location(ast.Return(value=last.value), last)
         kind = "async def" if is_async else "def"
@@ -143,20 +165,20 @@ def _function_tree(python: str, name: str, parameters: Sequence[str], *, header:
         function = tree.body[0]
         assert isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
         function.body = body
-        for statement in body:
+        for statement in body if offset else ():
             ast.increment_lineno(statement, offset)
-        compile(tree, "<step>", "exec", dont_inherit=True)
+        code = compile(tree, filename, "exec", dont_inherit=True)
     except SyntaxError as error:
         raise SourceError(_syntax_message(error, python, offset, where or name)) from error
     except (RecursionError, MemoryError, ValueError) as error:
         raise SourceError(f"{where or name}: Python cannot read this body ({error}).") from error
-    return tree
+    return tree, code
 
 
 def _syntax_message(error: SyntaxError, python: str, offset: int, where: str) -> str:
     line = error.lineno or 1
     lines = python.splitlines()
-    in_body = line if error.filename != "<step>" else line - offset
+    in_body = line if error.filename == "<unknown>" else line - offset  # as it was parsed, or compiled as a function
     shown = lines[in_body - 1] if 0 < in_body <= len(lines) else ""
     caret = f"\n    {shown}\n    {' ' * ((error.offset or 1) - 1)}^" if shown.strip() else ""
     return f"{where}, line {in_body + offset}: {error.msg}.{caret}"
@@ -223,10 +245,10 @@ def _is_bare_constant(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=TEXTS)
 def mentioned_names(text: str) -> frozenset[str]:
     """Names that Python text reads inside of strings: `!cmd {name}`, `df.query("a > @name")`, `eval("name + 1")`."""
-    return frozenset(_mentioned(ast.parse(text)))
+    return frozenset(_mentioned(tree_of(text)))
 
 
 def _mentioned(tree: ast.AST) -> Iterator[str]:
@@ -273,16 +295,16 @@ def _strings(nodes: Iterable[ast.expr]) -> Iterator[str]:
 QUIET_MAGICS = frozenset({"time", "timeit", "capture", "matplotlib", "config", "load_ext", "precision"})
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=TEXTS)
 def shell_calls(text: str) -> tuple[str, ...]:
     """What a body asks the shell to do (`!ls`, `%run x.py`), as typed: what that depends on cannot be told."""
     if "get_ipython" not in text:
         return ()
     found: dict[str, None] = {}
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(tree_of(text)):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Call) and _is_shell_method(node):
             found[f"get_ipython().{node.attr}"] = None
-    for call in ast.walk(ast.parse(text)):
+    for call in ast.walk(tree_of(text)):
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and _is_shell_method(call.func):
             found.pop(f"get_ipython().{call.func.attr}", None)
             words = [a.value if isinstance(a, ast.Constant) else "…" for a in call.args]

@@ -12,7 +12,8 @@ from types import CodeType
 
 from jo_notebook.core.homes import Home
 from jo_notebook.core.reaching import absolute
-from jo_notebook.core.slices import UNREADABLE, Chain, Statement, outline_of, problem_of, quietly
+from jo_notebook.core.slices import Chain, Statement, outline_of, problem_of
+from jo_notebook.core.texts import UNREADABLE, quietly
 from jo_notebook.core.version import code_digest, version_of
 
 DEF = ("def ", "async def ")

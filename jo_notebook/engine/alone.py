@@ -9,6 +9,7 @@ from functools import lru_cache
 from jo_notebook.core.definition import Definition
 from jo_notebook.core.needs import DRAWS, SOURCES_OF_CHANCE, Need
 from jo_notebook.core.record import Record
+from jo_notebook.core.texts import TEXTS, UNREADABLE, tree_of
 
 DRAWING = frozenset({"matplotlib", "seaborn", "plotnine", "pylab"})
 """Packages with a figure that is the current one of the whole process."""
@@ -52,11 +53,11 @@ def must_be_here(definition: Definition, needs: Iterable[Need]) -> bool:
     return any(_touches_what_is_here(text) for text in texts)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=TEXTS)
 def _touches_what_is_here(text: str) -> bool:
     try:
-        nodes = list(ast.walk(ast.parse(text)))
-    except (SyntaxError, ValueError, RecursionError):
+        nodes = list(ast.walk(tree_of(text)))
+    except UNREADABLE:
         return False
     commands = {id(call.func) for node in nodes if (call := _command(node)) is not None}
     return any(
@@ -76,11 +77,11 @@ def _command(node: ast.AST) -> ast.Call | None:
     return call if isinstance(call, ast.Call) and is_shell else None
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=TEXTS)
 def _touches_what_all_share(text: str) -> bool:
     try:
-        nodes = list(ast.walk(ast.parse(text)))
-    except (SyntaxError, ValueError, RecursionError):
+        nodes = list(ast.walk(tree_of(text)))
+    except UNREADABLE:
         return False
     return any(_is_shared(node) for node in nodes)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
@@ -36,52 +36,98 @@ class Attention:
     changed: list[str] = field(default_factory=list)
 
 
-@contextmanager
-def attending(
-    definition: Definition,
-    namespace: dict[str, Any],
-    files: Files,
-    *,
-    own: Callable[[str], bool],
-    ignored: tuple[str, ...] = (),
-    state: Callable[[], Mapping[str, str]] = dict,
-    moving: Collection[str] = (),
-    told: Collection[tuple[str, str]] = (),
-    modules: frozenset[str] = frozenset(),
-    placed: Callable[[], Collection[str]] = frozenset,
-) -> Iterator[Attention]:
+class attending:
     """Around the call: checks what must be there first, seeds, watches, and tells afterwards what was noticed.
 
     `own` says whether a file of code is the user's, `ignored` are directories whose files are ours, `state` gives
     the digests of what the step reads from the notebook, of which `moving` are changed by mere use (random generators).
     `modules` are the modules its code imports, `placed` the names that were brought back meanwhile for another step.
-    Hidden inputs in `told`, as (kind, name), are not told again.
+    Hidden inputs in `told`, as (kind, name), are not told again. `ended` is called when the step's code has ended.
     Raises FileMissing where a declared file cannot be read, and where one it declares to write is not there afterwards.
     """
-    name = definition.name
-    before = {path: files.look(path) for path in definition.reads}
-    for path, found in before.items():
-        if found.problem:
-            what = "is not there" if found.problem == "missing" else found.problem
-            raise FileMissing(
-                f"{name} declares --reads {path}, which {what} (looked for in {os.path.basename(os.getcwd())}/)."
-            )
-    attention = Attention(files=files.witnesses(definition.reads))
-    globals_before = state()
-    with seeded(definition.seed, modules), watching(namespace, own=own, ignored=ignored) as seen:
-        yield attention
-    seen.bound = [bound for bound in seen.bound if bound not in placed()] if seen.bound else []
-    attention.writes = tuple(_written(name, path, files) for path in definition.writes)
-    attention.files = (*attention.files, *files.witnesses(definition.writes))
-    for path, found in before.items():
-        if files.look(path).digest != found.digest:
-            attention.notes.append(f"{path} was changed while {name}, which reads it, ran: {name} will be stale")
-    _suggest(definition, seen, files, attention, frozenset(told))
-    for changed, digest in state().items():
-        if changed in globals_before and globals_before[changed] != digest and changed not in seen.bound:
-            attention.changed.append(changed)
-            how = "make it in the step" if changed in moving else "work on a copy, or return it instead"
-            attention.notes.append(f"{name} changed {changed}, which it reads from the notebook: {how}")
+
+    def __init__(
+        self,
+        definition: Definition,
+        namespace: dict[str, Any],
+        files: Files,
+        *,
+        own: Callable[[str], bool],
+        ignored: tuple[str, ...] = (),
+        state: Callable[[], Mapping[str, str]] | None = None,
+        moving: Collection[str] = (),
+        told: Collection[tuple[str, str]] = (),
+        modules: frozenset[str] = frozenset(),
+        placed: Callable[[], Collection[str]] = frozenset,
+        ended: Callable[[], object] = bool,
+    ) -> None:
+        self._definition = definition
+        self._files = files
+        self._state = state
+        self._moving = moving
+        self._told = told
+        self._placed = placed
+        self._ended = ended
+        self._seeding = None if definition.seed is None else seeded(definition.seed, modules)
+        self._watching = watching(namespace, own=own, ignored=ignored)
+        self._attention = Attention()
+
+    def __enter__(self) -> Attention:
+        if self._definition.reads:
+            self._look_first()
+        self._globals = self._state() if self._state is not None else {}
+        if self._seeding is None:
+            self._seen = self._watching.__enter__()
+            return self._attention
+        self._seeding.__enter__()
+        try:
+            self._seen = self._watching.__enter__()
+        except BaseException:
+            self._seeding.__exit__(*sys.exc_info())
+            raise
+        return self._attention
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        try:
+            self._ended()
+            self._watching.__exit__()
+        finally:
+            if self._seeding is not None:
+                self._seeding.__exit__(None, None, None)
+        if kind is None:
+            self._tell()
+
+    def _look_first(self) -> None:
+        definition, files = self._definition, self._files
+        self._before = {path: files.look(path) for path in definition.reads}
+        for path, found in self._before.items():
+            if found.problem:
+                what = "is not there" if found.problem == "missing" else found.problem
+                where = os.path.basename(os.getcwd())
+                raise FileMissing(f"{definition.name} declares --reads {path}, which {what} (looked for in {where}/).")
+        self._attention.files = files.witnesses(definition.reads)
+
+    def _tell(self) -> None:
+        """What was noticed, once the step has come to its end."""
+        definition, files, seen, attention = self._definition, self._files, self._seen, self._attention
+        name = definition.name
+        if seen.bound:
+            placed = self._placed()
+            seen.bound = [bound for bound in seen.bound if bound not in placed]
+        if definition.writes:
+            attention.writes = tuple(_written(name, path, files) for path in definition.writes)
+            attention.files = (*attention.files, *files.witnesses(definition.writes))
+        for path, found in self._before.items() if definition.reads else ():
+            if files.look(path).digest != found.digest:
+                attention.notes.append(f"{path} was changed while {name}, which reads it, ran: {name} will be stale")
+        if seen.opened or seen.written or seen.env or seen.bound:
+            _suggest(definition, seen, files, attention, frozenset(self._told))
+        before = self._globals
+        for changed, digest in self._state().items() if self._state is not None else ():
+            if changed in before and before[changed] != digest and changed not in seen.bound:
+                attention.changed.append(changed)
+                how = "make it in the step" if changed in self._moving else "work on a copy, or return it instead"
+                attention.notes.append(f"{name} changed {changed}, which it reads from the notebook: {how}")
 
 
 def _written(name: str, path: str, files: Files) -> tuple[str, str]:

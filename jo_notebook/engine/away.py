@@ -11,8 +11,9 @@ from typing import Any, Protocol
 from jo_notebook.core.record import LogEntry
 from jo_notebook.engine.capture import Recorder
 from jo_notebook.engine.request import Reply, Request
+from jo_notebook.engine.sharing import Calls
 from jo_notebook.engine.stopping import AGAIN
-from jo_notebook.engine.worker import Beside, Calls, Job
+from jo_notebook.engine.worker import Beside, Job
 from jo_notebook.errors import StepTimeout, WorkerLost
 
 LISTENING = 0.1
@@ -129,8 +130,10 @@ class Elsewhere(Beside):
                 stream.write(entry.text)
             return
         recorder.add(entry)
-        if recorder.echo:
+        if recorder.echo and entry.data:
             self._show(entry)
+        elif recorder.echo:
+            getattr(sys.stderr, "jo_stream", sys.stderr).write(entry.text)
 
 
 class _AwayCall:

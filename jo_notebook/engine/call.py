@@ -6,6 +6,9 @@ import asyncio
 import contextlib
 import contextvars
 import inspect
+import os
+import signal
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Coroutine, Mapping
@@ -15,6 +18,7 @@ from typing import Any
 from jo_notebook.errors import CommandFailed, JoError, StepTimeout
 
 PACKAGE = __name__.partition(".")[0]
+PATIENCE = 5  # seconds
 
 
 def call_step(function: Callable[..., Any], inputs: Mapping[str, Any]) -> Any:
@@ -22,15 +26,42 @@ def call_step(function: Callable[..., Any], inputs: Mapping[str, Any]) -> Any:
 
     A coroutine runs to its end on a loop of its own, so it works whether or not this thread's loop is
     running (a notebook's is). A generator can be read only once, so its items are kept, as a list.
+    A child process that the step forked and that comes back from its code ends here.
     """
-    result = function(**inputs)
-    if inspect.iscoroutine(result):
-        result = _run_coroutine(result)
-    if isinstance(result, AsyncGeneratorType):
-        return _run_coroutine(_drain(result))
-    if isinstance(result, GeneratorType):
-        return list(result)
-    return result
+    process, error = os.getpid(), None
+    try:
+        result = function(**inputs)
+        if inspect.iscoroutine(result):
+            result = _run_coroutine(result)
+        if isinstance(result, AsyncGeneratorType):
+            return _run_coroutine(_drain(result))
+        if isinstance(result, GeneratorType):
+            return list(result)
+        return result
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        if os.getpid() != process:
+            _end_child(error)
+        error = None  # no cycle
+
+
+def _end_child(error: BaseException | None) -> None:
+    """Ends a process that is a copy of this one: it must not store, answer or run on. What it raised it says itself."""
+    code = 0
+    try:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(PATIENCE)  # what is flushed below may wait for a thread that is not here
+        if isinstance(error, SystemExit):
+            code = error.code if isinstance(error.code, int) else int(error.code is not None)
+        elif error is not None:
+            code = 1
+            os.write(2, traceback_text(error).encode(errors="replace"))
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+    finally:
+        os._exit(code & 0xFF)
 
 
 async def _drain(generator: Any) -> list[Any]:
@@ -40,7 +71,7 @@ async def _drain(generator: Any) -> list[Any]:
 def _run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Runs on a helper thread; an interrupt of this thread, or an end of its time, cancels it."""
     outcome: dict[str, Any] = {}
-    ended = threading.Event()
+    process, ended = os.getpid(), threading.Event()
     loop = asyncio.new_event_loop()
     task = loop.create_task(coroutine)
 
@@ -50,6 +81,8 @@ def _run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
         except BaseException as error:  # noqa: BLE001 - handed to the caller below
             outcome["error"] = error
         finally:
+            if os.getpid() != process:
+                _end_child(outcome.get("error"))
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.close()
             ended.set()

@@ -13,7 +13,7 @@ from jo_notebook.core.record import Record
 from jo_notebook.engine.attend import Attention
 from jo_notebook.engine.away import Elsewhere, Executor
 from jo_notebook.engine.capture import recording
-from jo_notebook.engine.lanes import RunAlone
+from jo_notebook.engine.lanes import Moved, RunAlone
 from jo_notebook.engine.packing import packed_input, unpack_error
 from jo_notebook.engine.request import Input, Reply, Request
 from jo_notebook.engine.shipping import handle_of, only_here, request_for
@@ -56,6 +56,7 @@ def depart(turn: Turn, attempt: Attempt, before: Record | None, told: Collection
         reply = replace(reply, record=replace(reply.record, files=()))  # stats of another machine's disk
     assert reply.record is not None
     attempt.took = reply.record.seconds
+    attempt.measured.cpu, attempt.measured.memory = reply.record.cpu, reply.record.memory
     attempt.attention = _attention(reply, reply.record)
     attempt.value = value
     if reply.is_stored:
@@ -105,7 +106,7 @@ def _request(
     attempt.fingerprint = Fingerprint.of([*own, *input_parts(outside.graph, name, attempt.versions)])
     attempt.has_begun = True
     state.announced.discard(name)
-    return request_for(
+    request = request_for(
         definition,
         function,
         params,
@@ -123,6 +124,10 @@ def _request(
         resources={what: amount for what, amount in definition.resources if what not in outside.pools},
         is_alone=bool(definition.env) or outside.alone(name),
     )
+    if outside.in_background:  # a cell may have changed what was just packed
+        turn.look_at_names(attempt, own)
+        turn.refuse_what_moved(attempt)
+    return request
 
 
 def _place(turn: Turn, definition: Definition, executor: Executor) -> str:
@@ -150,7 +155,10 @@ def _input(turn: Turn, name: str, dependency: Dependency, executor: Executor, *,
     if executor.hands_over:
         return Input(dependency.parameter, step, version, exact)
     with turn.lane.apart():
-        return _sent_along(turn, name, dependency, value, record, executor)
+        along = _sent_along(turn, name, dependency, value, record, executor)
+    if turn.outside.in_background and record is not None and turn.inputs.is_changed(value, record):
+        raise Moved(f"{step} was changed while it was given to {name}")
+    return along
 
 
 def _sent_along(

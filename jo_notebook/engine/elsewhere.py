@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import os
@@ -26,6 +27,7 @@ from jo_notebook.engine.attend import Attention, attending
 from jo_notebook.engine.call import call_step
 from jo_notebook.engine.capture import Recorder, recording, routed_output
 from jo_notebook.engine.files import Files
+from jo_notebook.engine.measure import Measured, measuring
 from jo_notebook.engine.modules import Modules
 from jo_notebook.engine.packing import Sender, pack_error, packed_value, remember_lines, unpacked
 from jo_notebook.engine.request import Checks, Handle, Input, Reply, Request, this_process
@@ -83,7 +85,8 @@ def _answered(request: Request, host: Host) -> Reply:
         differs, is_stale = what_differs(request.checks)
     if differs:
         return Reply(differs=differs, is_stale=is_stale)
-    recorder = Recorder(echo=False, on_entry=host.sender.entry)
+    recorder = Recorder(echo=False, on_entry=host.sender.entry, on_progress=host.sender.progress)
+    recorder.begin(request.record.tries)
     try:
         function, params = unpacked(request.code)
         if changed := _changed_data(function, request.checks.data):
@@ -102,11 +105,12 @@ def _answered(request: Request, host: Host) -> Reply:
 
 def _called(request: Request, work: Callable[[], Any], recorder: Recorder, host: Host) -> Reply:
     definition, pid = request.definition, os.getpid()
-    attention, began = Attention(), time.perf_counter()
+    attention, measured, began = Attention(), Measured(), time.perf_counter()
     try:
         with (
             _own_output(request),
             recording(recorder),
+            _around(request, recorder),
             attending(
                 definition,
                 {},
@@ -116,7 +120,7 @@ def _called(request: Request, work: Callable[[], Any], recorder: Recorder, host:
                 told=request.told,
                 modules=request.modules,
             ) as attention,
-            _around(request, recorder),
+            measuring() as measured,
             _interruptible(),
         ):
             value = host.call(partial(in_time, work, definition.timeout, definition.name))
@@ -135,7 +139,7 @@ def _called(request: Request, work: Callable[[], Any], recorder: Recorder, host:
         differs, is_stale = _loaded_otherwise(request.checks)  # the step may have imported more
     if differs:
         return Reply(differs=differs, is_stale=is_stale)
-    return _kept(request, value, attention, seconds, recorder, host)
+    return _kept(request, value, attention, measured, seconds, recorder, host)
 
 
 def _end_a_copy(pid: int) -> None:
@@ -144,10 +148,20 @@ def _end_a_copy(pid: int) -> None:
         os._exit(0)
 
 
-def _kept(request: Request, value: Any, attention: Attention, seconds: float, recorder: Recorder, host: Host) -> Reply:
+def _kept(
+    request: Request,
+    value: Any,
+    attention: Attention,
+    measured: Measured,
+    seconds: float,
+    recorder: Recorder,
+    host: Host,
+) -> Reply:
     record = replace(
         request.record,
         seconds=seconds,
+        cpu=measured.cpu,
+        memory=measured.memory,
         writes=attention.writes,
         files=attention.files,
         hidden=attention.hidden,
@@ -356,6 +370,9 @@ def begin_process(asker: int) -> None:
     global _is_ours
     _is_ours = True
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "setpgid"):  # an interrupt of the kernel, or of a terminal, is for who coordinates: it tells whom
+        with contextlib.suppress(OSError):
+            os.setpgid(0, 0)
     threading.Thread(target=_watch, args=(asker,), name="jo watch", daemon=True).start()
 
 

@@ -7,11 +7,15 @@ from typing import Any, Protocol
 
 from jo_notebook.core.events import EventKind
 from jo_notebook.core.given import SAID
+from jo_notebook.core.plain import FLAT
 from jo_notebook.core.record import Record
 from jo_notebook.core.version import version_of, witness_of
 from jo_notebook.engine.lanes import Lane, RunAlone
 from jo_notebook.engine.state import State
-from jo_notebook.errors import StoreError, UntrustedError
+from jo_notebook.errors import ResultMissing, StoreError, UntrustedError
+
+ATTEMPTS = 5
+"""Readings of a value that other runs replace meanwhile."""
 
 
 class Run(Protocol):
@@ -34,24 +38,42 @@ class Inputs:
         """The upstream value, certainly the one its step returned: a changed one is read again."""
         state, context = self._state, self._state.outside.context
         try:
-            with self._lane.reading(name):
-                from_disk = context.held(name) == "disk"
-                value = context[name]
+            from_disk, value, record = self._read(name)
         except UntrustedError:
             raise
         except StoreError as error:
             return self._again(name, str(error).rstrip("."))
         if from_disk:
-            state.note_record(name)
-            if context.elsewhere(name, context.in_use(name)) and self.is_changed(value, state.records[name]):
+            if context.elsewhere(name, context.in_use(name)) and (record is None or self.is_changed(value, record)):
                 return self._again(name, f"{name}, from elsewhere, is not what its file says of it")
             self._state.outcome.loaded.append(name)
             self._emit(EventKind.LOADED, name)
-        elif (record := state.records.get(name)) and self.is_changed(value, record):
+        elif type(value) not in FLAT and record is not None and self.is_changed(value, record):
             value = self._restored(name)
-        if name in state.records:
-            state.versions[name] = state.records[name].output
+            record = state.records.get(name)
+        if record is not None:  # of this very value, whatever other runs have made of the step meanwhile
+            state.records[name] = record
+            state.versions[name] = record.output
         return value
+
+    def _read(self, name: str) -> tuple[bool, Any, Record | None]:
+        """Whether a value is from disk, the value, and the record of just this value.
+
+        Another run may make a new result at any time: what is given stays told of as what it is.
+        """
+        state, context = self._state, self._state.outside.context
+        for _ in range(ATTEMPTS):
+            with self._lane.reading(name):
+                from_disk = context.held(name) == "disk"
+                value = context[name]
+            if not self._lane.is_shared:
+                if from_disk:
+                    state.note_record(name)
+                return from_disk, value, state.records.get(name)
+            at_hand = context.at_hand(name)
+            if at_hand is not None and at_hand[0] is value:
+                return from_disk, value, at_hand[1]
+        raise ResultMissing(f"{name} changes faster than it can be read: try again.")
 
     def is_changed(self, value: object, record: Record) -> bool:
         """Whether a value in memory is no longer the one its step returned."""
@@ -85,10 +107,10 @@ class Inputs:
         if context.held(name):
             what = "the stored result is used instead"
             self._emit(EventKind.WARNING, name, f"{name} was changed after its step returned it; {what}")
-            with self._lane.reading(name):
-                value = context[name]
+            _, value, record = self._read(name)
             self._state.outcome.loaded.append(name)
-            self._state.note_record(name)
+            if record is not None:
+                self._state.records[name] = record
             return value
         return self._again(name, f"{name} was changed after its step returned it")
 

@@ -20,6 +20,14 @@ class RunAlone(BaseException):
     """This step's turn has to be taken once more, with nothing beside it. The message says why, or nothing."""
 
 
+class NotNow(BaseException):
+    """Another run has this step, and this lane does not wait for that: its turn comes later."""
+
+
+class Moved(BaseException):
+    """What a step reads from the notebook was changed while it ran. The message names it."""
+
+
 class Lane(Protocol):
     """What a turn asks of the thread that it is taken on."""
 
@@ -29,6 +37,10 @@ class Lane(Protocol):
     """Whether other steps may run at the same time."""
     reads_heads: bool
     """Whether the value of a head is read when its turn comes; else it is when nothing runs any more."""
+    is_shared: bool
+    """Whether other runs of the same pipeline may go on beside this one."""
+    is_exposed: bool
+    """Whether a cell may change, while the step runs, what it reads from the notebook."""
 
     def emit(self, event: Event) -> None:
         """Tells listeners, now or soon, in order."""
@@ -57,6 +69,9 @@ class Lane(Protocol):
     def wait(self, seconds: float) -> None:
         """Waits before another attempt; interruptible."""
 
+    def within(self, work: Call) -> Any:
+        """Calls `work`, around the step's own code, where it belongs and as soon as there is room beside others."""
+
     def call(self, step: str, work: Call, seconds: float) -> Any:
         """Calls the step's own code; no longer than so many seconds, if that is not 0. Raises StepTimeout."""
 
@@ -70,6 +85,8 @@ class Inline:
     name = INLINE
     is_beside = False
     reads_heads = True
+    is_shared = False
+    is_exposed = False
 
     def __init__(self, emit: Callable[[Event], None]) -> None:
         self.emit = emit
@@ -97,6 +114,10 @@ class Inline:
 
     def waits(self) -> None:
         """Nobody wants its place."""
+
+    def within(self, work: Call) -> Any:
+        """Here and now."""
+        return work()
 
     def call(self, step: str, work: Call, seconds: float) -> Any:
         """Calls it here; a signal or a watchdog breaks it off. Raises StepTimeout."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import filterfalse
 from types import ModuleType
 from typing import Any
 
@@ -22,7 +23,8 @@ from jo_notebook.core.patches import (
     other_digest,
 )
 from jo_notebook.core.reaching import GONE, Name
-from jo_notebook.core.slices import UNREADABLE, outline_of, problem_of
+from jo_notebook.core.slices import outline_of, problem_of
+from jo_notebook.core.texts import UNREADABLE
 from jo_notebook.core.told import altered_by_import
 from jo_notebook.engine import finding
 from jo_notebook.engine.finding import Place
@@ -102,7 +104,7 @@ class Modules:
 
     def look(self) -> None:
         """Notes the text of local modules that were loaded or reloaded since the last look."""
-        for name in [name for name in sys.modules.copy() if name not in self._foreign]:
+        for name in list(filterfalse(self._foreign.__contains__, sys.modules.copy())):
             self._note(name)
 
     def local_files(self) -> set[str]:

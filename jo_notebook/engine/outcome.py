@@ -18,7 +18,9 @@ class Outcome:
 
     `retried` tells how often a step was tried in vain before; `left_behind` are steps whose code did not stop
     when it was told to, and goes on in a thread that nobody waits for; `cancelled` are those that were to run and did
-    not come to an end: the run stopped before, or was interrupted.
+    not come to an end: the run stopped before, or was interrupted; `joined` are those that it waited for because
+    another run of the same kernel had them; `costly` are results that are made quickly and large to keep, each with its
+    seconds and bytes.
     """
 
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
@@ -32,7 +34,9 @@ class Outcome:
     cancelled: list[str] = field(default_factory=list)
     retried: dict[str, int] = field(default_factory=dict)
     left_behind: list[str] = field(default_factory=list)
+    joined: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    costly: dict[str, tuple[float, int]] = field(default_factory=dict)
     seconds: float = 0.0
 
     def in_order(self, order: Iterable[str]) -> None:
@@ -44,6 +48,7 @@ class Outcome:
         self.failed = _sorted(self.failed, place)
         self.blocked = _sorted(self.blocked, place)
         self.retried = _sorted(self.retried, place)
+        self.costly = _sorted(self.costly, place)
 
 
 def _sorted(table: dict[str, T], place: dict[str, int]) -> dict[str, T]:
@@ -54,7 +59,7 @@ def one_line(error: BaseException) -> str:
     """An error's type and the first line of its text; of an error of ours the text says it all."""
     try:
         first = str(error).strip().splitlines()
-    except Exception:  # noqa: BLE001 - an error's own text is the user's code
+    except BaseException:  # noqa: BLE001 - an error's own text is the user's code, and may raise anything
         first = []
     if first and isinstance(error, JoError):
         return first[0]

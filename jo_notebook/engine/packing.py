@@ -286,6 +286,10 @@ class Sender:
         """Something that was printed or displayed."""
         self.send(kind=entry.kind, text=entry.text, data=entry.data)
 
+    def progress(self, fraction: float | None, text: str) -> None:
+        """How far the step is."""
+        self.send(fraction=fraction, text=text)
+
     def close(self) -> None:
         """Nothing more is told."""
         if self._file is not None:

@@ -16,6 +16,7 @@ from itertools import count
 from typing import Any
 
 from jo_notebook.engine.elsewhere import begin_process, end_tree, run_request
+from jo_notebook.engine.ending import once_more
 from jo_notebook.engine.packing import Receiver, unpacked
 from jo_notebook.engine.request import Reply, Request
 from jo_notebook.errors import ExecutorRefused, WorkerLost
@@ -111,6 +112,8 @@ class _Place:
             future = self._pool.submit(run_request, replace(request, channel=channel))
         except RuntimeError as error:
             raise ExecutorRefused(f"No process can be started: {error}") from error
+        if not self.pid:  # a new pool, which would wait for its step when the interpreter ends
+            once_more()
         return _Running(self, future, channel, request.step, ended)
 
     def interrupt(self) -> None:

@@ -10,6 +10,9 @@ from jo_notebook.core.eta import Estimate, Going, Remaining
 from jo_notebook.core.events import Event, EventKind
 from jo_notebook.core.plan import Plan
 
+STARTED, QUEUED, CLAIMED = EventKind.STARTED, EventKind.QUEUED, EventKind.CLAIMED
+FINISHED, ENDED = EventKind.FINISHED, EventKind.ENDED
+RESULTS = (FINISHED, EventKind.KEPT, EventKind.FAILED, EventKind.BLOCKED)
 ASKED = ""
 """The run id of what was asked for and has not begun: a click that waits for the main thread."""
 PAUSE = 0.5
@@ -105,43 +108,43 @@ class Progress:
     def follow(self, event: Event) -> None:
         """Takes one event in."""
         kind, step = event.kind, event.step
-        if kind is EventKind.OUTPUT:
-            return
-        if kind is EventKind.ENDED:
-            self.clear(event.run_id)
-            return
         run = self._runs.get(event.run_id)
-        if kind is EventKind.STARTED:
+        if kind is STARTED:
             run = run or self._begun(event.run_id)
             run.queued.discard(step)
             run.done.discard(step)
-            run.running[step] = Going(self._clock())
-            self._begins(step)
-        elif kind is EventKind.QUEUED or kind is EventKind.CLAIMED:
+            run.running[step] = self._clock()
+            run.said.pop(step, None)
+        elif kind is QUEUED or kind is CLAIMED:
             run = run or self._begun(event.run_id)
             if step not in run.running:
                 run.done.discard(step)
                 run.queued.add(step)
-        elif run is None:
             return
-        elif kind is EventKind.PROGRESS:
-            if step in run.running:
-                run.running[step] = replace(run.running[step], fraction=event.fraction, text=event.text)
-        elif kind is EventKind.CANCELLED:
-            run.running.pop(step, None)
-            run.queued.discard(step)
-        elif (
-            kind is EventKind.FINISHED
-            or kind is EventKind.KEPT
-            or kind is EventKind.FAILED
-            or kind is EventKind.BLOCKED
-        ):
+        elif run is None and kind is not ENDED:
+            return
+        elif kind in RESULTS:
+            assert run is not None
             run.running.pop(step, None)
             run.queued.discard(step)
             run.done.add(step)
-            self._begins(step)
-            if kind is EventKind.FINISHED and run.remaining is not None:
+            if kind is FINISHED and run.remaining is not None:
                 run.remaining.learn(step, event.seconds)
+        elif kind is EventKind.PROGRESS:
+            if run is not None and step in run.running:
+                run.said[step] = event.fraction, event.text
+            return
+        elif kind is EventKind.CANCELLED:
+            assert run is not None
+            run.running.pop(step, None)
+            run.queued.discard(step)
+            return
+        else:
+            if kind is ENDED:
+                self.clear(event.run_id)
+            return
+        if ASKED in self._runs:  # what was asked for has begun
+            self._runs[ASKED].queued.discard(step)
 
     def clear(self, run_id: str = ASKED) -> None:
         """A run is over, and with it whatever was asked for and has not begun: no other run will come to it."""
@@ -151,19 +154,14 @@ class Progress:
     def _begun(self, run_id: str) -> _Run:
         return self._runs.setdefault(run_id, _Run(self._clock()))
 
-    def _begins(self, step: str) -> None:
-        """What was asked for has begun."""
-        asked = self._runs.get(ASKED)
-        if asked is not None:
-            asked.queued.discard(step)
-
 
 @dataclass(slots=True)
 class _Run:
     """One run, as it is now."""
 
     began: float
-    running: dict[str, Going] = field(default_factory=dict)
+    running: dict[str, float] = field(default_factory=dict)
+    said: dict[str, tuple[float | None, str]] = field(default_factory=dict)
     queued: set[str] = field(default_factory=set)
     done: set[str] = field(default_factory=set)
     remaining: Remaining | None = None
@@ -171,9 +169,14 @@ class _Run:
 
     def left(self, now: float) -> Estimate | None:
         """How long it still takes."""
-        return None if self.remaining is None else self.remaining.left(self.queued, self.running, now)
+        if self.remaining is None:
+            return None
+        return self.remaining.left(self.queued, {step: self._going(step) for step in self.running}, now)
 
     def seen(self, step: str, now: float) -> Going:
         """How far one of its running steps is, with the time it is expected to need."""
-        going = self.running[step]
+        going = self._going(step)
         return going if self.remaining is None else replace(going, left=self.remaining.left_of(step, going, now))
+
+    def _going(self, step: str) -> Going:
+        return Going(self.running[step], *self.said.get(step, (None, "")))

@@ -15,23 +15,28 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from jo_notebook.core.events import EventKind
 from jo_notebook.core.execution import INLINE, THREADS
-from jo_notebook.engine.lanes import RunAlone
+from jo_notebook.engine.lanes import NotNow, RunAlone
+from jo_notebook.engine.sharing import Part
 from jo_notebook.engine.state import State
-from jo_notebook.engine.stopping import AGAIN, StepStopped
+from jo_notebook.engine.stopping import AGAIN, StepStopped, interrupt_main
 from jo_notebook.engine.turn import Turn
-from jo_notebook.engine.worker import Alone, Beside, Calls, Job
+from jo_notebook.engine.worker import Alone, Beside, Job
 from jo_notebook.errors import StepTimeout
 
 if TYPE_CHECKING:
     from jo_notebook.engine.away import Elsewhere, Executor
 
+SOON = 0.05
+"""Seconds until a step is looked at again that must run alone, and cannot now."""
+HOMELY = 0.1
+"""Seconds that the main thread listens at a time while another run may need it."""
 LISTENING = 0.2 if sys.platform == "win32" else 1.0
 """Seconds that the coordinating thread listens at a time: a signal that another thread was given does not end that."""
 
@@ -45,8 +50,19 @@ class ReadyQueue:
         self.outcome = state.outcome
         self._lock = state.outside.lock
         self._news: SimpleQueue[tuple[str, Any]] = SimpleQueue()
-        self._calls = Calls(self._lock)
-        self._turn = Turn(state, Alone(self._calls, self.outside.emit, self._interruptible))
+        self._sharing = state.outside.sharing
+        self._calls = self._sharing.calls
+        home = self._at_home if self.outside.in_background and self.outside.home else None
+        self._is_exposed = self.outside.in_background
+        self._coordinator = Alone(
+            self._calls,
+            self.outside.emit,
+            self._interruptible,
+            pause=self._pause,
+            is_exposed=self._is_exposed and home is None,
+            home=home,
+        )
+        self._turn = Turn(state, self._coordinator)
         self._decisions = list(state.plan)
         places = {decision.step: place for place, decision in enumerate(self._decisions)}
         above = [{places[p] for p in state.plan.parents[d.step] if p in places} for d in self._decisions]
@@ -58,6 +74,11 @@ class ReadyQueue:
         self._free = dict(state.outside.pools)
         self._ready = [place for place, missing in enumerate(self._missing) if not missing]  # a heap: it is sorted
         self._alone: list[int] = []
+        self._not_before = 0.0
+        self._alone_now = ""
+        self._is_away = False
+        self._sent = 0  # signals of our own, to end the step that runs alone
+        self._thread = 0
         self._left = set(range(len(self._decisions)))  # whose turn has not come
         self._jobs: set[Job] = set()
         self._running: set[Job] = set()
@@ -65,15 +86,37 @@ class ReadyQueue:
         self._may_be_interrupted = False
         self._interrupts = 0
         self._is_stopping = False
+        self._is_called_off = False
         self._error: BaseException | None = None
 
     def go(self) -> None:
         """Runs everything. Raises KeyboardInterrupt, and what went wrong that is no step's failure."""
+        to_run, in_background = set(self.state.plan.to_run), self.outside.in_background
+        self._sharing.begin(Part(self.outcome.run_id, self.outside.graph, to_run, in_background, self.outcome.failed))
+        self._thread = threading.get_ident()
+        self.outside.begun(self)
         try:
             with self._heard_interrupts():
                 self._work()
         finally:
+            self._sharing.end(self.outcome.run_id)
             self.outcome.in_order(decision.step for decision in self._decisions)
+
+    def cancel(self, names: Collection[str] | None = None) -> None:
+        """From any thread: stops these steps, and drops what needs them; without names, the whole run."""
+        if names is None:
+            self._is_called_off = True
+        self._news.put(("cancel", names))
+        with self._lock_held():
+            now = self._alone_now
+            if not now or (names is not None and now not in names):
+                return
+            if names is not None:
+                self.state.dropped.add(now)
+            self._coordinator.stop()
+            if self._is_away or self._thread == threading.main_thread().ident:
+                self._sent += 1
+                interrupt_main()
 
     # -- what is next ----------------------------------------------------------------------------------
 
@@ -108,11 +151,15 @@ class ReadyQueue:
                 self._resume(self._back.popleft())
             elif len(self._running) < self.outside.jobs and (place := self._next(self._ready)) is not None:
                 self._begin(place)
-            elif not any(job.is_here for job in self._running) and (place := self._next(self._alone)) is not None:
+            elif self._can_run_alone() and (place := self._next(self._alone)) is not None:
                 self._run_alone(place)
             else:
-                return bool(self._jobs)
+                return bool(self._jobs or self._alone)
             self._hear_what_is_there()
+
+    def _can_run_alone(self) -> bool:
+        """Whether nothing of this run is in this process's way; for other runs it is waited."""
+        return time.monotonic() >= self._not_before and not any(job.is_here for job in self._running)
 
     def _next(self, waiting: list[int]) -> int | None:
         """The first of those that wait for which there is enough of everything; it is none of them any more."""
@@ -142,6 +189,8 @@ class ReadyQueue:
         with self._lock_held():
             is_settled = self._turn.settle(decision)
             where = INLINE if is_settled else self.outside.where(decision.step)
+            if where == INLINE and self._calls.is_busy and not self.outside.in_background:
+                where = THREADS  # beside another run's steps, which may take long
             must_be_alone = where == INLINE or (where == THREADS and self.outside.alone(decision.step))
         if is_settled:
             self._ended(place)
@@ -151,7 +200,11 @@ class ReadyQueue:
     def _start(self, place: int, name: str, where: str | Executor) -> bool:
         """Begins a step on a thread; False where the system has no more of them."""
         job = Job(place, name, lambda kind, what: self._news.put((kind, what)))
-        lane = Beside(job, self._calls) if isinstance(where, str) else self._elsewhere(job, where)
+        lane = (
+            Beside(job, self._calls, is_exposed=self._is_exposed)
+            if isinstance(where, str)
+            else self._elsewhere(job, where)
+        )
         turn = Turn(self.state, lane)
         context = contextvars.copy_context()  # what a front end knows of the cell that asked
         thread = threading.Thread(target=context.run, args=(self._take, turn, job), name=f"jo {name}", daemon=True)
@@ -175,7 +228,7 @@ class ReadyQueue:
         """On the job's thread."""
         try:
             with self._lock_held():
-                turn.run(job.name)
+                turn.run(job.name, is_turn=True)
         except BaseException as error:  # noqa: BLE001 - handed to the coordinating thread
             job.error = error
         finally:
@@ -186,14 +239,34 @@ class ReadyQueue:
         job.go.set()
 
     def _run_alone(self, place: int) -> None:
+        name = self._decisions[place].step
         self._left.discard(place)
-        with self._lock_held():
-            self._turn.run(self._decisions[place].step)
+        try:
+            with self._lock_held():
+                self._alone_now, self._coordinator.is_asked = name, False
+                try:
+                    self._turn.run(name, is_turn=True)
+                finally:
+                    self._alone_now = ""
+        except NotNow:
+            self._left.add(place)
+            heapq.heappush(self._alone, place)
+            self._not_before = time.monotonic() + SOON
+            return
+        except KeyboardInterrupt:
+            is_alone_meant = name in self.state.dropped or self.outside.in_background
+            if self._is_called_off or self._is_stopping or not is_alone_meant:
+                raise
+            self._drop([name])
+        finally:
+            if self.outside.in_background:
+                self._interrupts = 0
         self._ended(place)
 
     def _ended(self, place: int) -> None:
         """What came of a step is known: what waits only for it is ready."""
         self._left.discard(place)
+        self._sharing.settled(self.outcome.run_id, self._decisions[place].step)
         for below in self._below[place]:
             self._missing[below] -= 1
             if not self._missing[below]:
@@ -221,8 +294,9 @@ class ReadyQueue:
         """Waits for the next news, or until somebody's time is up."""
         now = time.monotonic()
         due = min((job.due for job in self._jobs if job.due is not None), default=now + LISTENING)
+        longest = SOON if self._alone and not self._running else HOMELY if self._serves_home() else LISTENING
         try:
-            kind, what = self._news.get(timeout=min(max(due - now, 0.0), LISTENING))
+            kind, what = self._news.get(timeout=min(max(due - now, 0.0), longest))
         except Empty:
             pass
         else:
@@ -237,8 +311,11 @@ class ReadyQueue:
     def _heard(self, kind: str, what: Any) -> None:
         if kind == "event":
             self.outside.emit(what)
-        elif kind == "interrupt" and not self._is_stopping:
-            raise KeyboardInterrupt
+        elif kind in ("interrupt", "cancel") and what is None:
+            if not self._is_stopping:
+                raise KeyboardInterrupt
+        elif kind == "cancel":
+            self._cancelled(what)
         elif kind == "aside":
             self._running.discard(what)
         elif kind == "back":
@@ -261,7 +338,9 @@ class ReadyQueue:
             self._left.add(job.place)
             heapq.heappush(self._alone, job.place)
         elif isinstance(error, KeyboardInterrupt):
-            if not job.is_off and not self._is_stopping:
+            if job.is_dropped:
+                self._ended(job.place)
+            elif not job.is_off and not self._is_stopping:
                 raise error  # the step's own code raised it
         else:
             self._error = self._error or error
@@ -271,6 +350,9 @@ class ReadyQueue:
         now, grace = time.monotonic(), self.outside.grace
         for job in list(self._jobs):
             if job.due is None or now < job.due:
+                continue
+            if job.is_dropped:
+                self._hurry_dropped(job, now)
                 continue
             job.asked += 1
             job.due = now + grace / 2
@@ -293,6 +375,79 @@ class ReadyQueue:
         self._jobs.discard(job)
         self._running.discard(job)
         self.outcome.left_behind.append(job.name)
+
+    # -- one step cancelled, the others go on ----------------------------------------------------------
+
+    def _cancelled(self, names: Collection[str]) -> None:
+        """These steps are stopped where they run; those that wait are dropped, and what needs them."""
+        now = time.monotonic()
+        for job in self._jobs:
+            if job.name in names and not job.is_dropped:
+                job.is_dropped, job.asked, job.due = True, 0, now + AGAIN
+                job.stop()
+        self._drop(names)
+
+    def _drop(self, names: Collection[str]) -> None:
+        left = [self._decisions[place] for place in sorted(self._left)]
+        with self._lock_held():
+            new = self.state.drop(names, left)
+        for name in new:
+            self._sharing.settled(self.outcome.run_id, name)
+            self._turn.emit(EventKind.CANCELLED, name)
+        gone = {place for place in self._alone if self._decisions[place].step in new}
+        self._alone = [place for place in self._alone if place not in gone]  # sorted: a heap still
+        heapq.heapify(self._alone)
+        for place in sorted(gone):
+            self._ended(place)
+
+    def _hurry_dropped(self, job: Job, now: float) -> None:
+        job.asked += 1
+        job.due = now + AGAIN
+        if job.asked * AGAIN < self.outside.grace:
+            job.stop()
+        elif job.leave():
+            self._leave(job)
+            self._ended(job.place)
+
+    # -- the main thread, for runs that go on beside its cells -----------------------------------------
+
+    def _serves_home(self) -> bool:
+        """Lets other runs have the main thread, where this run waits on it."""
+        home = self.outside.home
+        if not home or self.outside.in_background or self._thread != threading.main_thread().ident:
+            return False
+        if home.is_wanted:
+            home.serve()
+        return self.outside.beside
+
+    def _at_home(self, work: Callable[[], Any]) -> Any:
+        """Makes a call on the main thread; this thread gives the lock of the runs away for that time."""
+
+        def there() -> Any:
+            with self._heard_interrupts(), self._lock_held():
+                self._is_away = True
+                try:
+                    return work()
+                finally:
+                    self._is_away = False
+
+        assert self.outside.home is not None
+        self._lock.release()
+        try:
+            while True:
+                with contextlib.suppress(NotNow):  # somebody's code runs that it must not run beside
+                    return self.outside.home.call(there, self._pause)
+                self._pause(SOON)
+        finally:
+            self._lock.acquire()
+
+    def _pause(self, seconds: float) -> None:
+        """A moment without the lock, on the thread that coordinates. Raises KeyboardInterrupt where it is to stop."""
+        name = self._alone_now
+        if self._is_called_off or self._interrupts or (name and name in self.state.dropped):
+            raise KeyboardInterrupt
+        self._serves_home()
+        time.sleep(seconds)
 
     # -- interrupts ------------------------------------------------------------------------------------
 
@@ -331,7 +486,9 @@ class ReadyQueue:
     def _heard_interrupts(self) -> Iterator[None]:
         """Inside, an interrupt of the main thread is news, unless this thread may be interrupted where it is."""
         is_main = threading.current_thread() is threading.main_thread()
-        if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        before = signal.getsignal(signal.SIGINT) if is_main else None
+        is_ours = getattr(before, "__func__", None) is ReadyQueue._interrupted  # of a run that lets this one have it
+        if not is_main or not (before is signal.default_int_handler or is_ours):
             yield
             return
         signal.signal(signal.SIGINT, self._interrupted)
@@ -339,14 +496,19 @@ class ReadyQueue:
             yield
         finally:
             if signal.getsignal(signal.SIGINT) == self._interrupted:  # else a step has put its own there
-                signal.signal(signal.SIGINT, signal.default_int_handler)
+                signal.signal(signal.SIGINT, before)
 
     def _interrupted(self, number: int, frame: FrameType | None) -> None:
+        if self._sent:
+            self._sent -= 1
+            if not self._is_called_off and self._alone_now not in self.state.dropped:
+                return  # it has ended by itself
         self._interrupts += 1
         if self._may_be_interrupted:
             self._may_be_interrupted = False
             raise KeyboardInterrupt
-        self._news.put(("interrupt", None))
+        if self._alone_now not in self.state.dropped and not self.outside.in_background:
+            self._news.put(("interrupt", None))
 
     @contextlib.contextmanager
     def _interruptible(self) -> Iterator[None]:

@@ -18,7 +18,8 @@ from typing import Any
 from jo_notebook.core.homes import Find, Home, Kind, names_of
 from jo_notebook.core.kinds import bases_of, members_of, module_of, name_of
 from jo_notebook.core.reaching import absolute
-from jo_notebook.core.slices import imports_at_top, outline_of, problem_of, quietly
+from jo_notebook.core.slices import imports_at_top, outline_of, problem_of
+from jo_notebook.core.texts import quietly
 from jo_notebook.core.version import code_digest
 from jo_notebook.engine.finding import bytecode_fits
 from jo_notebook.errors import JoError

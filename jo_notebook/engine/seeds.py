@@ -40,6 +40,16 @@ def seeded(seed: int | None, modules: Collection[str] = ()) -> Iterator[None]:
         yield
 
 
+def seed_now(seed: int, modules: Collection[str] = ()) -> None:
+    """As `seeded`, from now on and for good."""
+    seed = operator.index(seed)
+    random.seed(seed)
+    for name, seed_it in SEEDERS.items():
+        library = _library(name, modules)
+        if hasattr(library, "random"):
+            seed_it(library, seed)
+
+
 def _library(name: str, modules: Collection[str]) -> Any:
     """The library if it is loaded or will be; numpy will be as soon as anything but Python's own is imported."""
     if name == "numpy":

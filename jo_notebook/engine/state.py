@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+
 from jo_notebook.core.plan import Action, Decision, Plan, choose
 from jo_notebook.engine.outcome import Outcome
+from jo_notebook.engine.sharing import Part
 from jo_notebook.engine.surroundings import Surroundings
 
 
@@ -11,7 +14,8 @@ class State:
     """What is known in the middle of a run. Who reads or changes it on several threads holds `outside.lock`.
 
     `records` and `versions` are those of today; `moved` are steps whose version may be another than the plan
-    thought; `announced` are steps that were told to have started and have not begun yet.
+    thought; `announced` are steps that were told to have started and have not begun yet; `dropped` are those that
+    somebody has cancelled one by one, and what needs them; `joined` are those that another run of this pipeline had.
     """
 
     def __init__(self, plan: Plan, outside: Surroundings, outcome: Outcome) -> None:
@@ -22,8 +26,23 @@ class State:
         self.versions: dict[str, str | None] = {}
         self.moved = set(plan.to_run)
         self.announced: set[str] = set()
+        self.dropped: set[str] = set()
+        self.joined: dict[str, Part] = {}
         self.heads = frozenset(plan.heads)
         self.needed = {*plan.heads, *(p for name in plan.to_run for p in plan.parents[name])}
+
+    def drop(self, names: Collection[str], left: Iterable[Decision]) -> list[str]:
+        """These steps are not to run, nor what needs them; gives those of `left` that this is new to."""
+        new, graph, before = [], self.outside.graph, frozenset(self.dropped)
+        self.dropped.update(name for name in names if name in self.plan and self.plan[name].action is Action.RUN)
+        for decision in left:
+            name = decision.step
+            if decision.action is not Action.RUN or name in before:
+                continue
+            if name in names or not self.dropped.isdisjoint(graph.parents(name)):
+                self.dropped.add(name)
+                new.append(name)
+        return new
 
     def blocker(self, name: str, decision: Decision) -> str:
         """The failed step that keeps this one from running, or nothing."""
@@ -43,6 +62,8 @@ class State:
             return decision.action is Action.RUN
         if name not in self.needed:
             return False
+        if name not in known.records and name not in known.failures and name not in known.problems:
+            return True  # there is no result of it that could be right after all
         choice = choose(graph, known, name, self.versions)
         if choice.generation != known.used(name):
             return not self.take_other(name, choice.generation)

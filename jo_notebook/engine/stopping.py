@@ -30,6 +30,15 @@ class LeftBehind(BaseException):
     """The run goes on without this thread: nothing that it made counts."""
 
 
+def interrupt_main() -> None:
+    """What a front end's *Interrupt* does: KeyboardInterrupt in the main thread, or what it has made of that."""
+    main = threading.main_thread().ident
+    if main is not None and hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(main, signal.SIGINT)
+    else:
+        signal.raise_signal(signal.SIGINT)
+
+
 class Call:
     """One call on a thread that other threads can break off. `asked` is what they sent last."""
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,7 +16,10 @@ from jo_notebook.core.plan import Known
 from jo_notebook.core.record import LogEntry
 from jo_notebook.engine.attend import Attention
 from jo_notebook.engine.capture import Recorder
+from jo_notebook.engine.home import Home
 from jo_notebook.engine.request import Checks
+from jo_notebook.engine.sharing import Lock as Lock
+from jo_notebook.engine.sharing import Sharing
 from jo_notebook.engine.spool import Spool
 from jo_notebook.errors import UsageError
 from jo_notebook.store.context import Context
@@ -57,20 +59,23 @@ def executor_from(environ: Mapping[str, str]) -> str:
         raise UsageError(f"JO_EXECUTOR={text} is not understood. {error}") from error
 
 
-class Lock(Protocol):
-    """A reentrant lock."""
+class Runner(Protocol):
+    """What carries out a run, for whoever wants to stop it or a part of it. From any thread."""
 
-    def acquire(self) -> bool:
-        """Waits until nobody else has it."""
-
-    def release(self) -> None:
-        """Lets go of it."""
+    def cancel(self, names: Collection[str] | None = None) -> None:
+        """Stops these steps, and drops what needs them; without names, the whole run, as an interrupt does."""
 
 
-@contextmanager
-def nothing_around(recorder: Recorder) -> Iterator[None]:
+def nobody_asks(runner: Runner) -> None:
+    """The default for `Surroundings.begun`: nobody wants to stop the run."""
+
+
+NOTHING: AbstractContextManager[None] = nullcontext()
+
+
+def nothing_around(recorder: Recorder) -> AbstractContextManager[None]:
     """The default for `Surroundings.around`: captures no displays."""
-    yield
+    return NOTHING
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,11 @@ class Surroundings:
     threads, or an executor that takes it out of this process; of each resource in `pools` the steps that run take no
     more than there is. Where a step goes elsewhere, `checks` tells what has to be there as it is here, `show` is given
     what it displays, and `around_elsewhere` names what is entered around its call.
+
+    `sharing` is what this run has in common with others of the same pipeline; `beside` says that some may go on at the
+    same time, `in_background` that this one does not belong to the cell that is running: then what a step reads may be
+    changed while it runs. `home` is the main thread's, where it is lent. `begun` gets what may be told to stop;
+    `is_ending` says that this process is about to end, which is no failure of a step that ends with it.
     """
 
     graph: Graph
@@ -105,7 +115,6 @@ class Surroundings:
     clock: Callable[[], float] = time.time
     jobs: int = 1
     alone: Callable[[str], bool] = lambda step: False
-    lock: Lock = field(default_factory=threading.RLock)
     grace: float = 5.0
     pools: Mapping[str, float] = field(default_factory=dict)
     where: Callable[[str], str | Executor] = lambda step: INLINE
@@ -113,6 +122,17 @@ class Surroundings:
     show: Callable[[LogEntry], None] = lambda entry: None
     around_elsewhere: str = ""
     spool: Spool = field(default_factory=Spool)
+    sharing: Sharing = field(default_factory=Sharing)
+    beside: bool = False
+    in_background: bool = False
+    home: Home | None = None
+    is_ending: Callable[[], bool] = lambda: False
+    begun: Callable[[Runner], None] = nobody_asks
+
+    @property
+    def lock(self) -> Lock:
+        """What is held for everything but what takes long."""
+        return self.sharing.calls.lock
 
     @property
     def ignored(self) -> tuple[str, ...]:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import ast
 import copy
 import linecache
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 from jo_notebook.core.definition import Definition
-from jo_notebook.core.fingerprint import Part, code_part, digest_of
+from jo_notebook.core.fingerprint import Part, digest_of
 from jo_notebook.core.graph import Graph
 from jo_notebook.core.homes import Find, is_users_code
-from jo_notebook.core.needs import Need, imports_bound, look_at, reads_docs, resolve
+from jo_notebook.core.needs import Need, imports_bound, look_at, resolve
 from jo_notebook.core.patches import attributes_read, state_of, value_at
 from jo_notebook.core.private import PRIVATE
 from jo_notebook.core.record import Record
@@ -26,6 +27,7 @@ from jo_notebook.core.version import Version, version_of
 from jo_notebook.core.witness import Witness, still, witness
 from jo_notebook.engine.alone import must_be_alone, must_be_here
 from jo_notebook.engine.attend import Attention, attending
+from jo_notebook.engine.bare import BareSteps, own_parts
 from jo_notebook.engine.files import Files
 from jo_notebook.engine.modules import Modules
 from jo_notebook.engine.restore import restore
@@ -75,6 +77,7 @@ class Today:
         self._left: dict[str, str] = {}
         self._modules_seen: object = self.modules.stamp()
         self._brought_back: dict[str, str] = {}
+        self._bare = BareSteps(namespace)
         self._now: tuple[str, tuple[Part, ...]] = ("", ())
 
     def touch(self) -> None:
@@ -93,6 +96,9 @@ class Today:
 
     def parts(self, graph: Graph, name: str) -> tuple[Part, ...]:
         """The parts of a step's fingerprint, all but its inputs: its text, its parameters, what it needs."""
+        bare = self._bare.find(graph, name)
+        if bare is not None:
+            return bare.parts
         self._settle(glance=self._doubt is SOME)
         definition = graph[name]
         made, of = self._made.get(name), (definition, graph.dependencies[name])
@@ -105,6 +111,10 @@ class Today:
 
     def parts_now(self, graph: Graph, name: str) -> tuple[Part, ...]:
         """The parts looked at afresh, with modules as they are loaded: another step may have changed a global."""
+        bare = self._bare.find(graph, name)
+        if bare is not None:  # no other step can have changed what this one reads
+            self._now = (name, bare.parts)
+            return bare.parts
         self._forget()
         parts = tuple(self._found(graph, name, self.modules.loaded))
         self._now = (name, parts)
@@ -112,6 +122,9 @@ class Today:
 
     def needs(self, graph: Graph, name: str, find: Find | None = None) -> tuple[Need, ...]:
         """What the step wants from the notebook; with `find`, also what it reaches in modules."""
+        bare = self._bare.find(graph, name)
+        if bare is not None:
+            return bare.needs
         self._settle(glance=self._doubt is SOME)
         return self._resolve(graph, name, frozenset(), find)
 
@@ -125,10 +138,11 @@ class Today:
         if not definition.trusted:
             raise UntrustedError(f"{name} was defined elsewhere: running it would run somebody else's code.")
         needs = self.needs(graph, name, self._find)
-        self._bring_back(name, needs)
-        if self.follows_edits:
+        if needs:
+            self._bring_back(name, needs)
+        if needs and self.follows_edits:
             self._load_again(name, needs)
-        params = copy.deepcopy(dict(definition.params))
+        params = copy.deepcopy(dict(definition.params)) if definition.params else {}
         if definition.call is not None:
             return definition.call, params
         inputs = [d.parameter for d in graph.dependencies[name]]
@@ -151,7 +165,6 @@ class Today:
         """Whether this step cannot run in another process, by what its code touches."""
         return must_be_here(graph[name], self.needs(graph, name, self._find))
 
-    @contextmanager
     def attend(
         self,
         graph: Graph,
@@ -160,46 +173,52 @@ class Today:
         *,
         ignored: tuple[str, ...] = (),
         parts: Sequence[Part] = (),
-    ) -> Iterator[Attention]:
+        beside_cells: bool = False,
+    ) -> AbstractContextManager[Attention]:
         """Around one call of a step: its files, its seed, and what it reads or changes without saying so.
 
-        `parts` are what it is made of, where that is known.
+        `parts` are what it is made of, where that is known. With `beside_cells`, names that are bound meanwhile, on
+        any thread but the main one, may be bound by a cell: they are nobody's.
         """
-        definition = graph[name]
         parts = parts or (self._now[1] if self._now[0] == name else self.parts_now(graph, name))
-        data = [part.name for part in parts if part.kind in ("constant", "global")]
-        moving = frozenset(part.name for part in parts if part.kind == "untracked")
-        modules = frozenset(part.name for part in parts if part.kind == "package")
-
-        helpers = [part.name for part in parts if part.kind == "helper"]
-        brought_back = set(self._brought_back)
+        of: dict[str, list[str]] = {}
+        for part in parts:
+            of.setdefault(part.kind, []).append(part.name)
+        data, helpers = [*of.get("constant", ()), *of.get("global", ())], of.get("helper", ())
 
         def state() -> dict[str, str]:
             self._versions.clear()
             there = {n: self._version(self.namespace[n]).digest for n in data if n in self.namespace}
             return there | {n: " ".join(sorted(self._digests(n))) for n in helpers if n in self.namespace}
 
-        reached = [part.name.partition(":") for part in parts if part.kind == "module"]
-        pieces = [(module_of_file(file), piece) for file, _, piece in reached]
-        with (
-            self.modules.settling(pieces),
-            attending(
-                definition,
-                self.watched,
-                self.files,
-                own=self._is_own,
-                ignored=ignored,
-                state=state,
-                moving=moving,
-                told=told,
-                modules=modules,
-                placed=lambda: self._brought_back.keys() - brought_back,
-            ) as attention,
-        ):
-            try:
-                yield attention
-            finally:
-                self._doubt = ALL  # it may have changed what others read
+        around = attending(
+            graph[name],
+            {} if beside_cells and threading.current_thread() is not threading.main_thread() else self.watched,
+            self.files,
+            own=self._is_own,
+            ignored=ignored,
+            state=state if data or helpers else None,
+            moving=of.get("untracked", ()),
+            told=told,
+            modules=frozenset(of.get("package", ())),
+            placed=partial(self._brought_back_since, frozenset(self._brought_back)),
+            ended=self._ended,
+        )
+        return self._settled(of["module"], around) if "module" in of else around
+
+    @contextmanager
+    def _settled(self, reached: Iterable[str], around: AbstractContextManager[Attention]) -> Iterator[Attention]:
+        """The same, with what the step makes of the modules that it reaches."""
+        places = [name.partition(":") for name in reached]
+        with self.modules.settling([(module_of_file(file), piece) for file, _, piece in places]), around as attention:
+            yield attention
+
+    def _ended(self) -> None:
+        """A step's code has run: it may have changed what others read."""
+        self._doubt = ALL
+
+    def _brought_back_since(self, before: frozenset[str]) -> Collection[str]:
+        return self._brought_back.keys() - before
 
     def _is_own(self, filename: str) -> bool:
         """Whether code of this file is the user's: a cell, or a local module."""
@@ -250,11 +269,7 @@ class Today:
 
     def _found(self, graph: Graph, name: str, find: Find) -> Iterator[Part]:
         definition = graph[name]
-        yield code_part("code", "", _code_text(definition))
-        for parameter, value in definition.params:
-            yield Part("param", parameter, self._version(value).digest, repr(value))
-        if definition.seed is not None:
-            yield Part("seed", "", digest_of(str(definition.seed)), str(definition.seed))
+        yield from own_parts(definition, self._version)
         ignored = frozenset(definition.ignore)
         needs = self._resolve(graph, name, ignored, find)
         seeded = definition.seed is not None
@@ -349,7 +364,9 @@ class Today:
             self._modules_seen = self.modules.stamp()
 
     def _is_as_it_was(self, *, glance: bool) -> bool:
-        if not self._absent.isdisjoint(self.namespace) or self.modules.stamp() != self._modules_seen:
+        if self._bare.has_changed() or not self.namespace.keys().isdisjoint(self._absent):
+            return False
+        if self.modules.stamp() != self._modules_seen:
             return False
         if not all(self._still_means(name, *seen, glance=glance) for name, seen in self._seen.items()):
             return False
@@ -417,19 +434,15 @@ def _is_same(one: Inside, other: Inside) -> bool:
 
 def shown_text(definition: Definition) -> str:
     """The text behind a step's file name: the cell, with the lines above the body as comments."""
-    header = "".join(f"# {row}" for row in definition.source.header.splitlines(keepends=True))
+    header = definition.source.header
+    if header:
+        header = "".join(f"# {row}" for row in header.splitlines(keepends=True))
     return header + definition.source.python
 
 
 def module_of_file(file: str) -> str:
     """`package/__init__.py` is the module `package`."""
     return file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-
-
-def _code_text(definition: Definition) -> str:
-    """The canonical text; where code reads docstrings, the text with them."""
-    source = definition.source
-    return ast.unparse(ast.parse(source.python)) if reads_docs(source.canonical) else source.canonical
 
 
 def _remembered_file(definition: Definition) -> str:

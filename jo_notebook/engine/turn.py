@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
@@ -12,28 +14,42 @@ from typing import Any
 from jo_notebook.core.definition import LONGEST
 from jo_notebook.core.events import Event, EventKind
 from jo_notebook.core.execution import is_one_of
-from jo_notebook.core.fingerprint import Fingerprint
+from jo_notebook.core.fingerprint import Fingerprint, Part
 from jo_notebook.core.given import SAID
 from jo_notebook.core.history import remembered
 from jo_notebook.core.plan import Action, Decision, choose, input_parts
-from jo_notebook.core.record import Failure, LogEntry, Record
+from jo_notebook.core.record import NO_STORE, Failure, LogEntry, Record, is_costly_to_keep
 from jo_notebook.core.version import version_of, witness_of
 from jo_notebook.engine.attend import Attention
 from jo_notebook.engine.call import call_step, traceback_text, users_traceback
 from jo_notebook.engine.capture import Recorder, recording
 from jo_notebook.engine.inputs import Inputs
-from jo_notebook.engine.lanes import Lane, RunAlone
+from jo_notebook.engine.lanes import Holding, Lane, Moved, RunAlone
+from jo_notebook.engine.measure import Measured, measuring
 from jo_notebook.engine.outcome import one_line
+from jo_notebook.engine.sharing import Part as RunPart
+from jo_notebook.engine.sharing import Share
 from jo_notebook.engine.state import State
 from jo_notebook.engine.stopping import LeftBehind
 from jo_notebook.engine.surroundings import Told
-from jo_notebook.errors import ExecutorRefused, SourceError, StoreError, UntrustedError, WorkerLost
+from jo_notebook.errors import ExecutorRefused, JoError, SourceError, StoreError, UntrustedError, WorkerLost
+from jo_notebook.store.formats import python_version
 from jo_notebook.store.owners import Owner
 
+UNSEEN = frozenset({"untracked", "file"})
+"""What is not compared of the parts of a step that runs: what has no digest, and files, which are told of anyhow."""
+SHELTER = "run it in the foreground, or with --executor processes, where cells do not reach it"
 UNCHANGING = frozenset({bool, int, float, complex, str, bytes, type(None)})
 
 
-@dataclass
+def _here() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # it is gone
+        return ""
+
+
+@dataclass(eq=False)
 class Attempt:
     """One call of a step: what it was given, and what came of it. It `has_begun` when all is in place for the call."""
 
@@ -42,13 +58,16 @@ class Attempt:
     recorder: Recorder
     fingerprint: Fingerprint
     when: float
+    cwd: str = field(default_factory=_here)
     began: float = field(default_factory=time.perf_counter)
     inputs: dict[str, Any] = field(default_factory=dict)
     records: dict[str, Record] = field(default_factory=dict)
     versions: dict[str, str | None] = field(default_factory=dict)
     has_begun: bool = False
     attention: Attention = field(default_factory=Attention)
+    measured: Measured = field(default_factory=Measured)
     value: Any = None
+    moved: list[str] = field(default_factory=list)
     stored: Record | None = None
     took: float = 0.0
 
@@ -85,7 +104,9 @@ class Turn:
         """The same where nothing has to run; False, and nothing has happened, where the step must run."""
         name = decision.step
         blocker = self.state.blocker(name, decision)
-        if blocker:
+        if name in self.state.dropped:
+            pass  # told when it was dropped
+        elif blocker:
             self._block(name, blocker)
         elif self.state.must_run(name, decision):
             return False
@@ -102,17 +123,23 @@ class Turn:
                 if name not in self.outcome.failed:  # it ran again and failed: told with the other failures
                     raise
 
-    def run(self, name: str, *, may_take: bool = True) -> bool:
-        """Runs a step, unless another kernel has made its result since the plan and that may be taken: then True."""
-        state, outside, has_claim = self.state, self.outside, False
-        parts = [*outside.known.parts(name), *input_parts(outside.graph, name, state.versions)]
+    def run(self, name: str, *, may_take: bool = True, is_turn: bool = False) -> bool:
+        """Runs a step, unless another kernel or run has made its result since the plan and that may be taken: True.
+
+        In its own turn (not for another step that needs it again) a step is left to an earlier run that is going to
+        run it; and a lane that is not beside others raises NotNow where it would have to wait for another run.
+        """
+        outside, has_claim = self.outside, False
         waiting = partial(self._wait_for, name)
-        claim = outside.context.claim(name, Fingerprint.of(parts).key, waiting=waiting, pause=self.lane.pause)
+        claim: Holding = outside.context.claim(name, partial(self._key, name), waiting=waiting, pause=self.lane.pause)
+        if self.lane.is_shared:
+            claim = self._shared(name, claim, is_turn=is_turn)
         try:
             with self.lane.holding(claim) as newer:
                 has_claim = True
+                newer = newer or (self.lane.is_shared and self._is_newer(name))
                 is_taken = newer and may_take and self._take_newer(name)
-                if not is_taken:
+                if not is_taken and not self._take_failure(name):
                     self._compute(name)
         except KeyboardInterrupt:
             if not has_claim:
@@ -122,11 +149,16 @@ class Turn:
             self.read_head(name)
         return is_taken
 
+    def _key(self, name: str) -> str:
+        """What tells other kernels which result of a step is being made."""
+        parts = self.outside.known.parts(name), input_parts(self.outside.graph, name, self.state.versions)
+        return Fingerprint.of([*parts[0], *parts[1]]).key
+
     # -- where nothing runs ----------------------------------------------------------------------------
 
     def call_off(self, decision: Decision) -> None:
         """The run stops before this step: it was not reached, or it could not have run anyhow."""
-        if decision.action is not Action.RUN:
+        if decision.action is not Action.RUN or decision.step in self.state.dropped:
             return
         if blocker := self.state.blocker(decision.step, decision):
             self._block(decision.step, blocker)
@@ -158,6 +190,52 @@ class Turn:
         if not owner.is_unsure:
             self.lane.waits()
 
+    def _shared(self, name: str, claim: Holding, *, is_turn: bool) -> Share:
+        """The claim with one around it among the runs of this pipeline."""
+        lane, waiting = self.lane, partial(self._wait_for_run, name)
+        waits = lane.is_beside or not is_turn
+        return self.outside.sharing.share(
+            claim,
+            self.outcome.run_id,
+            self.outside.graph[name],
+            waiting=waiting,
+            pause=lane.pause,
+            waits=waits,
+            yields=is_turn,
+        )
+
+    def _wait_for_run(self, name: str, other: RunPart) -> None:
+        """Tells, once, that another run of this kernel has the step, and what that means here."""
+        self.state.joined[name] = other
+        if name in self.outcome.joined:
+            return
+        self.outcome.joined.append(name)
+        text = f"{name} is being run by another run of this kernel; waiting for its result."
+        if other.in_background:
+            text = f"{name} is being run in the background; waiting for its result."
+        if not self.outside.in_background:
+            text += f" Interrupt to wait no longer; %cancel {name} stops it."
+        self.emit(EventKind.CLAIMED, name, text)
+        self.lane.waits()
+
+    def _is_newer(self, name: str) -> bool:
+        """Whether another run of this kernel has made a result since this one looked last."""
+        record = self.outside.context.record(name)
+        return record is not None and record != self.state.records.get(name)
+
+    def _take_failure(self, name: str) -> bool:
+        """A run that was waited for has just failed with this step, as it is here: it need not fail twice."""
+        other = self.state.joined.get(name)
+        error = None if other is None else other.failed.get(name)
+        if other is None or error is None:
+            return False
+        failure = self.outside.context.failures.get(name)
+        if failure is None or failure.run_id != other.run_id or failure.fingerprint.key != self._key(name):
+            return False
+        self.outcome.failed[name] = error
+        self.emit(EventKind.FAILED, name, failure.error, failure.seconds)
+        return True
+
     def _take_newer(self, name: str) -> bool:
         """Decides again, with a result that another kernel has made since the plan; whether that one is right."""
         state, context, known = self.state, self.outside.context, self.outside.known
@@ -178,7 +256,8 @@ class Turn:
         state.moved.add(name)
         state.versions[name] = state.records[name].output
         self.outcome.taken.append(name)
-        self.emit(EventKind.KEPT, name, "another kernel made it")
+        whose = "another run made it" if name in self.outcome.joined else "another kernel made it"
+        self.emit(EventKind.KEPT, name, whose)
         return True
 
     # -- where it runs ---------------------------------------------------------------------------------
@@ -187,9 +266,11 @@ class Turn:
         """Runs a step, as often as it may be tried, and stores what comes of it."""
         outside, before = self.outside, self.state.records.get(name)
         echo, on_entry = outside.echo, lambda entry: self.emit(EventKind.OUTPUT, name, entry.text)
-        recorder = Recorder(echo=echo, on_entry=on_entry, is_beside=self.lane.is_beside)
+        far = partial(self._tell_how_far, name)
+        recorder = Recorder(echo=echo, on_entry=on_entry, on_progress=far, is_beside=self.lane.is_beside)
         told = {(kind, what) for kind, what, _ in before.hidden} if before else ()
         self.state.moved.add(name)
+        has_moved = False
         for number in count(1):
             fingerprint = Fingerprint.of(outside.known.parts(name))
             attempt = Attempt(name, number, recorder, fingerprint, outside.clock())
@@ -202,7 +283,17 @@ class Turn:
                 raise
             except (RunAlone, LeftBehind, ExecutorRefused):
                 raise
-            except BaseException as error:  # noqa: BLE001 - SystemExit in a step is a failure of that step too
+            except Moved as moved:
+                if has_moved:
+                    self.fail(attempt, JoError(f"{moved}, twice: {SHELTER}"))
+                    return
+                has_moved = True
+                self.state.announced.add(name)
+                self.emit(EventKind.WARNING, name, f"{moved}: it runs again")
+            except BaseException as error:
+                if isinstance(error, WorkerLost) and outside.is_ending():
+                    self.emit(EventKind.CANCELLED, name, seconds=attempt.seconds)
+                    raise KeyboardInterrupt from error
                 rerun = self.state.failed_parent(name)
                 if rerun:  # an input had to run again and failed: this step did not begin
                     self._block(name, rerun)
@@ -213,11 +304,15 @@ class Turn:
                 return
         self._store(attempt, before)
 
+    def _tell_how_far(self, name: str, fraction: float | None, text: str) -> None:
+        self.lane.emit(Event(EventKind.PROGRESS, name, self.outcome.run_id, text, fraction=fraction))
+
     def _begin(self, attempt: Attempt) -> None:
         self.lane.begin(attempt)
         if attempt.number == 1 and attempt.step not in self.state.announced:
             self.emit(EventKind.STARTED, attempt.step)
         self.state.announced.add(attempt.step)
+        attempt.recorder.begin(attempt.number)
 
     def _call(self, attempt: Attempt, before: Record | None, told: Collection[Told]) -> None:
         """Gives the step its inputs, its code and its parameters as they are now, and calls it, here or elsewhere."""
@@ -234,23 +329,54 @@ class Turn:
                 attempt.records[d.step] = state.records[d.step]
         if self.lane.is_beside and outside.alone(name):
             raise RunAlone
+        self.lane.within(partial(self._call_there, attempt, told, time.perf_counter()))
+
+    def _call_there(self, attempt: Attempt, told: Any, since: float) -> None:
+        """The call, where it belongs; the time until there was room for it is not the step's."""
+        state, outside, name = self.state, self.outside, attempt.step
+        attempt.began += time.perf_counter() - since
         function, params = outside.prepare(name)
         # only now, with everything in place that was brought back: this is what the step runs with
-        parts = [*outside.parts_now(name), *input_parts(outside.graph, name, attempt.versions)]
+        own = outside.parts_now(name)
+        parts = [*own, *input_parts(outside.graph, name, attempt.versions)]
         attempt.fingerprint = Fingerprint.of(parts)
         attempt.has_begun = True
         state.announced.discard(name)
         work = partial(call_step, function, {**attempt.inputs, **params})
+        look = partial(self.look_at_names, attempt, own)
+        if self.lane.is_exposed:
+            outside.sharing.watch(attempt, look)
         try:
             with (
                 recording(attempt.recorder),
                 outside.attend(name, told) as attempt.attention,
                 outside.around(attempt.recorder),
+                measuring(beside=self.lane.is_beside) as attempt.measured,
             ):
                 attempt.value = self.lane.call(name, work, outside.graph[name].timeout)
         finally:
+            if self.lane.is_exposed:
+                outside.sharing.unwatch(attempt)
             if self.lane.was_beside():
                 self._refuse_what_was_disturbed(attempt)
+            if self.lane.is_exposed and not isinstance(sys.exc_info()[1], KeyboardInterrupt | LeftBehind):
+                look()
+                self.refuse_what_moved(attempt)
+
+    def look_at_names(self, attempt: Attempt, before: Sequence[Part]) -> None:
+        """Notes what a step that runs reads from the notebook and that is another by now than when it began."""
+        now = {(part.kind, part.name): part.digest for part in self.outside.parts_now(attempt.step)}
+        was = {(part.kind, part.name): part.digest for part in before}
+        differ = {place for place in was.keys() | now.keys() if was.get(place) != now.get(place)}
+        names = sorted(name or kind for kind, name in differ if kind not in UNSEEN)
+        attempt.moved += [name for name in names if name not in attempt.moved]
+
+    def refuse_what_moved(self, attempt: Attempt) -> None:
+        """Nobody can tell what the step made of names that were others at its end than at its beginning."""
+        if not self.lane.is_beside:  # beside others, that was looked at before
+            attempt.moved += self._changed(attempt)
+        if attempt.moved:
+            raise Moved(f"{', '.join(attempt.moved)} was changed while {attempt.step}, which reads it, ran")
 
     def _refuse_what_was_disturbed(self, attempt: Attempt) -> None:
         """An input that was changed while several steps had it: nobody can tell by whom, or what it did to this one."""
@@ -271,7 +397,8 @@ class Turn:
         when = f"in {pause:g} s" if pause else "now"
         text = f"{name} failed, try {number} of {retries + 1} ({one_line(error)}); again {when}."
         self.outcome.retried[name] = number
-        attempt.recorder.write("stderr", f"{traceback_text(error)}[{text}]\n")
+        attempt.recorder.add(LogEntry("error", traceback_text(error)))
+        attempt.recorder.write("stderr", f"[{text}]\n")
         self.emit(EventKind.RETRY, name, text)
         if pause:
             try:
@@ -287,7 +414,7 @@ class Turn:
         for note in attention.notes:
             self.emit(EventKind.WARNING, name, note)
         if attempt.stored is not None:
-            self._stored(attempt, attempt.stored)
+            self._stored(attempt, attempt.stored, before)
             return
         with self.lane.apart():
             version = version_of(value)
@@ -302,11 +429,14 @@ class Turn:
             files=attention.files,
             history=remembered(before.history if before else (), (seconds, self.size_of_inputs(name))),
             hidden=attention.hidden,
+            cpu=attempt.measured.cpu,
+            memory=attempt.measured.memory,
         )
         step, entries = outside.graph[name], attempt.recorder.entries
         with self.lane.saving():
-            record = outside.context.put(record, value, entries, format=step.format, keep=step.keep)
-        self._stored(attempt, record)
+            options: dict[str, Any] = {"format": step.format, "keep": step.keep, "no_store": step.no_store}
+            record = outside.context.put(record, value, entries, **options)
+        self._stored(attempt, record, before)
 
     def begun(self, attempt: Attempt, before: Record | None) -> Record:
         """What is known of a record before its step has run; the history is that of the runs before."""
@@ -319,6 +449,8 @@ class Turn:
             run_id=self.outcome.run_id,
             history=before.history if before else (),
             forced=attempt.step in self.outside.known.force,
+            tries=attempt.number,
+            python=python_version(),
         )
 
     def size_of_inputs(self, name: str) -> float:
@@ -326,7 +458,7 @@ class Turn:
         records = self.state.records
         return float(sum(records[p].size for p in self.outside.graph.parents(name) if p in records))
 
-    def _stored(self, attempt: Attempt, record: Record) -> None:
+    def _stored(self, attempt: Attempt, record: Record, before: Record | None) -> None:
         """The result is kept: what comes after it may begin."""
         state, name, seconds = self.state, attempt.step, attempt.seconds
         state.records[name] = record
@@ -334,9 +466,11 @@ class Turn:
         self.outcome.finished.append(name)
         self._tell_changed_inputs(attempt)
         self.emit(EventKind.FINISHED, name, seconds=seconds)
-        if record.unsaved:
+        if record.unsaved and record.unsaved != NO_STORE:
             self.outcome.unsaved[name] = record.unsaved
             self.emit(EventKind.UNSAVED, name, record.unsaved)
+        if is_costly_to_keep(record) and not (before and is_costly_to_keep(before)):
+            self.outcome.costly[name] = (record.seconds, record.size)
 
     def fail(self, attempt: Attempt, error: BaseException) -> None:
         """This step failed; what it printed and raised is kept."""
@@ -345,6 +479,10 @@ class Turn:
         text = traceback_text(error)
         line = one_line(error)
         failure = Failure(name, attempt.fingerprint, line, text, attempt.when, seconds, self.outcome.run_id)
+        took, where = attempt.measured, self.lane.name
+        failure = replace(
+            failure, cpu=took.cpu, memory=took.memory, tries=attempt.number, executor=where, cwd=attempt.cwd
+        )
         recorder.add(LogEntry("error", text))
         self.outcome.failed[name] = error
         try:

@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import is_
 from types import FrameType
 from typing import Any
 from urllib.parse import unquote
@@ -62,40 +63,75 @@ class Seen:
     bound: list[str] = field(default_factory=list)
 
 
-@contextmanager
-def watching(namespace: dict[str, Any], *, own: Callable[[str], bool], ignored: Iterable[str] = ()) -> Iterator[Seen]:
+class watching:
     """Inside, what this thread and what it starts does is seen.
 
     `own` says of a code's file name whether it is the user's (a cell, a local module); files below a directory of
     `ignored` are left out. A watch inside another one keeps what it sees for itself.
     """
-    seen, watch, before = Seen(), _Watch(own), dict(namespace)
-    _begin(watch)
-    token = _watch.set(watch)
+
+    __slots__ = ("_before", "_ignored", "_namespace", "_seen", "_token", "_watch")
+
+    def __init__(self, namespace: dict[str, Any], *, own: Callable[[str], bool], ignored: Iterable[str] = ()) -> None:
+        self._namespace = namespace
+        self._ignored = ignored
+        self._seen = Seen()
+        self._watch = _Watch(own)
+
+    def __enter__(self) -> Seen:
+        self._before = dict(self._namespace)
+        _begin(self._watch)
+        self._token = _watch.set(self._watch)
+        return self._seen
+
+    def __exit__(self, *failure: object) -> None:
+        _watch.reset(self._token)
+        _end(self._watch)
+        self._watch.tell(self._seen, self._ignored)
+        self._seen.bound = _bound(self._before, self._namespace)
+
+
+@contextmanager
+def ready_to_watch() -> Iterator[None]:
+    """Inside, what watching takes is in place all the time: for a run of many steps, each of which is watched."""
+    global _ready
+    with _lock:
+        _ready += 1
     try:
-        yield seen
+        yield
     finally:
-        _watch.reset(token)
-        _end(watch)
-        watch.tell(seen, [os.path.abspath(place) for place in ignored])
-        seen.bound = _bound(before, namespace)
+        with _lock:
+            _ready -= 1
+            if not _active and not _ready:
+                _restore()
 
 
 class _Watch:
     """What has been seen of one step, by absolute paths and in order."""
 
+    threads: weakref.WeakSet[threading.Thread] | tuple[()] = ()
+    opened: dict[str, None]
+    written: dict[str, None]
+    marks: dict[str, FileMark | None]  # of files that were opened to be read and perhaps changed
+    listed: dict[str, None]
+    env: dict[str, None]
+    set_env: set[str]
+    all_env: deque[str]  # names that an iteration over the environment gave, not yet read
+    _owned: dict[str, bool]
+    _began = False
+
     def __init__(self, own: Callable[[str], bool]) -> None:
-        self.threads: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
-        self.opened: dict[str, None] = {}
-        self.written: dict[str, None] = {}
-        self.marks: dict[str, FileMark | None] = {}  # of files that were opened to be read and perhaps changed
-        self.listed: dict[str, None] = {}
-        self.env: dict[str, None] = {}
-        self.set_env: set[str] = set()
-        self.all_env: deque[str] = deque()  # names that an iteration over the environment gave, not yet read
         self.cwd = _cwd()
         self._own = own
-        self._owned: dict[str, bool] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        """The first thing is seen. Most steps do nothing that is."""
+        with _first:
+            if not self._began:
+                self.opened, self.written, self.marks, self.listed, self.env, self._owned = {}, {}, {}, {}, {}, {}
+                self.set_env, self.all_env = set(), deque()
+                self._began = True
+        return object.__getattribute__(self, name)
 
     def is_own(self, frame: FrameType | None) -> bool:
         """Whether the user's code is what runs in the frame, looking over the shoulder of `os` and the like."""
@@ -122,6 +158,12 @@ class _Watch:
                 self.read(path)
                 self.marks[path] = before
 
+    def starts(self, thread: threading.Thread) -> None:
+        """What this thread does is seen, too."""
+        if isinstance(self.threads, tuple):
+            self.threads = weakref.WeakSet()
+        self.threads.add(thread)
+
     def rename(self, old: str, new: str) -> None:
         """What was written under the old name, or below it, is written under the new one."""
         for path in [p for p in self.written if p == old or p.startswith(old + os.sep)]:
@@ -132,9 +174,12 @@ class _Watch:
 
     def tell(self, seen: Seen, ignored: Iterable[str]) -> None:
         """Fills in what is somebody's and still there."""
+        if not self._began:
+            return
         seen.env = list(self.env)
         if not (self.opened or self.written or self.marks or self.listed):
             return
+        ignored = [os.path.abspath(place) for place in ignored]
         places = tuple(place.rstrip(os.sep) + os.sep for place in (*_places(self.cwd), *ignored))
         changed = [path for path, mark in self.marks.items() if _mark(path) != mark]
 
@@ -216,7 +261,9 @@ LISTENERS: dict[str, Callable[[_Watch, tuple[Any, ...], FrameType], object]] = {
 
 _watch: ContextVar[_Watch | None] = ContextVar("jo_notebook_watch", default=None)
 _active: list[_Watch] = []  # empty most of the time, and then the hook costs next to nothing
+_ready = 0  # runs for which the environment is listened to all the time
 _lock = threading.Lock()
+_first = threading.RLock()
 _is_hooked = False
 
 
@@ -233,6 +280,8 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
 
 def _current() -> _Watch | None:
     """The watch of the step that is running here, by context or by the thread that it started."""
+    if not _active:
+        return None
     watch = _watch.get()
     if watch is None:
         # not current_thread(), which would put a stand-in for a thread that Python does not know
@@ -255,7 +304,7 @@ def _begin(watch: _Watch) -> None:
 def _end(watch: _Watch) -> None:
     with _lock:
         _active.remove(watch)
-        if not _active:
+        if not _active and not _ready:
             _restore()
 
 
@@ -299,7 +348,7 @@ def _start(thread: threading.Thread, *args: Any, **options: Any) -> Any:
     __tracebackhide__ = True
     watch = _current()
     if watch is not None:
-        watch.threads.add(thread)
+        watch.starts(thread)
     return _originals[threading.Thread, "start"](thread, *args, **options)
 
 
@@ -308,12 +357,19 @@ _OURS = {
     (_Environ, "__iter__"): _iter,
     (threading.Thread, "start"): _start,
 }
+_PLACES = [(*place, ours) for place, ours in _OURS.items()]
 _pristine = {(kind, name): getattr(kind, name) for kind, name in _OURS}
 _originals = dict(_pristine)  # what ours call: Python's own, or that of somebody who was there before us
 _patched: set[tuple[Any, str]] = set()
 
 
+def _is_in_place(row: tuple[Any, str, Any]) -> bool:
+    return getattr(row[0], row[1]) is row[2]
+
+
 def _patch() -> None:
+    if all(map(_is_in_place, _PLACES)):
+        return
     for place, ours in _OURS.items():
         current = getattr(*place)
         if place not in _patched or current is _pristine[place]:
@@ -391,6 +447,8 @@ def _mark(path: str) -> FileMark | None:
 
 def _bound(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """The names whose value is another object than before, or gone."""
+    if len(before) == len(now) and all(map(is_, before, now)) and all(map(is_, before.values(), now.values())):
+        return []
     absent = object()
     names = {**before, **now}
     changed = [name for name in names if before.get(name, absent) is not now.get(name, absent)]

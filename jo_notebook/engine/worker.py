@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 from jo_notebook.core.events import Event
 from jo_notebook.core.execution import INLINE, THREADS
-from jo_notebook.engine.lanes import Holding
+from jo_notebook.engine.lanes import Holding, NotNow
+from jo_notebook.engine.sharing import Calls, wait_for_room
 from jo_notebook.engine.stopping import Call, LeftBehind, in_time
-from jo_notebook.engine.surroundings import Lock
 from jo_notebook.engine.turn import Attempt
 
 OVERDUE = 2.0
@@ -29,36 +29,12 @@ class Stoppable(Protocol):
         """Waits for it no longer; False where it has just ended, or is about to."""
 
 
-class Calls:
-    """Whose code is running now, and which values are being read. Who calls it holds the run's lock."""
-
-    def __init__(self, lock: Lock) -> None:
-        self.lock = lock
-        self._running: set[Job] = set()
-        self._reading: dict[str, threading.Lock] = {}
-
-    def begin(self, job: Job) -> None:
-        """The step's own code is called: it runs beside all others of which that is true."""
-        job.was_beside = bool(self._running)
-        for other in self._running:
-            other.was_beside = True
-        self._running.add(job)
-
-    def end(self, job: Job) -> None:
-        """The call is over."""
-        self._running.discard(job)
-
-    def reading(self, name: str) -> threading.Lock:
-        """The lock of whoever reads this value."""
-        return self._reading.setdefault(name, threading.Lock())
-
-
 class Job:
     """One step that is taken its turn on a thread, as the coordinating thread sees it.
 
     It `is_aside` while it waits for another kernel or for its next attempt and needs no place; `go` gives it one
     again. `due` is when the coordinating thread has to look after its call. `is_off` says that it was told not to
-    begin any more because another step failed.
+    begin any more because another step failed; `is_dropped` that somebody has cancelled this step alone.
     """
 
     def __init__(self, place: int, name: str, post: Callable[[str, Any], None]) -> None:
@@ -70,6 +46,7 @@ class Job:
         self.is_here = True
         self.is_aside = False
         self.is_off = False
+        self.is_dropped = False
         self.is_left = False
         self.was_beside = False
         self.due: float | None = None
@@ -97,13 +74,15 @@ class Job:
                 raise KeyboardInterrupt from error
             raise
         finally:
-            self.due = None
+            if not self.is_dropped:
+                self.due = None
 
     def watch(self, call: Stoppable | None, seconds: float) -> None:
         """This call is what is told to stop, and looked after when so many seconds have passed and some."""
         self._call = call
-        self.asked = 0
-        self.due = time.monotonic() + seconds + OVERDUE if call is not None and seconds else None
+        if not self.is_dropped:
+            self.asked = 0
+            self.due = time.monotonic() + seconds + OVERDUE if call is not None and seconds else None
         if self.due is not None:
             self.post("timed", self)
         if call is not None and self.stopped.is_set():
@@ -139,8 +118,10 @@ class Beside:
     name = THREADS
     is_beside = True
     reads_heads = False
+    is_shared = True
 
-    def __init__(self, job: Job, calls: Calls) -> None:
+    def __init__(self, job: Job, calls: Calls, *, is_exposed: bool = False) -> None:
+        self.is_exposed = is_exposed
         self._job = job
         self._calls = calls
 
@@ -212,6 +193,18 @@ class Beside:
         with self.apart():
             self.pause(seconds)
 
+    def within(self, work: Callable[[], Any]) -> Any:
+        """Here, as soon as nothing runs that must be alone."""
+        wait_for_room(self._calls, self._pause_apart, alone=False)
+        try:
+            return work()
+        finally:
+            self._calls.leave()
+
+    def _pause_apart(self, seconds: float) -> None:
+        with self.apart():
+            self.pause(seconds)
+
     def call(self, step: str, work: Callable[[], Any], seconds: float) -> Any:
         """Calls the step's code without the lock."""
         self._calls.begin(self._job)
@@ -222,30 +215,40 @@ class Beside:
             self._calls.end(self._job)
 
     def was_beside(self) -> bool:
-        """Whether another step's code ran during the call."""
-        return self._job.was_beside and not self._job.is_left and not self._job.stopped.is_set()
+        """Whether another step's code, or a cell, ran during the call."""
+        return (self._job.was_beside or self.is_exposed) and not self._job.is_left and not self._job.stopped.is_set()
 
 
 class Alone:
     """The lane of the coordinating thread: it runs what must have the process for itself; nobody holds a place then.
 
-    `interruptible` is entered for what a KeyboardInterrupt may end at once.
+    `interruptible` is entered for what a KeyboardInterrupt may end at once; `home` makes a call on the main thread, for
+    a run whose coordinating thread is another one.
     """
 
     name = INLINE
     is_beside = False
     reads_heads = False
+    is_shared = True
 
     def __init__(
         self,
         calls: Calls,
         emit: Callable[[Event], None],
         interruptible: Callable[[], AbstractContextManager[None]],
+        *,
+        pause: Callable[[float], object] = time.sleep,
+        is_exposed: bool = False,
+        home: Callable[[Callable[[], Any]], Any] | None = None,
     ) -> None:
         self.emit = emit
-        self.pause = time.sleep
+        self.pause = pause
+        self.is_exposed = is_exposed
         self._calls = calls
         self._interruptible = interruptible
+        self.is_asked = False
+        self._home = home
+        self._call: Call | None = None
 
     def begin(self, attempt: Attempt) -> None:
         """Nobody has its place."""
@@ -283,13 +286,50 @@ class Alone:
 
     def wait(self, seconds: float) -> None:
         """The time before another attempt."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self._pause_apart(min(left, 0.2))
+
+    def within(self, work: Callable[[], Any]) -> Any:
+        """As soon as no step's code runs, in any run; on the main thread, where that is lent."""
+        if self._home is not None:
+            return self._home(lambda: self.alone(work, wait=False))
+        return self.alone(work)
+
+    def alone(self, work: Callable[[], Any], *, wait: bool = True) -> Any:
+        """The call with nothing beside it. Raises NotNow where there is no room now and it is not to wait."""
+        if wait:
+            wait_for_room(self._calls, self._pause_apart, alone=True)
+        elif not self._calls.enter(alone=True):
+            raise NotNow
+        try:
+            return work()
+        finally:
+            self._calls.leave()
+
+    def _pause_apart(self, seconds: float) -> None:
         with self.apart():
-            time.sleep(seconds)
+            self.pause(seconds)
 
     def call(self, step: str, work: Callable[[], Any], seconds: float) -> Any:
         """Calls the step's code on this thread."""
-        with self.apart():
-            return in_time(work, seconds, step)
+        if self.is_asked:
+            raise KeyboardInterrupt
+        if threading.current_thread() is threading.main_thread():
+            with self.apart():
+                return in_time(work, seconds, step)
+        call = self._call = Call()
+        try:
+            with self.apart():
+                return call.run(lambda: in_time(work, seconds, step))
+        finally:
+            self._call = None
+
+    def stop(self) -> None:
+        """From another thread, with the lock: breaks off the step's code, on a thread that no signal reaches."""
+        self.is_asked = True
+        if self._call is not None:
+            self._call.stop(KeyboardInterrupt)
 
     def was_beside(self) -> bool:
         """Nothing runs beside it."""

@@ -17,10 +17,10 @@ from jo_notebook.core.margin import dedented, edited, margin_of, span_of
 from jo_notebook.core.source import is_generating, parse_source
 from jo_notebook.core.stepline import SETTINGS, UNSAID, StepLine, parse_step_line
 from jo_notebook.errors import JoError
+from jo_notebook.interop.function_cells import Function, spellings
 from jo_notebook.interop.functions import literal
 from jo_notebook.interop.without_jupyter import Place, transformed
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
 SIGNATURE = ("name", *SETTINGS)
 """What `step(…)` takes, by position."""
 RETURN = re.compile(r"return(?:[ \t]+|(?=[(\[{\"']))(?=[^\s\\])")
@@ -46,7 +46,7 @@ class Script:
     def __post_init__(self) -> None:
         self.lines = self.text.split("\n")
         self.rows = [part.start[0] for part in self.tokens]
-        self.decorators = frozenset(_decorators(self.tree))
+        self.decorators = spellings([self.text])
         self.steps = {n.name: name for n in self.tree.body if (name := self.step_name(n)) and isinstance(n, Function)}
 
     def decorator(self, node: ast.stmt) -> ast.expr | None:
@@ -124,17 +124,6 @@ def end_of(script: Script, node: ast.stmt) -> int:
                 break
             last = number if line.strip() else last
     return last
-
-
-def _decorators(tree: ast.Module) -> list[str]:
-    """How `step` is spelled in this script."""
-    found = []
-    for node in tree.body:
-        if isinstance(node, ast.ImportFrom) and node.module == "jo_notebook" and not node.level:
-            found += [alias.asname or alias.name for alias in node.names if alias.name == "step"]
-        elif isinstance(node, ast.Import):
-            found += [f"{alias.asname or alias.name}.step" for alias in node.names if alias.name == "jo_notebook"]
-    return found
 
 
 def _arguments(told: ast.expr) -> dict[str, ast.expr]:

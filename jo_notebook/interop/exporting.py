@@ -66,8 +66,11 @@ def module_of(notebook: Any, name: str, output: str, folder: Path = Path()) -> t
     """The text of the module and the notes, for a notebook of this file name that lies in `folder`."""
     cells = code_cells(notebook, folder)
     definitions = definitions_of(cells, name)
-    if not any(cell.kind is CellKind.STEP for cell in cells):  # then nothing looks at results
-        cells = tuple(cell if VERB.search(cell.text) else replace(cell, kind=CellKind.SETUP) for cell in cells)
+    if not any(cell.kind is CellKind.STEP and not cell.makes_objects for cell in cells):  # its code tells all
+        cells = tuple(
+            cell if VERB.search(cell.text) and not cell.makes_objects else replace(cell, kind=CellKind.SETUP)
+            for cell in cells
+        )
     module = _Module(name, output, cells, Graph(definitions.values()))
     by_index = {cell.index: cell for cell in cells}
     for index, cell in enumerate(notebook.cells):
@@ -236,7 +239,7 @@ class _Module:
             elsewhere |= names_bound_at_top(cell.text)  # a Step object
         for step in (name for name in self.graph.undefined if name not in elsewhere):
             found.append(f"no cell defines {step}, which another step depends on.")
-        if not any(cell.kind is CellKind.STEP for cell in self.cells):
+        if not any(cell.kind is CellKind.STEP or cell.makes_objects for cell in self.cells):
             found.append(f"{self.notebook} has no steps: the module is its code, and nothing is remembered.")
         return found
 

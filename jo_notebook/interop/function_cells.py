@@ -1,9 +1,9 @@
-"""`@step` functions in the cells of a notebook, found without running them."""
+"""`@step` functions and `Step` objects in the cells of a notebook, found without running them."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -19,14 +19,18 @@ class StepFunction(NamedTuple):
     params: tuple[str, ...] = ()
 
 
-def spellings(pythons: Iterable[str]) -> frozenset[str]:
-    """How `step` is spelled in a notebook, by what its cells import: `step`, `jo.step`, …"""
+ASKING = frozenset({"materialize", "execution_plan", "dependency_graph", "dependency_graph_js"})
+"""What is asked of a `Step` object, by those who look at results."""
+
+
+def spellings(pythons: Iterable[str], name: str = "step") -> frozenset[str]:
+    """How `step` (or `Step`) is spelled in a notebook, by what its cells import: `step`, `jo.step`, …"""
     found = set()
     for node in (node for text in pythons if "jo_notebook" in text for node in _statements(text)):
         if isinstance(node, ast.ImportFrom) and node.module == "jo_notebook" and not node.level:
-            found |= {alias.asname or alias.name for alias in node.names if alias.name == "step"}
+            found |= {alias.asname or alias.name for alias in node.names if alias.name == name}
         elif isinstance(node, ast.Import):
-            found |= {f"{alias.asname or alias.name}.step" for alias in node.names if alias.name == "jo_notebook"}
+            found |= {f"{alias.asname or alias.name}.{name}" for alias in node.names if alias.name == "jo_notebook"}
     return frozenset(found)
 
 
@@ -40,6 +44,43 @@ def step_functions(python: str, spelled: Collection[str]) -> list[StepFunction]:
             decorators = (told for told in node.decorator_list if _spelling(told) in spelled)
             found += [_function(node, told) for told in islice(decorators, 1)]
     return found
+
+
+class ObjectCells(NamedTuple):
+    """Cells, by their place in a list: those that make `Step` objects, and those that ask something of one."""
+
+    making: frozenset[int]
+    asking: frozenset[int]
+
+
+def object_cells(pythons: Sequence[str]) -> ObjectCells:
+    """Which cells make `Step` objects: of a class that a cell defines, or under a name that is asked for its result."""
+    trees = [_statements(text) for text in pythons]
+    kinds = set(spellings(pythons, "Step"))
+    classes = [node for tree in trees for node in tree if isinstance(node, ast.ClassDef)]
+    while more := {c.name for c in classes if c.name not in kinds and kinds.intersection(map(ast.unparse, c.bases))}:
+        kinds |= more
+    asked = [set(_asked(tree)) for tree in trees]
+    names = set().union(*asked)
+    making = {i for i, tree in enumerate(trees) if any(_makes(node, kinds, names) for node in tree)}
+    return ObjectCells(frozenset(making), frozenset(i for i, found in enumerate(asked) if found))
+
+
+def _asked(statements: Iterable[ast.stmt]) -> Iterator[str]:
+    """The names, or what they begin with, of which a result, a plan or a picture is asked."""
+    for node in (node for statement in statements for node in ast.walk(statement)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ASKING:
+            yield ast.unparse(node.func.value).partition(".")[0]
+
+
+def _makes(statement: ast.stmt, kinds: Collection[str], names: Collection[str]) -> bool:
+    """Whether a statement makes an object of one of the kinds, or binds one of the names to what a call gives."""
+    if isinstance(statement, Function | ast.ClassDef | ast.Import | ast.ImportFrom):
+        return False
+    calls = [node for node in ast.walk(statement) if isinstance(node, ast.Call)]
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    bound = {node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)}
+    return any(ast.unparse(call.func) in kinds for call in calls) or bool(calls and bound.intersection(names))
 
 
 def _spelling(told: ast.expr) -> str:

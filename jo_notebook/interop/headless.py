@@ -19,6 +19,7 @@ ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 LAST_WORDS = 20  # lines of what a kernel said before it died
 NUMBERED = re.compile(r",? (?:in )?cell \[\d+\]")
 OVERRIDE = "__import__('jo_notebook.interop.parameters', fromlist=['override']).override({pipeline}, {values})"
+JOINING = "__import__('jo_notebook.steps.registered', fromlist=['join_held']).join_held(get_ipython().user_ns)"
 PIPELINE = "get_ipython().run_line_magic('pipeline', '')"
 Write = Callable[[str, str], None]
 Record = Callable[[NotebookCell | None, Any], None]
@@ -143,6 +144,8 @@ def session(
                 ready.run(
                     OVERRIDE.format(pipeline=PIPELINE, values=values_text(sets)), place_of(path, cell), is_counted=False
                 )
+        if any(cell.makes_objects for cell in cells):
+            ready.run(JOINING, path.name, is_counted=False)
         for missing in (*left_out(cells), *missed):
             write("stderr", f"Note: {missing}\n")
         ready.is_quiet = False
@@ -180,9 +183,29 @@ def _started(client: Any, path: Path, environ: dict[str, str]) -> Iterator[None]
             raise KernelFailed(f"The kernel of {path.name} does not start: {error}.{_last_words(noise)}") from error
         try:
             yield
+        except KeyboardInterrupt:
+            _let_go_of_tasks()
+            raise
         except DeadKernelError as error:
             kept = "What was finished is kept: the same command goes on from there."
             raise KernelFailed(f"The kernel of {path.name} died. {kept}{_last_words(noise)}") from error
+
+
+def _let_go_of_tasks() -> None:
+    """What was being waited for ends badly when its kernel is shut down, and nobody will ask how."""
+    import asyncio
+
+    try:
+        from jupyter_core.utils import ensure_event_loop
+    except ImportError:  # an older one: then asyncio may say a word about it
+        return
+
+    def ask(task: asyncio.Task[Any]) -> None:
+        if not task.cancelled():
+            task.exception()
+
+    for task in asyncio.all_tasks(ensure_event_loop()):
+        task.add_done_callback(ask)
 
 
 def _last_words(noise: IO[bytes]) -> str:

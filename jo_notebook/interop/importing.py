@@ -17,8 +17,9 @@ from typing import Any
 from jo_notebook.core.margin import lines_in_strings, plain_lines, tokens_of
 from jo_notebook.core.source import free_names
 from jo_notebook.errors import SourceError, UsageError
-from jo_notebook.interop.decorated import Function, NoCell, Script, cell_of, end_of, top_of
+from jo_notebook.interop.decorated import NoCell, Script, cell_of, end_of, top_of
 from jo_notebook.interop.exporting import CODE, DISPLAY, MARK, MARKDOWN, RAW
+from jo_notebook.interop.function_cells import Function
 from jo_notebook.interop.notebook_file import STEP
 from jo_notebook.interop.writing import check_place, write_whole
 

@@ -16,9 +16,12 @@ LONGEST = 2000  # characters of an event's text
 
 def event_data(event: Event) -> dict[str, Any]:
     """An event as plain data."""
-    return {"kind": str(event.kind), "step": event.step, "text": event.text[:LONGEST], "seconds": event.seconds}
+    data = {"kind": str(event.kind), "step": event.step, "text": event.text[:LONGEST], "seconds": event.seconds}
+    return data if event.fraction is None else {**data, "fraction": event.fraction}
 
 
 def event_of(data: dict[str, Any]) -> Event:
     """The reverse of `event_data`."""
-    return Event(EventKind(data["kind"]), str(data["step"]), "", str(data["text"]), float(data["seconds"]))
+    kind, fraction = EventKind(data["kind"]), data.get("fraction")
+    how_far = None if fraction is None else float(fraction)
+    return Event(kind, str(data["step"]), "", str(data["text"]), float(data["seconds"]), how_far)

@@ -1,6 +1,7 @@
 """Steps from an `.ipynb` file without a kernel: which cells a headless run needs, and in which order.
 
-A cell is a *step* (a `%%step` line, a `#| step:` comment, `@step` functions, or `%load_stages`), a *setup* cell
+A cell is a *step* (a `%%step` line, a `#| step:` comment, `@step` functions, `%load_stages` or, in a notebook that has
+none of these, one that makes `Step` objects), a *setup* cell
 (imports, helpers, constants, settings) or a *use*: it reads a step's value, directly or through a name that another use
 defined, or it calls a verb, or it stands below the last step and binds nothing that a step or a setup cell reads. A
 headless run executes steps and setup; uses are for people.
@@ -22,7 +23,7 @@ from typing import Any
 
 from jo_notebook.core.source import free_names
 from jo_notebook.errors import DuplicateStepError, JoError, UsageError
-from jo_notebook.interop.function_cells import StepFunction, spellings, step_functions
+from jo_notebook.interop.function_cells import StepFunction, object_cells, spellings, step_functions
 
 STEP = re.compile(r"\s*(?:%%(?:capture|time)\b[^\n]*\n)*(?:%%step\s+|#\|\s*step:\s*)(?P<name>[^\s<]+)(?P<rest>[^\n]*)")
 ALIAS = re.compile(r"--name-alias[ =](\S+)")
@@ -58,6 +59,7 @@ class NotebookCell:
     tags: tuple[str, ...] = ()
     functions: tuple[StepFunction, ...] = ()
     stages: tuple[str, ...] = ()
+    makes_objects: bool = False
 
     @property
     def steps(self) -> list[str]:
@@ -114,10 +116,18 @@ def left_out(cells: Sequence[NotebookCell]) -> list[str]:
         for name in sorted(names_read(body_of(step)) - given):
             owner = next((c for c in cells if c.kind is CellKind.USE and name in names_bound(c.text)), None)
             if owner is not None:
+                reader = step.step or f"Cell {step.index + 1}"
                 told.append(
-                    f"{step.step} reads {name}, which cell {owner.index + 1} binds; that cell reads results or calls a "
+                    f"{reader} reads {name}, which cell {owner.index + 1} binds; that cell reads results or calls a "
                     "verb, so it does not run here. Make it a step, or give the name a cell of its own."
                 )
+    asking = object_cells([_python(cell.text) for cell in cells]).asking if any(c.makes_objects for c in cells) else ()
+    told += [
+        f"cell {cell.index + 1} makes Step objects and asks for a result as well, so that is run before anything is "
+        "planned. Give the question a cell of its own."
+        for number, cell in enumerate(cells)
+        if cell.makes_objects and number in asking
+    ]
     return told
 
 
@@ -142,7 +152,27 @@ def _sorted_out(cells: Iterable[tuple[int, str, str]], stages: Collection[str] =
             kind = CellKind.SETUP
             tainted -= _bound(text) - steps
         found.append(NotebookCell(index, cell_id, text, kind, names[0] if names else "", functions=made))
+    if not any(cell.kind is CellKind.STEP for cell in found):
+        found = _with_objects(found)
     return tuple(_without_afterthoughts(found))
+
+
+def _with_objects(cells: Sequence[NotebookCell]) -> list[NotebookCell]:
+    """The cells of a notebook without other steps: those that make `Step` objects are its steps."""
+    making, asking = object_cells([_python(cell.text) for cell in cells])
+    tainted: set[str] = set()
+    found = []
+    for number, cell in enumerate(cells):
+        if number in making:
+            found.append(replace(cell, kind=CellKind.STEP, makes_objects=True))
+            tainted -= _bound(cell.text)
+        elif making and (cell.kind is CellKind.USE or number in asking or names_read(cell.text) & tainted):
+            found.append(replace(cell, kind=CellKind.USE))
+            tainted |= _bound(cell.text)
+        else:
+            found.append(cell)
+            tainted -= _bound(cell.text)
+    return found
 
 
 def _without_afterthoughts(cells: list[NotebookCell]) -> list[NotebookCell]:

@@ -135,6 +135,8 @@ class _Run:
         heads, needed = told["heads"], set(told["needed"])
         first = next(iter(told["failed"]), "")
         for cell in (cell for cell in self._cells if cell.kind is CellKind.STEP):
+            if cell.makes_objects:
+                continue  # it was executed, and is recorded as such
             names = [name for name in cell.steps if name in needed]
             if not names:
                 self._recording.leave_out({cell.index: f"not needed for {' and '.join(heads)}"})

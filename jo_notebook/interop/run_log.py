@@ -71,7 +71,7 @@ class _RunLog:
 
     def follow(self, event: Event) -> None:
         """A listener of a pipeline: called from any thread."""
-        if not event.run_id:
+        if not event.run_id or event.kind is EventKind.PROGRESS:
             return
         with self._lock:
             try:

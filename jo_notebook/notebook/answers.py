@@ -17,7 +17,7 @@ from jo_notebook.views.comms import answer_at_once
 from jo_notebook.views.live import PlanFollower
 from jo_notebook.views.look import LOOKS
 from jo_notebook.views.text import step_line
-from jo_notebook.views.words import shorten
+from jo_notebook.views.words import far, shorten
 
 LIMIT = 160  # columns: longer reasons are told in full by %explain and %log
 ROW = "font-size:13px;line-height:24px;overflow-wrap:anywhere"
@@ -140,7 +140,9 @@ class StepAnswers:
         doing = "running" if name in pipeline.running else "queued" if name in pipeline.queued else ""
         dependencies = [str(d) for d in dag.dependencies[name]]
         inferred = dag[name].depends_on is None
-        text = step_line(decision, dependencies, inferred=inferred, doing=doing)
+        going = pipeline.going.get(name) if doing == "running" else None
+        how_far = far(going.fraction, going.left) if going is not None else ""
+        text = step_line(decision, dependencies, inferred=inferred, doing=doing, how_far=how_far)
         return Line(shorten(text, LIMIT), decision, notes, doing)
 
     def _drop(self, name: str) -> None:

@@ -56,6 +56,8 @@ def _candidates(pipeline: Pipeline, words: list[str], fragment: str) -> list[str
         if not rest:
             return [verb.name for verb in VERBS]
         magic = rest[0]
+    if magic == "debug_step":
+        return list(pipeline.dag)
     verb = next((verb for verb in VERBS if verb.name == magic), None)
     return [] if verb is None else _of_verb(pipeline, verb, fragment)
 

@@ -11,18 +11,22 @@ from typing import Any
 
 from jo_notebook.core.record import LogEntry
 from jo_notebook.engine.capture import Recorder
-
-WIDGET = "application/vnd.jupyter.widget-view+json"
+from jo_notebook.notebook.shown_bars import WIDGET, ShownBar, shown_bar
 
 
 @contextmanager
 def capture_displays(shell: Any, recorder: Recorder) -> Iterator[None]:
     """Inside, what this thread displays goes to the recorder, and on to the cell where the recorder echoes."""
     publisher = shell.display_pub
+    bars: list[ShownBar] = []
 
     def hook(message: dict[str, Any]) -> dict[str, Any] | None:
         if message.get("header", {}).get("msg_type") in ("display_data", "execute_result"):
-            recorder.add(entry_of(message.get("content", {}).get("data", {})))
+            bundle = message.get("content", {}).get("data", {})
+            entry = entry_of(bundle)
+            recorder.add(entry)
+            if (bar := shown_bar(bundle, recorder, entry, bars)) is not None:
+                bars.append(bar)
         return message if recorder.echo else None
 
     hooked = hasattr(publisher, "register_hook")
@@ -35,6 +39,8 @@ def capture_displays(shell: Any, recorder: Recorder) -> Iterator[None]:
     finally:
         if hooked:
             publisher.unregister_hook(hook)
+        for bar in bars:
+            bar.close()
 
 
 def entry_of(bundle: dict[str, Any]) -> LogEntry:

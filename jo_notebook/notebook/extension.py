@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,14 +18,16 @@ from jo_notebook.core.events import Event, EventKind
 from jo_notebook.core.stepline import StepLine
 from jo_notebook.engine.capture import Recorder
 from jo_notebook.notebook.answers import StepAnswers, mismatches
+from jo_notebook.notebook.bars import Bars
 from jo_notebook.notebook.cells import Cells
+from jo_notebook.notebook.debugging import Debugging
 from jo_notebook.notebook.defining import Defining
 from jo_notebook.notebook.displays import capture_displays, show_entry
 from jo_notebook.notebook.elsewhere import WHERE
 from jo_notebook.notebook.inner import magics_see_the_step
 from jo_notebook.notebook.location import Location, find_location, start_directory
 from jo_notebook.notebook.magics import perform_and_show, register_magics
-from jo_notebook.notebook.mainloop import MainLoop
+from jo_notebook.notebook.mainloop import OURS, MainLoop
 from jo_notebook.notebook.messages import Messages
 from jo_notebook.notebook.names import Names
 from jo_notebook.notebook.objects import StepObjects
@@ -82,9 +84,13 @@ class Extension:
         self.pipeline.around_elsewhere = WHERE
         self.pipeline.show = partial(show_entry, shell)
         self.loop = MainLoop()
+        self.pipeline.is_ending = lambda: bool(getattr(shell, "exit_now", False))
+        self.pipeline.home.ask = partial(self.loop.submit, is_click=False)
         self.answers = StepAnswers(self.pipeline)
+        self.bars = Bars(shell, self.pipeline)
         self.pipeline.send = Messages(self.pipeline, self.loop, lambda heads: self.names.bind_results()).handle
         self.names = Names(shell, self.pipeline)
+        self.debugging = Debugging(shell, self.pipeline, self.names)
         self.objects = StepObjects(self.pipeline, self.cells, self.defining.notebook, self._show_step)
         self._pictures: dict[str, Any] = {}
         self.pipeline.today.modules.packages = self.settings.packages
@@ -156,10 +162,13 @@ class Extension:
         shell.events.unregister("post_run_cell", self._after_cell)
         if self._matcher is not None:
             shell.Completer.custom_matchers.remove(self._matcher)
+        self.pipeline.close()
+        self.pipeline.home.ask = None
         for picture in self._pictures.values():
             picture.close()
         self._turn_away()
         self.pipeline.executors.close()
+        self.bars.close()
         self.objects.close()
         self.answers.close()
         self.loop.close()
@@ -172,7 +181,10 @@ class Extension:
             return
         self._mark_orphans()
         self.pipeline.touch()
+        if not cell.text.startswith(OURS):
+            self.names.tell_of_background()
         self.names.look_at_what_is_read(cell.text)
+        self.debugging.before_cell(cell.text)
 
     def _mark_orphans(self) -> None:
         """Steps whose cell was deleted: in this session, or (for remembered ones) from the saved file."""
@@ -230,19 +242,21 @@ class Extension:
 
     def _add(self, definition: Definition, *, run: bool, replacing: tuple[str, ...]) -> Any:
         name = definition.name
-        self.pipeline.add(definition, replacing=replacing)
+        is_mended = self.debugging.takes(name)
+        self.pipeline.add(definition, replacing=replacing, moved=is_mended)
+        more = self.debugging.ends(name, definition.origin) if is_mended else []
         self.cells.current.defined.add(name)
         self.defining.keep_text(definition)
         materialize = run or self.settings.on_step == "materialize"
-        self._show_step(name, button=not materialize)
+        self._show_step(name, more, button=not materialize)
         if not materialize:
             return None
         return perform_and_show(self, find("materialize"), [name], "%materialize")
 
-    def _show_step(self, name: str, *, button: bool = True) -> None:
+    def _show_step(self, name: str, more: Sequence[str] = (), *, button: bool = True) -> None:
         """The line, and the button, below the cell that defined a step."""
         plan = self.pipeline.plan(name)
-        notes = mismatches(self.pipeline, name, plan) + self.names.shadowed(name)
+        notes = [*mismatches(self.pipeline, name, plan), *self.names.shadowed(name), *more]
         self.answers.show(name, notes, button=button and self.settings.button and self.cells.has_front_end())
 
     def _of_this_cell(self) -> tuple[str, ...]:
@@ -265,6 +279,11 @@ class Extension:
             return
         with capture_displays(self.shell, recorder), magics_see_the_step(self.shell):
             yield
+
+    def bar(self) -> AbstractContextManager[None]:
+        """Inside, the run that begins has a bar, where the front end can show one."""
+        can_show = self.cells.has_front_end() and hasattr(self.shell.display_pub, "pub_socket")
+        return self.bars.shown() if can_show else nullcontext()
 
     # -- results ---------------------------------------------------------------------------------------
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 from jo_notebook.core.stepline import Help, StepLine, parse_stages_line, parse_step_line, step_help
-from jo_notebook.errors import StepFailed, UsageError
+from jo_notebook.errors import RunCancelled, StepFailed, UsageError
+from jo_notebook.notebook.debugging import Debugging
 from jo_notebook.notebook.names import Names
+from jo_notebook.notebook.replay import show_rows
 from jo_notebook.notebook.tracebacks import failure_lines, interrupt_lines
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.verb import Answer, Verb
@@ -37,12 +40,23 @@ what the file had before. `load_stages` of `jo_notebook.interop.stages` does the
 """
 
 
+DEBUG_DOC = """Bring a step into the notebook, to mend it.
+
+    %debug_step NAME
+
+Its inputs and parameters become names, as they were when it failed; random numbers start from its seed, in the
+directory in which it ran. Its body comes in a new cell, with its `%%step` line as a comment: mend it, run it, take the
+# away and run it once more, and it is the step again.
+"""
+
+
 class Front(Protocol):
     """What the magics of a shell stand on: its extension."""
 
     shell: Any
     pipeline: Pipeline
     names: Names
+    debugging: Debugging
 
     def define(self, line: StepLine, body: str) -> Any:
         """Registers the running cell as a step."""
@@ -52,6 +66,9 @@ class Front(Protocol):
 
     def load_stages(self, path: str, module: str) -> str:
         """Registers the stages of a file; a sentence says which."""
+
+    def bar(self) -> AbstractContextManager[None]:
+        """Inside, the run that begins has a bar, where the front end can show one."""
 
     def keep_picture(self, picture: Any) -> Any:
         """Remembers the picture a cell shows."""
@@ -63,6 +80,7 @@ def register_magics(extension: Front) -> list[Magic]:
         ("cell", "step", _cell_step(extension)),
         ("line", "step", _line_step(extension)),
         ("line", "load_stages", _load_stages(extension)),
+        ("line", "debug_step", _debug_step(extension)),
         ("line", "jo", _jo(extension)),
         ("line", "pipeline", _pipeline(extension)),
     ]
@@ -113,6 +131,17 @@ def _load_stages(extension: Front) -> Callable[..., Any]:
     return _magic(load_stages, STAGES_DOC)
 
 
+def _debug_step(extension: Front) -> Callable[..., Any]:
+    def debug_step(line: str) -> None:
+        try:
+            text = extension.debugging.start(line)
+        except Help as shown:
+            text = str(shown)
+        print(text)  # noqa: T201 - a magic's answer goes to its cell
+
+    return _magic(debug_step, DEBUG_DOC)
+
+
 def _verb(extension: Front, verb: Verb) -> Callable[..., Any]:
     def magic(line: str) -> Any:
         return perform_and_show(extension, verb, line, f"%{verb.name}")
@@ -144,7 +173,12 @@ def _pipeline(extension: Front) -> Callable[..., Any]:
 def perform_and_show(extension: Front, verb: Verb, line: str | Sequence[str], prog: str) -> Any:
     """Calls the verb and shows its answer; a failed step shows the user's own traceback, once."""
     try:
-        answer = perform(extension.pipeline, verb, line, prog)
+        with extension.bar() if verb.name == "materialize" else nullcontext():
+            answer = perform(extension.pipeline, verb, line, prog)
+    except RunCancelled:
+        print(outcome_text(extension.pipeline), flush=True)  # noqa: T201 - what was done before stands
+        extension.names.bind_results()
+        raise
     except StepFailed as error:
         print(outcome_text(extension.pipeline), flush=True)  # noqa: T201 - what was done before the failure stands
         extension.names.bind_results()
@@ -163,7 +197,9 @@ def _show(extension: Front, verb: Verb, answer: Answer) -> Any:
     """Text as text, a picture as a picture, a value as the cell's value with its name bound."""
     if answer.picture is not None:
         return extension.keep_picture(answer.picture())
-    if answer.text:
+    if any(not isinstance(row, str) for row in answer.rows):
+        show_rows(extension.shell, answer.rows)
+    elif answer.text:
         print(answer.text, flush=True)  # noqa: T201 - a magic's answer goes to its cell
     if verb.name == "materialize":
         extension.names.bind_results()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -17,6 +16,9 @@ from typing import Any
 
 DELAY = 0.05  # seconds: sent at once, the click's own "idle" would overwrite the run's "busy" in the front end
 CODE = "__import__('sys').modules['jo_notebook.notebook.mainloop'].run_queued({token!r})"
+
+OURS = "__import__('sys').modules['jo_notebook.notebook.mainloop']"
+"""How the text of every request of ours begins: no cell of the user's."""
 
 _numbers = itertools.count()
 _queued: dict[str, Callable[[], None]] = {}
@@ -36,39 +38,37 @@ class MainLoop:
         self._client: Any = None
         self._lock = threading.Lock()
         self._mine: list[str] = []
+        self._others: list[str] = []
 
-    def submit(self, call: Callable[[], None]) -> None:
-        """Queues a call; it runs when the cells before it are done. Without a kernel it runs at once."""
+    def submit(self, call: Callable[[], None], *, is_click: bool = True) -> None:
+        """Queues a call; it runs when the cells before it are done. Without a kernel it runs at once.
+
+        What is no click is not dropped with those.
+        """
         client = self._connect()
         if client is None:
             call()
             return
         token = f"{os.getpid()}-{next(_numbers)}"
         _queued[token] = call
-        self._mine.append(token)
+        (self._mine if is_click else self._others).append(token)
         timer = threading.Timer(DELAY, self._send, (client, token))
         timer.daemon = True
         timer.start()
 
     def drop_queued(self) -> int:
-        """Forgets every call that has not begun; returns how many."""
+        """Forgets every click that has not begun; returns how many."""
         with self._lock:
             dropped = [_queued.pop(token, None) for token in self._mine]
             self._mine.clear()
         return sum(call is not None for call in dropped)
 
-    def interrupt(self) -> None:
-        """What the front end's *Interrupt* does: KeyboardInterrupt in the main thread."""
-        main = threading.main_thread().ident
-        if main is not None and hasattr(signal, "pthread_kill"):
-            signal.pthread_kill(main, signal.SIGINT)
-        else:
-            signal.raise_signal(signal.SIGINT)
-
     def close(self) -> None:
         """Drops what is queued and hangs up."""
         self.drop_queued()
         with self._lock:
+            for token in self._others:
+                _queued.pop(token, None)
             if self._client is not None:
                 self._client.stop_channels()
             self._client = None

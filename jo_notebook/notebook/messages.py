@@ -35,7 +35,7 @@ class Messages:
         if verb == "materialize":
             self._queue(heads)
         elif verb == "cancel":
-            self._cancel()
+            self._cancel(heads)
         else:
             raise UsageError(f"A picture asked for {verb!r}, which is no verb for pictures.")
 
@@ -62,9 +62,10 @@ class Messages:
         except Exception as error:  # noqa: BLE001 - nobody above would show it
             self._say(f"{type(error).__name__}: {error}")
 
-    def _cancel(self) -> None:
-        self._loop.drop_queued()
+    def _cancel(self, names: list[str]) -> None:
+        if not names:
+            self._loop.drop_queued()
         if self._pipeline.is_running:
-            self._loop.interrupt()
-        else:
+            self._pipeline.cancel(*names)
+        elif not names:
             self._say("Cancelled.")

@@ -7,15 +7,16 @@ from typing import Any
 
 from jo_notebook.core.plan import Availability
 from jo_notebook.core.source import is_builtin, parse_source
+from jo_notebook.engine.outcome import Outcome
 from jo_notebook.errors import JoError
 from jo_notebook.notebook.objects import is_step
 from jo_notebook.pipeline import Pipeline
-from jo_notebook.verbs import VERBS
+from jo_notebook.verbs import VERBS, ended_text
 
 WORD = re.compile(r"\w+")
 STEP_CELL = re.compile(r"\s*(?:%%step\b|#\|\s*step:)")
 OWN_MAGIC = re.compile(
-    rf"\s*(?:\w+\s*=\s*)?%(?:step|load_stages|jo|pipeline|{'|'.join(verb.name for verb in VERBS)})\b"
+    rf"\s*(?:\w+\s*=\s*)?%(?:step|load_stages|jo|pipeline|debug_step|{'|'.join(verb.name for verb in VERBS)})\b"
 )
 ABSENT = object()
 
@@ -31,14 +32,27 @@ class Names:
         self._of: dict[str, tuple[str, str]] = {}  # which result a bound value is: its run and version
         self._refused: set[str] = set()
 
-    def bind_results(self) -> None:
-        """Binds the names of what the last run made or loaded; results that are only on disk come when read."""
-        outcome, context = self._pipeline.outcome, self._pipeline.context
+    def bind_results(self, outcome: Outcome | None = None) -> None:
+        """Binds the names of what a run, the last one by default, made or loaded.
+
+        Results that are only on disk come when they are read.
+        """
+        outcome, context = outcome or self._pipeline.outcome, self._pipeline.context
         if outcome is None:
             return
-        for name in dict.fromkeys([*outcome.finished, *outcome.loaded]):
+        for name in dict.fromkeys([*outcome.finished, *outcome.taken, *outcome.loaded]):
             if context.held(name) == "memory" and not is_step(self._namespace.get(name)):
                 self._bind(name, context[name])
+
+    def tell_of_background(self) -> None:
+        """Before a cell: binds what runs in the background have made since the last one, and says which have ended."""
+        for run in self._pipeline.runs:
+            if run.in_background:
+                self.bind_results(run.outcome)
+        for run in self._pipeline.ended():
+            self.bind_results(run.outcome)
+            if text := ended_text(self._pipeline, run):
+                print(text, flush=True)  # noqa: T201 - above the cell's own output
 
     def look_at_what_is_read(self, text: str) -> None:
         """Before a cell: loads the results it reads that nobody has bound, and tells which bound ones are old."""
@@ -61,6 +75,16 @@ class Names:
         if (taken and not is_step(self._namespace[name])) or is_builtin(name):
             return [f"Note: {name} is already a name in this notebook; materializing binds it to the step's result."]
         return []
+
+    def lend(self, name: str, value: Any, step: str = "") -> list[str]:
+        """Binds a name to a value, of a step if it is one; gives names that the notebook had for something else."""
+        before = self._namespace.get(name, ABSENT)
+        is_taken = before is not ABSENT and before is not value and before is not self._bound.get(name, ABSENT)
+        if step == name:
+            self._bind(name, value)
+        else:
+            self._namespace[name] = value
+        return [name] if is_taken else []
 
     def _bind(self, name: str, value: Any) -> None:
         self._namespace[name] = self._bound[name] = value

@@ -1,8 +1,9 @@
-"""A step shown once more, from what is kept of it: its line, what its last run printed and displayed, its value."""
+"""A step shown once more, from what is kept of it: its line, what a run of it printed and displayed, its value."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from jo_notebook.core.plan import Availability
@@ -13,7 +14,7 @@ from jo_notebook.notebook.displays import show_entry
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.views.text import step_line
 
-STREAMS = {"stdout": "stdout", "stderr": "stderr", "error": "stderr"}
+STREAMS = {"stdout": "stdout", "stderr": "stderr", "error": "stderr", "logging": "stderr", "warning": "stderr"}
 
 
 def replay(shell: Any, pipeline: Pipeline, name: str, *, value: bool, errors: bool) -> Any:
@@ -38,6 +39,15 @@ def replay(shell: Any, pipeline: Pipeline, name: str, *, value: bool, errors: bo
     except StoreError as error:
         print(f"{name} cannot be shown: {error}", file=sys.stderr)  # noqa: T201 - below the step's cell
         return None
+
+
+def show_rows(shell: Any, rows: Sequence[str | LogEntry]) -> None:
+    """Text as text, figures and tables as they were; the first row says when that was."""
+    for row in rows:
+        if isinstance(row, str):
+            print(row, flush=True)  # noqa: T201 - a magic's answer goes to its cell
+        else:
+            _show(shell, row)
 
 
 def _show(shell: Any, entry: LogEntry) -> None:

@@ -98,6 +98,14 @@ def join(head: Step, here: Front | None = None) -> list[str]:
     return called
 
 
+def join_held(names: Mapping[str, Any], here: Front | None = None) -> None:
+    """Registers the `Step` objects that these names hold, each with all it depends on. Raises as `join` does."""
+    here = here or front()
+    for value in list(names.values()):
+        if isinstance(value, Step) and not isinstance(value, Registered) and str(value) not in here.pipeline.dag:
+            join(value, here)
+
+
 @contextmanager
 def undone_on_error(names: dict[str, Any], steps: Iterable[str]) -> Iterator[None]:
     """Where steps are not registered after all, what stands for objects of their names is what stood there before."""

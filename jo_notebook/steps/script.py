@@ -19,7 +19,7 @@ from jo_notebook.errors import JoError, SourceError, UsageError, did_you_mean
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.registry import Script, enter
 from jo_notebook.steps.classes import Step
-from jo_notebook.steps.registered import Registered, join
+from jo_notebook.steps.registered import Registered, join_held
 from jo_notebook.steps.walks import in_order
 from jo_notebook.store.context import Context
 
@@ -62,9 +62,7 @@ def open_script(path: str | os.PathLike[str], *, sets: Mapping[str, object] | No
         _execute(_with_values(tree, sets), path, vars(module))
         objects = [v for v in list(vars(module).values()) if isinstance(v, Step) and not isinstance(v, Registered)]
         _keep_where_they_do(objects, script)
-        for value in objects:
-            if str(value) not in script.pipeline.dag:
-                join(value, script)
+        join_held(vars(module), script)
     if not len(script.pipeline.dag):
         raise UsageError(
             f"{os.path.basename(path)} has no steps. A function becomes one with @step above it: from jo_notebook "

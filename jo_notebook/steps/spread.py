@@ -138,10 +138,10 @@ class Spread:
         """Whether that was made elsewhere."""
         return self._by_step[name].elsewhere(name, number)
 
-    def put(self, record: Record, value: object, log: Log = (), *, format: str = "", keep: int = 0) -> Record:
+    def put(self, record: Record, value: object, log: Log = (), **options: Any) -> Record:
         """Keeps a result; what is in passing is told by what it was made of."""
         name = record.step
-        done = self._by_step[name].put(record, value, tuple(log), format=format, keep=keep)
+        done = self._by_step[name].put(record, value, tuple(log), **options)
         if name in self._mappings:
             self._mappings[name][name] = value
             _made.note(self._mappings[name], done)
@@ -153,7 +153,7 @@ class Spread:
         """Keeps the story of a run that raised."""
         self._by_step[failure.step].fail(failure, tuple(log))
 
-    def claim(self, name: str, digest: str, **options: Any) -> AbstractContextManager[bool]:
+    def claim(self, name: str, digest: str | Callable[[], str], **options: Any) -> AbstractContextManager[bool]:
         """Nobody else runs the step meanwhile; see `Context.claim`."""
         return self._by_step[name].claim(name, digest, **options)
 

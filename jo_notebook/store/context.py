@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from jo_notebook.core.attributes import AttrDict
-from jo_notebook.core.record import Failure, Record
+from jo_notebook.core.garbage import no_search
+from jo_notebook.core.record import NO_STORE, Failure, Record
 from jo_notebook.errors import ResultMissing, ResultNotSaved, UsageError
 from jo_notebook.store.claims import Claim, Claims
 from jo_notebook.store.definitions import Definitions
@@ -20,6 +21,7 @@ from jo_notebook.store.facts import Log
 from jo_notebook.store.foreign import Foreign, foreign
 from jo_notebook.store.formats import format_problems, python_version
 from jo_notebook.store.held import SAVING
+from jo_notebook.store.kept import Kept, runs_of
 from jo_notebook.store.known import Known
 from jo_notebook.store.loading import Snapshot, is_orchestras
 from jo_notebook.store.mapping import META, Writable, items_of, meta_of
@@ -38,6 +40,9 @@ from jo_notebook.store.values import Values
 
 if TYPE_CHECKING:
     from jo_notebook.store.orchestra import OrchestraStore
+
+
+UNCLAIMED: AbstractContextManager[bool] = contextlib.nullcontext(False)
 
 
 class Context(Writable, Portable, Upkeep):
@@ -141,6 +146,12 @@ class Context(Writable, Portable, Upkeep):
         with self._lock:
             return self._known.record(name)
 
+    def at_hand(self, name: str) -> tuple[Any, Record] | None:
+        """The value in memory and the record of just that value; None where there is none. Reads nothing."""
+        with self._lock:
+            held, record = self._known.held.get(name), self._known.record(name)
+            return None if held is None or not held.has_value or record is None else (held.value, record)
+
     @property
     def version(self) -> int:
         """A number that grows with every change a plan could see; no two contexts share one."""
@@ -184,7 +195,7 @@ class Context(Writable, Portable, Upkeep):
         return self._disk is not None and record is not None and not record.unsaved
 
     @property
-    def refused(self) -> frozenset[str]:
+    def only_in_memory(self) -> frozenset[str]:
         """The steps whose results the disk has not taken: they end with this process. Empty without a place."""
         with self._lock:
             alone = {name for name, held in self._known.held.items() if held.record is not None and held.record.unsaved}
@@ -194,25 +205,38 @@ class Context(Writable, Portable, Upkeep):
         """Bytes on disk."""
         return self._disk.size() if self._disk else 0
 
-    def put(self, record: Record, value: object, log: Log = (), *, format: str = "", keep: int = 0) -> Record:
+    def put(
+        self,
+        record: Record,
+        value: object,
+        log: Log = (),
+        *,
+        format: str = "",
+        keep: int = 0,
+        no_store: bool = False,
+    ) -> Record:
         """Keep a result; on disk it is durable when this returns. The record comes back completed.
 
         `format` is the one it is to be written in, empty for the best; `keep` is this step's own number of
-        generations, 0 for that of the context; one that is in use stays.
+        generations, 0 for that of the context; one that is in use stays. With `no_store` the value stays in memory.
         A value or a disk that refuses costs only this: the value stays in memory and `unsaved` says why.
         Raises StepNameError.
         """
-        (done,) = self.put_all([(record, value, log)], format=format, keep=keep)
+        if self._disk is None:
+            return self._hold(self._fresh(record), value, log)
+        (done,) = self.put_all([(record, value, log)], format=format, keep=keep, no_store=no_store)
         return done
 
-    def put_all(self, rows: Iterable[tuple[Record, object, Log]], *, format: str = "", keep: int = 0) -> list[Record]:
+    def put_all(
+        self, rows: Iterable[tuple[Record, object, Log]], *, format: str = "", keep: int = 0, no_store: bool = False
+    ) -> list[Record]:
         """As `put`, for several results in one wave, which the disk takes in far less time than one by one."""
         rows = list(rows)
+        if self._disk is None:
+            return [self.put(*row) for row in rows]
         spared = [self.in_use(record.step) for record, _, _ in rows]
         held = [(self._begun(record, value, log), value, log) for record, value, log in rows]
-        if self._disk is None:
-            return [self._hold(record, value, log) for record, value, log in held]
-        drafts = [drafted(record, value, log, wanted=format) for record, value, log in held]
+        drafts = [drafted(record, value, log, wanted=format, no_store=no_store) for record, value, log in held]
         answers = save_results(self._disk, drafts, keep=keep or self.keep, spared=spared)
         return [
             self._hold(replace(record, unsaved=str(answer)), value, log)
@@ -223,10 +247,17 @@ class Context(Writable, Portable, Upkeep):
 
     def _begun(self, record: Record, value: object, log: Log) -> Record:
         """Whatever happens from now on, the value is in memory. Raises StepNameError."""
-        check_stored_name(record.step)
-        record = replace(record, python=python_version(), size=0, format="", unsaved="")
+        record = self._fresh(record)
         self._hold(replace(record, unsaved=SAVING), value, log)
         return record
+
+    def _fresh(self, record: Record) -> Record:
+        """The record of a value that is not stored yet. Raises StepNameError."""
+        check_stored_name(record.step)
+        python = python_version()
+        if record.python == python and not (record.size or record.format or record.unsaved):
+            return record
+        return replace(record, python=python, size=0, format="", unsaved="")
 
     def _stored(self, found: Found[Record], value: object) -> Record:
         """The disk has a result: from now on it is told of, and a failure before it is not."""
@@ -245,7 +276,9 @@ class Context(Writable, Portable, Upkeep):
         alone = [row for row in other.records.items() if row[1].unsaved or (other.place is None and row[1].is_given)]
         held = [(name, r) for name, r in alone if name not in self.records and other.held(name) == "memory"]
         aside = {name for name, record in held if record.is_given and self._why_in_memory(name)}
-        self.put_all((record, other[name], other.log(name)) for name, record in held if name not in aside)
+        for no_store in (False, True):
+            rows = [row for row in held if row[0] not in aside and (row[1].unsaved == NO_STORE) is no_store]
+            self.put_all(((record, other[name], other.log(name)) for name, record in rows), no_store=no_store)
         for name in aside:
             self._hold(other.records[name], other[name], other.log(name))
 
@@ -265,6 +298,10 @@ class Context(Writable, Portable, Upkeep):
     def log(self, name: str) -> Log:
         """What the step's last run printed if it failed, else what made the result. Raises ResultDamaged."""
         return self._values.log(name)
+
+    def runs(self, name: str) -> list[Kept]:
+        """The runs of which something is kept: what `log` is of, then the others, newest first. Reads no value."""
+        return runs_of(self._known, self._disk, self._older, name)
 
     def forget(self, *names: str) -> None:
         """Drop results, failures and logs of these steps, all generations. Raises StoreError."""
@@ -305,6 +342,8 @@ class Context(Writable, Portable, Upkeep):
 
     def in_use(self, name: str) -> int:
         """The number of the older generation that stands for a step; 0 where the newest does."""
+        if not self._known.used:  # as nearly always
+            return 0
         with self._lock:
             return self._known.in_use(name)
 
@@ -334,7 +373,7 @@ class Context(Writable, Portable, Upkeep):
         """See what other kernels have written; values in memory that are older than that are let go."""
         if self._disk is None:
             return
-        with self._lock:
+        with self._lock, no_search():
             self._values.drop_torn()
             try:
                 fresh = self._disk.scan(self._known.index)
@@ -353,12 +392,12 @@ class Context(Writable, Portable, Upkeep):
     def claim(
         self,
         name: str,
-        digest: str,
+        digest: str | Callable[[], str],
         *,
         waiting: Callable[[Owner], None],
         pause: Callable[[float], object] | None = None,
     ) -> AbstractContextManager[bool]:
-        """Run a step in this block, and nobody else meanwhile; `digest` is of the fingerprint it runs for.
+        """Run a step in this block, and nobody else meanwhile; `digest` is of the fingerprint it runs for, or gives it.
 
         Waits while another kernel runs it, and tells `waiting` once who that is; where the owner `is_unsure`, nobody
         waits. Entering gives whether a newer result than before is known then. Where nobody can lock, or there is
@@ -366,7 +405,8 @@ class Context(Writable, Portable, Upkeep):
         waits so many seconds where it is given.
         """
         if self._claims is None or self._disk is None or self._disk.newer:
-            return contextlib.nullcontext(False)
+            return UNCLAIMED
+        digest = digest if isinstance(digest, str) else digest()
         return Claim(self._claims, name, digest, waiting, lambda: self._look(name), pause)
 
     def look(self, name: str) -> bool:
@@ -438,6 +478,10 @@ class Context(Writable, Portable, Upkeep):
     def save_definition(self, name: str, data: dict[str, Any]) -> None:
         """Remember a step's definition, plain data; nothing is written if it is there. Raises StoreError."""
         self._definitions.save(check_stored_name(name), data)
+
+    def save_definitions(self, rows: Mapping[str, dict[str, Any]]) -> None:
+        """As `save_definition`, for many at once, which the disk takes in far less time. Some may be kept even so."""
+        self._definitions.save_all({check_stored_name(name): data for name, data in rows.items()})
 
     def drop_definition(self, name: str) -> None:
         """Remove a step's definition. Raises StoreError."""

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,20 +48,44 @@ class Definitions:
 
     def save(self, name: str, data: dict[str, Any]) -> None:
         """Keep a definition; nothing is written where it is there already. Raises StoreError."""
-        if self._disk is None:
-            self._memory[name] = (data, True)
-            return
-        path, text = _path(self._disk, name), _sealed(self._disk.key, name, data)
-        with contextlib.suppress(OSError), open_plain(path) as handle:
-            if handle.read() == text:
-                return
-        self._put(self._disk, path, text)
+        self.save_all({name: data})
 
-    def _put(self, disk: Disk, path: str, text: bytes) -> None:
+    def save_all(self, rows: Mapping[str, dict[str, Any]]) -> None:
+        """Keep definitions, durable when this returns; nothing is written of those that are there already.
+
+        Raises StoreError; some of them may be kept then.
+        """
+        disk = self._disk
+        if disk is None:
+            self._memory.update({name: (data, True) for name, data in rows.items()})
+            return
+        new = [(name, data) for name, data in rows.items() if not self._is_known(disk, name, data)]
+        sealed = [(name, data, _path(disk, name), _sealed(disk.key, name, data)) for name, data in new]
+        sealed = [row for row in sealed if not _is_there(*row[2:])]
+        if not sealed:
+            return
+        marks = self._put(disk, [row[2:] for row in sealed])
+        for (name, data, path, text), mark in zip(sealed, marks, strict=True):
+            if mark and self._read is not None:
+                as_read = json.loads(canonical(data))  # nobody else holds on to that
+                self._read[os.path.basename(path)] = (mark, Seen(name, as_read, True, disk.key.id, len(text)))
+
+    def _is_known(self, disk: Disk, name: str, data: dict[str, Any]) -> bool:
+        """Whether we have signed this definition, and its file is the one that we read or wrote."""
+        path = _path(disk, name)
+        mark, seen = (self._read or {}).get(os.path.basename(path), ((), None))
+        if seen is None or not seen.ours or seen.key != disk.key.id or seen.data is data or seen.data != data:
+            return False
+        with contextlib.suppress(OSError):
+            return mark_of(0, path) == mark
+        return False
+
+    def _put(self, disk: Disk, files: Sequence[tuple[str, bytes]]) -> list[tuple[int, ...]]:
+        """Writes whole files; their marks, where those are certain."""
         with disk.writing():
             if make_folder(_folder(disk)):
                 sync_folder(disk.place)
-            disk.scratch.replace(path, text)
+            return disk.scratch.replace_all(files)
 
     def drop(self, name: str) -> None:
         """Remove a definition; none there is fine. Raises StoreError."""
@@ -132,7 +156,7 @@ class Definitions:
         if self._disk is None or seen.ours:
             self.save(seen.name, seen.data)
         else:
-            self._put(self._disk, _path(self._disk, seen.name), _unsigned(seen))
+            self._put(self._disk, [(_path(self._disk, seen.name), _unsigned(seen))])
 
 
 def _folder(disk: Disk) -> str:
@@ -141,6 +165,12 @@ def _folder(disk: Disk) -> str:
 
 def _path(disk: Disk, name: str) -> str:
     return os.path.join(_folder(disk), stem_of(name) + SUFFIX)
+
+
+def _is_there(path: str, text: bytes) -> bool:
+    with contextlib.suppress(OSError), open_plain(path) as handle:
+        return handle.read() == text
+    return False
 
 
 def _sealed(key: Key, name: str, data: dict[str, Any]) -> bytes:

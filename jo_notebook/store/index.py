@@ -45,8 +45,8 @@ class Remembered:
 
 
 def _number(row: Any) -> Any:
-    """What tells one row from a later one: the mark of its file."""
-    return None if row is None else list(row[2] if isinstance(row[1], int) else row[0])
+    """What tells one row from a later one: the mark of its file, and whether its directory need not be listed."""
+    return None if row is None else [bool(row[0]), *row[2]] if isinstance(row[1], int) else list(row[0])
 
 
 NOTHING = Remembered()

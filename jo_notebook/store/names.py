@@ -20,6 +20,8 @@ def check_stored_name(name: object) -> str:
     """The name, or StepNameError where a result under it could be mistaken for another's or mislead."""
     if not isinstance(name, str) or not 1 <= len(name) <= NAME_LIMIT:
         raise StepNameError(f"A stored step's name has 1 to {NAME_LIMIT} characters.")
+    if name.isascii() and name.isidentifier():
+        return name
     if unicodedata.normalize("NFC", name) != name:
         raise StepNameError(f"{name!r} cannot be stored: write it in its composed form (NFC).")
     if not name.strip(". ") or any(unicodedata.category(c) in _FORBIDDEN for c in name):
@@ -27,7 +29,7 @@ def check_stored_name(name: object) -> str:
     return name
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1 << 15)
 def stem_of(name: str) -> str:
     """The directory name `<slug>-<hash16>` of a step; two names never share one."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()

@@ -28,6 +28,10 @@ class Older:
             found = self._all(name)
         return [(n, f.record) for n, f in found.items() if f.record is not None and not f.damage]
 
+    def found(self, name: str) -> dict[int, Found[Record]]:
+        """The same as files, damaged ones too. The caller holds the lock."""
+        return self._all(name)
+
     def use(self, name: str, number: int) -> bool:
         """Let this generation stand for the step, 0 for the newest; False where it is not there. Never raises."""
         known = self._known

@@ -35,6 +35,9 @@ def within_reason(record: T, size: int) -> T:
             executor=_word(record.executor),
             run_id=_word(record.run_id),
             python=_word(record.python),
+            cpu=_number(record.cpu, LONGEST),
+            memory=int(_number(record.memory, LARGEST)),
+            tries=int(_number(record.tries, LARGEST)),
         )
     if isinstance(record, Failure):
         return replace(
@@ -42,6 +45,11 @@ def within_reason(record: T, size: int) -> T:
             when=_number(record.when, LATEST),
             seconds=_number(record.seconds, LONGEST),
             error=_word(record.error),
+            executor=_word(record.executor),
+            run_id=_word(record.run_id),
+            cpu=_number(record.cpu, LONGEST),
+            memory=int(_number(record.memory, LARGEST)),
+            tries=int(_number(record.tries, LARGEST)),
         )
     return record
 

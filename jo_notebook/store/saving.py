@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from jo_notebook.core.record import Failure, LogEntry, Record
+from jo_notebook.core.record import NO_STORE, Failure, LogEntry, Record
 from jo_notebook.errors import ResultNotSaved, UntrustedError, UsageError
 from jo_notebook.store.disk import Disk, copied
 from jo_notebook.store.formats import encode, python_minor
@@ -28,15 +28,23 @@ class Draft:
 
 
 def drafted(
-    record: Record, value: object, log: tuple[LogEntry, ...], *, wanted: str = "", plain: bool = False
+    record: Record,
+    value: object,
+    log: tuple[LogEntry, ...],
+    *,
+    wanted: str = "",
+    plain: bool = False,
+    no_store: bool = False,
 ) -> Draft:
     """A result in the best format, or in the one that is wanted; its story alone where the value refuses.
 
-    With `plain`, formats that run code when they are read do not count.
+    With `plain`, formats that run code when they are read do not count; with `no_store` the value is not even tried.
     """
     footer = Footer("result", record.step, 0, secrets.token_hex(8), {}, python=python_minor())
     payloads: dict[str, Sequence[Block]] = {"log": [log_to_bytes(log)]}
     try:
+        if no_store:
+            raise ResultNotSaved(NO_STORE)
         encoded = encode(value, wanted=wanted, plain=plain)
     except (ResultNotSaved, UsageError) as refusal:  # a format may be gone with its package
         record = replace(record, unsaved=str(refusal))

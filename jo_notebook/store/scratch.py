@@ -6,14 +6,17 @@ import contextlib
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import BinaryIO
 
+from jo_notebook.store.numbering import mark_at
 from jo_notebook.store.processes import is_gone, machine, start_of
 from jo_notebook.store.publish import is_folder, make_folder, sync_folder
 
 STALE_SECONDS = 24 * 3600
+OPEN_AT_ONCE = 100  # files
+AT_ONCE = 8  # threads that wait for the disk
 _NAME = re.compile(r"(?P<host>[\w.]+)-(?P<boot>\w+)-(?P<pid>\d{1,9})-(?P<start>\d+)-\w+")
 
 
@@ -57,15 +60,35 @@ class Scratch:
 
     def replace(self, target: str, data: bytes, *, durable: bool = True) -> None:
         """Put a small file at `target`, whole or not at all, over whatever is there. Raises OSError."""
+        if durable:
+            self.replace_all([(target, data)])
+            return
         with self.draft() as (out, path):
             out.write(data)
-            out.flush()
-            if durable:
-                os.fsync(out.fileno())
             out.close()  # Windows renames no open file
             os.replace(path, target)
-        if durable:
-            sync_folder(os.path.dirname(target))
+
+    def replace_all(self, files: Sequence[tuple[str, bytes]]) -> list[tuple[int, ...]]:
+        """Put small files, as (target, data), over whatever is there, each whole or not at all, all durable.
+
+        Gives their marks, empty where somebody else may have been quicker. Raises OSError; some may be there then.
+        """
+        marks: list[tuple[int, ...]] = []
+        for start in range(0, len(files), OPEN_AT_ONCE):
+            with contextlib.ExitStack() as stack:
+                drafts = [(*stack.enter_context(self.draft()), *file) for file in files[start : start + OPEN_AT_ONCE]]
+                for out, _, _, data in drafts:
+                    out.write(data)
+                    out.flush()
+                _sync([out.fileno() for out, _, _, _ in drafts])
+                for out, path, target, _ in drafts:
+                    if os.name == "nt":
+                        out.close()  # Windows renames no open file
+                    os.replace(path, target)
+                    marks.append(() if os.name == "nt" else mark_at(0, os.fstat(out.fileno())))
+        for folder in dict.fromkeys(os.path.dirname(target) for target, _ in files):
+            sync_folder(folder)
+        return marks
 
     def leftovers(self) -> list[tuple[str, int]]:
         """Path and size of each file whose writer is surely gone. Raises OSError."""
@@ -103,6 +126,18 @@ class Scratch:
             with contextlib.suppress(OSError):
                 if now - os.lstat(path).st_mtime > STALE_SECONDS:
                     os.unlink(path)
+
+
+def _sync(descriptors: Sequence[int]) -> None:
+    """Make files durable, several together. Raises OSError."""
+    if len(descriptors) > 1:
+        from concurrent.futures import ThreadPoolExecutor  # slow to import, and often not needed
+
+        with ThreadPoolExecutor(min(AT_ONCE, len(descriptors))) as threads:
+            list(threads.map(os.fsync, descriptors))
+    else:
+        for descriptor in descriptors:
+            os.fsync(descriptor)
 
 
 def is_dead(name: str) -> bool:

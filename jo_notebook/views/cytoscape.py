@@ -11,7 +11,7 @@ from math import hypot
 from typing import Any
 
 from jo_notebook.views.layout import NODE_HEIGHT, Point
-from jo_notebook.views.look import EDGE, FONT, FONT_SIZE, LOOKS, RING, Look
+from jo_notebook.views.look import DONE, EDGE, FONT, FONT_SIZE, LOOKS, RING, Look
 from jo_notebook.views.shapes import CUT, anchors, controls, corners, relative
 from jo_notebook.views.state import EdgeState, GraphState, NodeState
 
@@ -53,6 +53,7 @@ def style_sheet(state: GraphState) -> list[Rule]:
     rules = [_edge_rule(), _node_rule()]
     rules += [_rule(numbers.get(look.word, ()), _look_style(look)) for look in LOOKS.values()]
     rules += [
+        *(_rule([i], _filled(node.fraction)) for i, node in enumerate(state.nodes) if node.fraction is not None),
         _rule(numbers.get("action load", ()), {"border-style": "dotted", "border-width": 2.5, "border-color": DOTS}),
         _rule(numbers.get("head", ()), {"border-style": "double", "border-width": 7, "border-color": EDGE}),
         _rule(numbers.get("action run", ()), {"border-color": RING}),
@@ -113,6 +114,17 @@ def _look_style(look: Look) -> dict[str, Any]:
     if look.shape in POLYGONS:
         style |= {"shape": "polygon", "shape-polygon-points": f"data({_field(look.shape)})"}
     return style
+
+
+def _filled(fraction: float) -> dict[str, Any]:
+    """A step that runs, done from the left as far as it says it is."""
+    fill = LOOKS["running"].fill
+    return {
+        "background-fill": "linear-gradient",
+        "background-gradient-direction": "to-right",
+        "background-gradient-stop-colors": [DONE, DONE, fill, fill],
+        "background-gradient-stop-positions": [f"{place}%" for place in (0, *[round(fraction * 100)] * 2, 100)],
+    }
 
 
 def _field(shape: str) -> str:

@@ -14,7 +14,7 @@ from jo_notebook.views.layout import NODE_HEIGHT, Point
 from jo_notebook.views.look import EDGE, FONT, FONT_SIZE, LOOKS, NEUTRAL, RING, Look
 from jo_notebook.views.shapes import anchors, controls, corners
 from jo_notebook.views.state import EdgeState, GraphState, NodeState
-from jo_notebook.views.words import about, count, file_size, one_line
+from jo_notebook.views.words import about, count, far, file_size, one_line
 
 MARGIN = 14.0
 LEGEND_GAP = 10.0
@@ -86,7 +86,7 @@ def details(node: NodeState) -> str:
         held += f", {file_size(node.size)}"
     expected = about(node.seconds) if node.action == "run" and node.seconds is not None else ""
     if node.state in ("running", "queued"):
-        return " · ".join(filter(None, (node.state, expected)))
+        return " · ".join(filter(None, (node.state, far(node.fraction, node.eta) or expected, node.doing)))
     action = {"run": "will run", "load": "will be loaded"}.get(node.action, "")
     orphan = "cell deleted" if node.is_orphan else ""
     will = ", ".join(filter(None, (action, expected)))

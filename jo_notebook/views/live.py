@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from jo_notebook.core.eta import Going
 from jo_notebook.core.events import Event, EventKind
 from jo_notebook.core.plan import Action, Availability, Decision, Plan
 from jo_notebook.core.reasons import Reason
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from jo_notebook.views.state import GraphState
 
 PAUSE = 0.05
-LARGE, LARGE_PAUSE = 300, 0.5
+LARGE, SLOW_PAUSE = 300, 0.5
 REPLANNING = frozenset({EventKind.CHANGED, EventKind.ENDED})
 OUTCOMES: Mapping[EventKind, Availability] = {
     EventKind.FINISHED: Availability.AVAILABLE,
@@ -36,6 +37,10 @@ class GraphSource(Protocol):
     @property
     def running(self) -> frozenset[str]:
         """The steps whose functions are being called now."""
+
+    @property
+    def going(self) -> Mapping[str, Going]:
+        """How far those are."""
 
     @property
     def queued(self) -> frozenset[str]:
@@ -85,7 +90,7 @@ class PlanFollower:
         self._turn = threading.Lock()  # one drawing at a time
         self._outcomes: dict[str, Event] = {}
         self._timer: threading.Timer | None = None
-        self._is_old = self._is_closed = False
+        self._is_slow = self._is_old = self._is_closed = False
         self._plan = Plan()
         self._unsubscribe = source.listen(self._heard)
         try:
@@ -106,13 +111,19 @@ class PlanFollower:
     def _heard(self, event: Event) -> None:
         if event.kind in SILENT or self._is_closed:
             return
+        if event.kind is EventKind.PROGRESS and (not event.step or len(self._plan) > LARGE):
+            return
         with self._lock:
             self._is_old = self._is_old or event.kind in REPLANNING
             if event.kind in OUTCOMES:
                 self._outcomes[event.step] = event
+            is_slow = event.kind is EventKind.PROGRESS or len(self._plan) > LARGE
+            if self._timer is not None and self._is_slow and not is_slow:
+                self._timer.cancel()
+                self._timer = None
             if self._timer is None:
-                pause = PAUSE if len(self._plan) <= LARGE else LARGE_PAUSE
-                self._timer = threading.Timer(pause, self._refresh)
+                self._is_slow = is_slow
+                self._timer = threading.Timer(SLOW_PAUSE if is_slow else PAUSE, self._refresh)
                 self._timer.daemon = True
                 self._timer.start()
 
@@ -149,6 +160,7 @@ class Follower:
             graph_state(
                 plan,
                 running=self._source.running,
+                going=self._source.going,
                 queued=self._source.queued,
                 message=self._source.message(),
             )

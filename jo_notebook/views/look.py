@@ -13,6 +13,8 @@ from dataclasses import dataclass
 EDGE = "#7a828a"
 RING = "#3d8bfd"
 NEUTRAL = "#59626b"
+DONE = "#003d63"
+"""The part of a running step that is done."""
 FONT = 'system-ui, "Segoe UI", Helvetica, Arial, sans-serif'
 FONT_SIZE = 14
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from jo_notebook.core.plan import Decision, Plan
     from jo_notebook.core.reasons import Reason
-    from jo_notebook.core.record import LogEntry, Record
+    from jo_notebook.core.record import Failure, LogEntry, Record
     from jo_notebook.views.listings import Foreign
     from jo_notebook.views.text import Verified
 
@@ -32,6 +32,7 @@ class Outcome(Protocol):
     blocked: dict[str, str]
     cancelled: list[str]
     warnings: list[str]
+    costly: dict[str, tuple[float, int]]
     seconds: float
 
 
@@ -112,6 +113,7 @@ def run_data(outcome: Outcome) -> Data:
         "blocked": dict(outcome.blocked),
         "not_reached": list(outcome.cancelled),
         "warnings": list(dict.fromkeys(outcome.warnings)),
+        "costly": {step: {"seconds": s, "size": size} for step, (s, size) in outcome.costly.items()},
         "seconds": outcome.seconds,
     }
 
@@ -121,8 +123,7 @@ def status_data(plan: Plan, records: Mapping[str, Record]) -> Data:
     rows = []
     for decision in plan:
         record = records.get(decision.step)
-        made = {"when": record.when, "took": record.seconds, "format": record.format} if record else {}
-        rows.append({**decision_data(decision), "when": None, "took": None, "format": "", **made})
+        rows.append({**decision_data(decision), "format": record.format if record else "", **_run_data(record)})
     return {"steps": rows}
 
 
@@ -138,9 +139,23 @@ def graph_data(plan: Plan) -> Data:
     return graph_state(plan).to_json()
 
 
-def log_data(step: str, entries: Sequence[LogEntry]) -> Data:
-    """What a step's last run printed, displayed and raised."""
-    return {"step": step, "entries": [{"kind": e.kind, "text": e.text, "data": dict(e.data)} for e in entries]}
+def log_data(step: str, entries: Sequence[LogEntry], story: Record | Failure | None = None) -> Data:
+    """What one run of a step printed, displayed and raised, and which run that was."""
+    rows = [{"kind": e.kind, "text": e.text, "data": dict(e.data), "attempt": e.attempt} for e in entries]
+    return {"step": step, "entries": rows, **_run_data(story), "failed": getattr(story, "error", "")}
+
+
+def _run_data(story: Record | Failure | None) -> Data:
+    """What one run took; nulls where there was none."""
+    return {
+        "run": story.run_id if story else None,
+        "when": story.when if story else None,
+        "took": story.seconds if story else None,
+        "cpu": story.cpu if story else None,
+        "memory": story.memory if story else None,
+        "tries": story.tries if story else None,
+        "executor": story.executor if story else None,
+    }
 
 
 def accepted_data(decision: Decision, reasons: Sequence[str]) -> Data:
@@ -235,6 +250,6 @@ def _error_text(error: BaseException) -> str:
     """An error's type and text; the text is the user's code and may raise."""
     try:
         text = str(error)
-    except Exception:  # noqa: BLE001 - see above
+    except BaseException:  # noqa: BLE001 - see above
         text = ""
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

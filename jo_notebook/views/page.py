@@ -8,7 +8,7 @@ from jo_notebook.views.diagram import details
 from jo_notebook.views.layout import NODE_HEIGHT
 from jo_notebook.views.look import EDGE, FONT, LOOKS, RING, Look
 from jo_notebook.views.state import GraphState, NodeState
-from jo_notebook.views.words import one_line, shorten
+from jo_notebook.views.words import far, one_line, shorten
 
 HEIGHTS = (140, 180, 240, 320, 400, 560)
 MAX_ZOOM, LEGIBLE_ZOOM, USUAL_WIDTH = 1.2, 0.65, 800
@@ -112,11 +112,17 @@ def _usual(state: GraphState) -> str:
 
 def _busy(state: GraphState) -> str:
     """What is going on, or an empty string."""
-    running = [node.label for node in state.nodes if node.state == "running"]
+    running = [_running(node) for node in state.nodes if node.state == "running"]
     waiting = sum(node.state == "queued" for node in state.nodes)
     if running:
         return f"running {', '.join(running[:3])}" + (f" · {waiting} queued" if waiting else "")
     return f"{waiting} queued · waiting for the kernel" if waiting else ""
+
+
+def _running(node: NodeState) -> str:
+    """A step that is running, with how far it says it is."""
+    how_far = far(node.fraction, node.eta)
+    return f"{node.label} ({how_far})" if how_far else node.label
 
 
 def _failures(failed: list[NodeState]) -> str:

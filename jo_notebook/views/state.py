@@ -7,16 +7,18 @@ TypeScript. Coordinates are centres, in the pixels of `layout`; an edge's `point
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
+from jo_notebook.core.eta import Going
 from jo_notebook.core.plan import Action, Availability, Decision, Plan
 from jo_notebook.views.layout import Layout, layout
 from jo_notebook.views.words import ELSEWHERE, OVERRIDES, one_line, shorten
 
 VERSION = 1
 LABEL_LIMIT = 28
+DOING_LIMIT = 60
 Edges = tuple[tuple[str, str], ...]
 
 
@@ -25,7 +27,8 @@ class NodeState:
     """One step as it is drawn. `state` is a word of `LOOKS`; `seconds` is the expected time, or None.
 
     `note` says what else is to be known of its result: pinned, accepted, put in by hand, an earlier result, from
-    elsewhere.
+    elsewhere. Of a step that is running, `fraction` is how far it says it is, `doing` the words it says so with, and
+    `eta` the seconds it is expected to need from then on, or None.
     """
 
     id: str
@@ -42,6 +45,9 @@ class NodeState:
     x: float
     y: float
     width: float
+    fraction: float | None = None
+    eta: float | None = None
+    doing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +95,12 @@ def graph_state(
     plan: Plan,
     *,
     running: Collection[str] = frozenset(),
+    going: Mapping[str, Going] | None = None,
     queued: Collection[str] = frozenset(),
     message: str = "",
     names: Mapping[str, str] | None = None,
 ) -> GraphState:
-    """The state of a graph for drawing.
+    """The state of a graph for drawing. `going` tells how far steps are that run.
 
     `names` are labels for steps that are shown under another name. A dependency that nobody has
     registered is drawn as missing.
@@ -107,7 +114,10 @@ def graph_state(
     drawn = _layout(tuple(decisions), edges, labels)
     undefined = decisions.keys() - {d.step for d in plan.decisions}
     nodes = tuple(
-        _node(decision, label, drawn, _word(decision, running, queued), is_undefined=step in undefined)
+        _with_how_far(
+            _node(decision, label, drawn, _word(decision, running, queued), is_undefined=step in undefined),
+            (going or {}).get(step),
+        )
         for (step, decision), label in zip(decisions.items(), labels, strict=True)
     )
     return GraphState(plan.heads, message, nodes, _edges(edges, drawn))
@@ -146,6 +156,14 @@ def _node(decision: Decision, label: str, drawn: Layout, word: str, *, is_undefi
         y=y,
         width=drawn.widths[decision.step],
     )
+
+
+def _with_how_far(node: NodeState, going: Going | None) -> NodeState:
+    if going is None or node.state != "running":
+        return node
+    fraction = None if going.fraction is None else round(min(max(going.fraction, 0.0), 1.0), 2)
+    eta = None if going.left is None else round(going.left, 1)
+    return replace(node, fraction=fraction, eta=eta, doing=shorten(one_line(going.text), DOING_LIMIT))
 
 
 def _kept(decision: Decision) -> str:

@@ -39,6 +39,7 @@ VERDICTS = {"same": "[=]", "different": "[!]", "unsure": "[?]", "failed": "[x]",
 PLAIN = frozenset({"missing", "upstream"})  # what a step that never ran always has
 REASON_WIDTH = 40
 NAMES_SHOWN = 8
+MEMORY_SHOWN = 1_000_000  # bytes: less is what any Python does
 
 
 class Verified(Protocol):
@@ -93,13 +94,15 @@ def levels_text(plan: Plan) -> str:
 
 def steps_text(plan: Plan, records: Mapping[str, Record], *, zone: tzinfo | None = None) -> str:
     """A table of all steps; times of day are local unless a zone is given."""
-    rows = [("step", "state", "time", "size", "when", "")]
+    rows = [("step", "state", "time", "CPU", "memory", "size", "when", "")]
     for d in plan:
         record = records.get(d.step)
         when = day(record.when, zone) if record else ""
         took = duration(record.seconds) if record else ""
+        cpu = duration(record.cpu) if record and record.cpu else ""
+        memory = file_size(record.memory) if record and record.memory >= MEMORY_SHOWN else ""
         size = file_size(d.size) if d.size else ""
-        rows.append((one_line(d.step), _state(d), took, size, when, _note(d)))
+        rows.append((one_line(d.step), _state(d), took, cpu, memory, size, when, _note(d)))
     return table(rows)
 
 
@@ -157,13 +160,15 @@ def verify_text(results: Sequence[Verified]) -> str:
     return "\n".join(lines)
 
 
-def step_line(decision: Decision, dependencies: Sequence[str], *, inferred: bool = False, doing: str = "") -> str:
-    """What a cell answers when it registers a step. `doing` is what happens to it right now."""
+def step_line(
+    decision: Decision, dependencies: Sequence[str], *, inferred: bool = False, doing: str = "", how_far: str = ""
+) -> str:
+    """What a cell answers when it registers a step. `doing` is what happens to it right now, and `how_far` that is."""
     head = one_line(decision.step)
     if dependencies:
         head += f" ← {', '.join(map(one_line, dependencies))}{' (inferred)' if inferred else ''}"
     if doing:
-        return f"{head} · {doing}"
+        return " · ".join(filter(None, (head, doing, how_far)))
     why = _reasons(decision).removeprefix("last run failed: ").removeprefix("its stored result is damaged: ")
     is_plain = decision.availability is Availability.MISSING and all(r.kind in PLAIN for r in decision.reasons)
     state = f"{_state(decision)}: {why}" if why and not is_plain else _state(decision)

@@ -8,8 +8,8 @@ from datetime import datetime, tzinfo
 
 from jo_notebook.core.files import size_text as file_size
 
-__all__ = ["ELSEWHERE", "OVERRIDES", "about", "columns", "count", "day", "duration", "file_size", "one_line", "pad"]
-__all__ += ["shorten", "table"]
+__all__ = ["ELSEWHERE", "OVERRIDES", "about", "columns", "count", "day", "duration", "far", "file_size", "left"]
+__all__ += ["one_line", "pad", "shorten", "table"]
 
 ELSEWHERE = {"data": "from elsewhere", "code": "from elsewhere, not trusted"}
 OVERRIDES = {"pinned": "pinned", "accepted": "accepted", "given": "put in by hand"}
@@ -93,6 +93,20 @@ def about(seconds: float) -> str:
         return f"about {whole} s"
     minutes = round(seconds / 60)
     return f"about {minutes} min" if minutes < 60 else f"about {_two(minutes, 60, 'h', 'min')}"
+
+
+def left(seconds: float, *, is_least: bool = False) -> str:
+    """How long something still takes: about 3 min left, at least 40 s left."""
+    said = about(seconds)
+    return f"{said.replace('about', 'at least', 1) if is_least else said} left" if said else ""
+
+
+def far(fraction: float | None, seconds: float | None = None) -> str:
+    """How far a step says it is, and how long it still takes: 45 %, about 20 s left; empty where it does not say."""
+    if fraction is None:
+        return ""
+    share = f"{min(max(fraction, 0.0), 1.0) * 100:.0f} %"
+    return share if seconds is None or fraction >= 1.0 else f"{share}, {left(seconds)}"
 
 
 def count(number: int, noun: str) -> str:

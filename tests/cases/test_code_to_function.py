@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import CodeType
 from typing import Any
 
 import pytest
@@ -82,6 +83,29 @@ def test_nothing_else_leaks_into_the_notebook() -> None:
     namespace: dict[str, Any] = {}
     result_of("x = 1\ndef f(): return x\nclass A: pass\nf", namespace)
     assert namespace.keys() == {"__builtins__"}
+
+
+@pytest.mark.parametrize("text", ["x + 1", "'a docstring'\nx", "(lambda: x)()", "await f(x)", "yield x", "global x\nx"])
+def test_steps_of_one_text_are_functions_of_their_own(text: str) -> None:
+    """Steps of one text may share what Python compiled; names, files and what is inside of them are each step's."""
+    source, space = parse_source(text), {"__name__": "__main__", "x": 1}
+    one, two = (compile_step(source, name, (), space, f"<{name}>") for name in ("One", "Two"))
+    for name, function in (("One", one), ("Two", two)):
+        assert (function.__name__, function.__qualname__, function.__module__) == (name, name, "__main__")
+        assert function.__doc__ == ("a docstring" if "docstring" in text else None)
+        assert function.__globals__ is space
+        code = function.__code__
+        assert (code.co_name, code.co_qualname, code.co_filename) == ("<module>", name, f"<{name}>")
+        inside = [c for c in code.co_consts if isinstance(c, CodeType)]
+        assert [c.co_filename for c in inside] == [f"<{name}>"] * ("lambda" in text)
+        assert all(c.co_qualname == f"{name}.<locals>.<lambda>" for c in inside)
+    assert one.__code__ is not two.__code__
+
+
+def test_an_error_of_a_shared_text_names_its_step() -> None:
+    for name in ("One", "Two"):
+        with pytest.raises(SourceError, match=f"^{name}, line 1: name 'x' is parameter and global"):
+            compile_step(parse_source("global x\nx"), name, ("x",), {}, "<cell>")
 
 
 def test_an_input_may_be_assigned_to() -> None:

@@ -10,6 +10,7 @@ import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -39,10 +40,12 @@ def data_of(*words: str, cwd: Path, code: int = 0) -> dict[str, Any]:
 
 
 class Terminal:
-    """A command on a terminal of its own; what it shows is read as it comes."""
+    """A command on a terminal of its own; what it shows is read as it comes. Without a `width` it does not say."""
 
-    def __init__(self, *words: str, cwd: Path, env: Mapping[str, str] | None = None) -> None:
+    def __init__(self, *words: str, cwd: Path, env: Mapping[str, str] | None = None, width: int = 0) -> None:
         ours, theirs = pty.openpty()
+        if width:
+            termios.tcsetwinsize(theirs, (24, width))
         self.shown = ""
         self._end = ours
         self.process = subprocess.Popen(

@@ -218,7 +218,7 @@ from jo_notebook.commands import group
 
 def importing(*words):
     try:
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), int(sys.argv[1]))
     except KeyboardInterrupt:
         raise TypeError("what C code makes of an interrupt while it imports") from None
 
@@ -227,9 +227,15 @@ sys.exit(cli.main(["plan", "n.ipynb"]))
 """
 
 
-def test_an_end_that_another_error_hides(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_end_that_another_error_hides(tmp_path: Path, number: int) -> None:
     """Being asked to end is what is told, whatever an import made of it."""
     done = subprocess.run(
-        [sys.executable, "-c", ASKED], cwd=tmp_path, capture_output=True, text=True, timeout=60, env=environment()
+        [sys.executable, "-c", ASKED, str(int(number))],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment(),
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "jo: Interrupted.\n")

@@ -48,7 +48,7 @@ def test_run(place: Path, source: str) -> None:
     told = data_of("run", source, "Top", cwd=place, code=1)
     assert set(told) == {
         *("run", "finished", "loaded", "kept", "taken", "unsaved", "failed", "blocked", "not_reached", "warnings"),
-        *("seconds", "error"),
+        *("seconds", "error", "costly"),
     }
     assert told["blocked"] == {"Top": "Bad"}
     assert told["finished"] == []
@@ -79,6 +79,14 @@ def test_the_others(place: Path) -> None:
     logged = data_of("log", "n.jo", "Load", cwd=place)
     assert (logged["step"], logged["entries"][0]["kind"]) == ("Load", "stdout")
     assert "loading\n" in logged["entries"][0]["text"]
+    assert (logged["entries"][0]["attempt"], logged["tries"], logged["failed"]) == (1, 1, "")
+    assert data_of("log", "n.jo", "Load", "--run", logged["run"][:8], cwd=place) == logged
+    assert data_of("log", "n.jo", "Bad", cwd=place)["failed"] != ""
+    assert data_of("log", "n.jo", "Top", cwd=place)["run"] is None
+    row = next(row for row in data_of("status", "n.jo", cwd=place)["steps"] if row["step"] == "Load")
+    assert row["cpu"] > 0
+    assert (row["run"], row["tries"], row["executor"]) == (logged["run"], 1, "inline")
+    assert row["memory"] >= 0
     graph = data_of("graph", "n.jo", cwd=place)
     assert len(graph["edges"]) == 3
     assert not (place / "graph.svg").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -112,3 +113,21 @@ def test_stdout_in_a_file_and_a_bar(tmp_path: Path) -> None:
     os.close(ours)
     assert b"0/1 |" in seen
     assert (tmp_path / "out.txt").read_text().startswith("loading\nRan 1 step in ")
+
+
+def test_how_far_and_how_long(tmp_path: Path) -> None:
+    """From the histories of the steps, and from what a step says of itself, also by a bar of its own."""
+    notebook(
+        tmp_path / "n.ipynb",
+        "import time\nfrom jo_notebook import progress\nfrom tqdm import tqdm",
+        "%%step Rows\nfor n in progress(range(10), text='row'):\n    time.sleep(0.15)\nn",
+        "%%step Bars\nfor n in tqdm(range(10)):\n    time.sleep(0.15)\nn + 0 * Rows",
+    )
+    assert jo("run", "n.ipynb", cwd=tmp_path).returncode == 0
+    for source in ("n.ipynb", "n.jo"):
+        terminal = Terminal("run", source, "Rows", "Bars", "--force", cwd=tmp_path, width=120)
+        assert terminal.read_to_end() == 0
+        shown = terminal.shown
+        assert re.search(r"0/2 \|.{24}\| 00:0\d, about \d s left  Rows \d+ % \(row \d+ of 10\)", shown), shown
+        assert re.search(r"1/2 \|.{24}\| 00:0\d, \D+\d s left  Bars \d+ % \(\d+ of 10\)", shown), shown
+        assert "10/10 [00:01<00:00, " in shown

@@ -56,3 +56,10 @@ def test_a_value_that_no_format_takes(tmp_path: Path, name: str) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "Load is kept in memory only: " in done.stdout
+
+
+def test_what_is_not_to_be_stored_is_not_lost(tmp_path: Path) -> None:
+    (tmp_path / "p.py").write_text("from jo_notebook import step\n@step(no_store=True)\ndef Load():\n    return [1]\n")
+    done = run(tmp_path, "p.py")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Ran 1 step in ")

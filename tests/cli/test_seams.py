@@ -78,6 +78,7 @@ SHAPE = {
     "not_reached",
     "warnings",
     "seconds",
+    "costly",
 }
 
 
@@ -160,6 +161,48 @@ def test_a_notebook_with_step_objects_is_exported(tmp_path: Path) -> None:
     assert jo("status", "m.jo", cwd=tmp_path).stdout.count("available") == 3
 
 
+OBJECTS = (
+    "from jo_notebook import Step",
+    "class Load(Step):\n    def run(self):\n        print('loading')\n        return [3, 1, 2]",
+    "class Largest(Step):\n    def __init__(self, count, **rest):\n        super().__init__(**rest)\n"
+    "        self.count = count\n    def run(self, rows):\n        return sorted(rows)[-self.count:]",
+    "largest = Largest(2, depends_on=[Load()], name_alias='Two largest')",
+    "print('the answer is', largest.materialize())",
+)
+
+
+def test_a_notebook_of_step_objects_alone(tmp_path: Path) -> None:
+    """What its cells make are its steps; what asks for results is left out."""
+    notebook(tmp_path / "n.ipynb", *OBJECTS)
+    planned = jo("plan", "n.ipynb", cwd=tmp_path)
+    assert (planned.stderr, planned.stdout.count("[ ]")) == ("", 3)
+    assert "[ ] (H) Two largest" in planned.stdout
+    done = jo("run", "n.ipynb", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("loading\nRan 2 steps in ")
+    assert "the answer" not in done.stdout
+    assert data_of("run", "n.ipynb", cwd=tmp_path)["finished"] == []
+    notebook(tmp_path / "n.ipynb", *OBJECTS[:3], OBJECTS[3].replace("Largest(2", "Largest(1"))
+    assert data_of("run", "n.ipynb", "Two largest", cwd=tmp_path)["finished"] == ["Two largest"]
+    told = data_of("run", "n.ipynb", "Two largest", "-o", "out.ipynb", cwd=tmp_path)
+    assert told["finished"] == []
+    cells = json.loads((tmp_path / "out.ipynb").read_text())["cells"]
+    assert not any(output["output_type"] == "error" for cell in cells for output in cell.get("outputs", ()))
+    mixed = f"{OBJECTS[3]}\nlargest.materialize()"
+    notebook(tmp_path / "m.ipynb", *OBJECTS[:3], mixed)
+    said = jo("plan", "m.ipynb", cwd=tmp_path).stderr
+    assert said.startswith("Note: cell 5 makes Step objects and asks for a result as well")
+
+
+def test_pools_reach_the_kernel(tmp_path: Path) -> None:
+    """With and without them a notebook's steps run; what makes no sense is told."""
+    notebook(tmp_path / "n.ipynb", "%%step A --resources db=1\n1")
+    assert data_of("run", "n.ipynb", "--pool", "db=2", "--pool", "gpu=1", cwd=tmp_path)["finished"] == ["A"]
+    assert data_of("run", "n.ipynb", "--force", cwd=tmp_path)["finished"] == ["A"]
+    told = data_of("run", "n.ipynb", "--pool", "db", cwd=tmp_path, code=2)
+    assert told["error"]["message"].startswith("'db' is no resource")
+
+
 def test_a_notebook_with_stages_is_exported(tmp_path: Path) -> None:
     (tmp_path / "jobs.py").write_text("def Lint(): return 1\ndef Docs(): return 2\n")
     (tmp_path / "stages.yaml").write_text("Lint: []\nDocs: [Lint]\n")
@@ -184,7 +227,8 @@ def test_no_step_at_all(tmp_path: Path) -> None:
 def test_a_command_that_fails_or_takes_too_long_is_told_without_our_lines(tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text('stages:\n  S: {shell: "exit 3"}\n  T: {shell: "sleep 9", timeout: 0.3}\n')
     assert jo("run", "s.yaml", cwd=tmp_path).returncode == 1
-    assert jo("log", "s.yaml", "S", cwd=tmp_path).stdout == "the command ended with exit code 3: exit 3\n"
+    told = jo("log", "s.yaml", "S", cwd=tmp_path).stdout.splitlines()
+    assert told[1:] == ["the command ended with exit code 3: exit 3"]
     shown = jo("log", "s.yaml", "T", cwd=tmp_path).stdout
     assert "commands.py" not in shown
     assert "run_command('sleep 9')\n" in shown

@@ -6,11 +6,12 @@ import contextvars
 import io
 import sys
 import threading
+import tracemalloc
 
 import pytest
 
 from jo_notebook.core.record import LogEntry
-from jo_notebook.engine import capture
+from jo_notebook.engine import recorder as recorder_rules
 from jo_notebook.engine.capture import Recorder, recording, routed_output
 
 
@@ -50,7 +51,7 @@ def test_beside_others_whole_lines_are_shown(capsys: pytest.CaptureFixture[str])
             print("g", end="", file=sys.stderr)
             assert capsys.readouterr() == ("e\n", "")
         assert capsys.readouterr() == ("f", "g")
-    assert texts(recorder) == [("stdout", "a bc\n50%\re\nf"), ("stderr", "g")]
+    assert texts(recorder) == [("stdout", "a bc\ne\nf"), ("stderr", "g")]
 
 
 def test_what_nobody_records_passes_through(capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,16 +126,106 @@ def test_a_router_that_is_kept_is_harmless(capsys: pytest.CaptureFixture[str]) -
     assert kept.encoding
 
 
-def test_a_long_log_is_cut_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capture, "LIMIT", 10)
-    recorder = Recorder(echo=False)
-    recorder.write("stdout", "12345678")
-    recorder.write("stdout", "90abc")
-    recorder.write("stdout", "never")
+def test_of_a_long_log_the_middle_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder_rules, "LIMIT", 10)
+    monkeypatch.setattr(recorder_rules, "TAIL", 6)
+    heard: list[str] = []
+    recorder = Recorder(echo=False, on_entry=lambda entry: heard.append(entry.text))
+    for text in ("12345678", "90abc", "def", "ghi", "jkl"):
+        recorder.write("stdout", text)
+    cut = "\n[the log is cut here: it is longer than 10 characters]\n"
+    assert heard == ["12345678", "90", cut]
     assert texts(recorder) == [
         ("stdout", "1234567890"),
-        ("stderr", "\n[the log is cut here: it is longer than 10 characters]\n"),
+        ("stderr", "\n[6 characters are left out here: the log is too long]\n"),
+        ("stdout", "ghijkl"),
     ]
+    recorder.write("stderr", "an error at the end")
+    left_out = "\n[25 characters are left out here: the log is too long]\n"
+    assert texts(recorder) == [("stdout", "1234567890"), ("stderr", f"{left_out}he end")], "one text of one kind"
+
+
+def test_what_is_just_too_long_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder_rules, "LIMIT", 10)
+    recorder = Recorder(echo=False)
+    recorder.write("stdout", "1234567890")
+    recorder.write("stdout", "abc")
+    assert texts(recorder) == [("stdout", "1234567890abc")]
+
+
+def test_threads_of_one_step_may_flood_its_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder_rules, "LIMIT", 10)
+    monkeypatch.setattr(recorder_rules, "TAIL", 50)
+    recorder = Recorder(echo=False)
+    errors: list[BaseException] = []
+
+    def flood() -> None:
+        try:
+            for _ in range(20_000):
+                recorder.write("stdout", "abc")
+        except BaseException as error:  # noqa: BLE001 - any is wrong
+            errors.append(error)
+
+    threads = [threading.Thread(target=flood) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert len("".join(entry.text for entry in recorder.entries)) < 1000
+
+
+def test_each_try_has_its_own_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the oldest tries go where all of them are too much."""
+    monkeypatch.setattr(recorder_rules, "LIMIT", 10)
+    monkeypatch.setattr(recorder_rules, "TAIL", 2)
+    monkeypatch.setattr(recorder_rules, "EARLIER", 120)
+    recorder = Recorder(echo=False)
+    for attempt in (1, 2, 3):
+        recorder.begin(attempt)
+        recorder.write("stdout", f"{attempt}" * 20)
+    parts = [(entry.attempt, entry.text) for entry in recorder.entries]
+    assert [row for row in parts if row[0] == 3] == [
+        (3, "3" * 10),
+        (3, "\n[8 characters are left out here: the log is too long]\n"),
+        (3, "33"),
+    ]
+    recorder.begin(4)
+    assert {entry.attempt for entry in recorder.entries} == {3}
+
+
+def test_a_large_figure_is_kept_and_a_huge_one_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder_rules, "LIMIT", 10)
+    monkeypatch.setattr(recorder_rules, "SHOWN", 100)
+    recorder = Recorder(echo=False)
+    recorder.add(LogEntry("display", "<Figure>\n", (("image/png", "x" * 80),)))
+    recorder.add(LogEntry("display", "<Figure>\n", (("image/png", "x" * 80),)))
+    assert [(e.text, len(e.data)) for e in recorder.entries] == [
+        ("<Figure>\n", 1),
+        ("<Figure>\n[not kept: too large for the log]\n", 0),
+    ]
+
+
+def test_a_hundred_megabytes_take_little(capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither in one piece, nor in many, nor without the end of a line beside others."""
+    tracemalloc.start()
+    try:
+        for pieces, is_beside in ((1, False), (100_000, False), (10_000, True)):
+            recorder = Recorder(echo=is_beside, is_beside=is_beside)
+            text = "x" * (100_000_000 // pieces)
+            with routed_output(), recording(recorder):
+                for _ in range(pieces):
+                    sys.stdout.write(text)
+                    if is_beside:
+                        capsys.readouterr()
+            del text
+            tracemalloc.reset_peak()
+            entries = recorder.entries
+            assert sum(len(entry.text) for entry in entries) < 1_200_000
+            assert entries[1].text == "\n[98,900,000 characters are left out here: the log is too long]\n"
+            del entries, recorder
+    finally:
+        tracemalloc.stop()
 
 
 def test_displays_stand_alone() -> None:

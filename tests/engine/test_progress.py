@@ -94,7 +94,7 @@ def test_what_was_asked_for_waits_until_a_run_comes_to_it() -> None:
     progress = Progress()
     hear(progress, "", "queued A", "queued B", "queued C")
     assert (progress.queued, progress.runs, progress.status("")) == ({"A", "B", "C"}, (), None)
-    hear(progress, "r", "queued A", "queued B", "started A", "finished A")
+    hear(progress, "r", "queued A", "queued B", "started A", "finished A", "output C", "warning C")
     assert progress.queued == {"B", "C"}
     hear(progress, "r", "ended")
     assert progress.queued == frozenset()

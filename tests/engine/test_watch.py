@@ -24,7 +24,7 @@ import pandas as pd
 import pytest
 
 from jo_notebook.engine import watch as watch_module
-from jo_notebook.engine.watch import Seen, watching
+from jo_notebook.engine.watch import Seen, ready_to_watch, watching
 
 ROOT = Path(__file__).parents[2]
 Step = Callable[[], object]
@@ -408,6 +408,71 @@ def test_somebody_wraps_the_environment_after_us(monkeypatch: pytest.MonkeyPatch
         os.environ["JO_TEST_A"]
     assert seen.env == ["JO_TEST_A"]
     assert kind.__getitem__ is before
+
+
+@pytest.mark.usefixtures("variables")
+def test_a_run_of_many_steps_is_ready_to_watch_all_the_time() -> None:
+    """Each step's watch sees its own and nothing of what comes between; afterwards all is as before."""
+    kind: Any = type(os.environ)
+    before = kind.__getitem__, kind.__iter__, threading.Thread.start
+    with ready_to_watch():
+        for name in ("JO_TEST_A", "JO_TEST_B"):
+            with watching({}, own=own) as seen:
+                os.environ.get(name)
+                Path("made").write_text("1")
+            assert seen.env == [name]
+            assert seen.written == ["made"]
+            assert kind.__getitem__ is not before[0]
+            os.environ.get("JO_TEST_GONE")
+            os.remove("made")
+            with ready_to_watch():
+                pass
+            with watching({}, own=own) as seen:
+                pass
+            assert seen == Seen()
+    assert (kind.__getitem__, kind.__iter__, threading.Thread.start) == before
+    with pytest.raises(ZeroDivisionError), ready_to_watch(), watching({}, own=own):
+        raise ZeroDivisionError
+    assert (kind.__getitem__, kind.__iter__, threading.Thread.start) == before
+
+
+@pytest.mark.usefixtures("variables")
+def test_a_step_that_wraps_the_environment_or_puts_it_back_in_the_middle_of_a_run() -> None:
+    kind: Any = type(os.environ)
+    before = kind.__getitem__
+    with ready_to_watch():
+        with watching({}, own=own):
+            ours = kind.__getitem__
+            kind.__getitem__ = lambda self, key: ours(self, key)
+        with watching({}, own=own) as seen:
+            os.environ["JO_TEST_A"]
+        assert seen.env == ["JO_TEST_A"], "by a wrapper that is the user's own"
+        kind.__getitem__ = before
+        with watching({}, own=own) as seen:
+            os.environ["JO_TEST_A"]
+        assert seen.env == ["JO_TEST_A"]
+    assert kind.__getitem__ is before
+
+
+def test_two_threads_see_the_first_thing_at_once() -> None:
+    """What was seen is made room for when the first of it comes; none of it may be lost then."""
+    names = [f"both{number}" for number in range(8)]
+    for _ in range(20):
+        ready = threading.Barrier(len(names))
+
+        def write(name: str, ready: threading.Barrier = ready) -> None:
+            ready.wait()
+            Path(name).write_text("1")
+
+        with watching({}, own=own) as seen:
+            threads = [threading.Thread(target=write, args=(name,)) for name in names]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        assert sorted(seen.written) == names
+        for name in names:
+            os.remove(name)
 
 
 # --- names

@@ -12,6 +12,7 @@ from jo_notebook.errors import DuplicateStepError, UsageError
 from jo_notebook.interop.notebook_file import left_out, read_notebook
 
 CLEAN = "%%step Clean\n1"
+BOIL = "import jo_notebook as jo\nclass Base(jo.Step): pass\nclass Boil(Base):\n    def run(self): return 1"
 
 ROWS: dict[str, tuple[list[str], list[str]]] = {
     "step": ([CLEAN], ["step Clean"]),
@@ -47,6 +48,20 @@ ROWS: dict[str, tuple[list[str], list[str]]] = {
         ["%%step Clean\nhelper(1)", "LIMIT = 3", "def helper(x): return x + LIMIT", "other = 4"],
         ["step Clean", "setup", "setup", "use"],
     ),
+    "Step objects alone": (
+        [BOIL, "water = Boil()", "limit = 3", "print(water.materialize(), limit)", "got = 1", "print(got)"],
+        ["setup", "step", "use", "use", "use", "use"],
+    ),
+    "Step objects of a module": (
+        ["import kitchen", "salt = 1", "soup = kitchen.soup(salt)", "r = soup.materialize()", "r + 1"],
+        ["setup", "setup", "step", "use", "use"],
+    ),
+    "Step objects whose result is another's input": (
+        [BOIL, "n = Boil().materialize()", "m = n", "other = Boil(name_alias='Other')"],
+        ["setup", "step", "setup", "step"],
+    ),
+    "Step objects beside steps": ([BOIL, "water = Boil()", CLEAN], ["setup", "setup", "step Clean"]),
+    "classes of another kind": (["class A(B): pass", "a = A()", "a.fit()"], ["use", "use", "use"]),
     "bash": (["%%bash\nmkdir -p data", CLEAN], ["setup", "step Clean"]),
     "broken Python": (["x = (", CLEAN], ["setup", "step Clean"]),
     "empty": (["", "  \n", CLEAN], ["step Clean"]),

@@ -124,7 +124,10 @@ def test_what_is_displayed_is_shown_and_kept(loaded: Kernel) -> None:
     """A display inside a step appears below the cell that asked for the run, and in the log."""
     code = "%%step Shown --run\nfrom IPython.display import HTML, display\ndisplay(HTML('<b>bold</b>'))\n1"
     assert any("<b>bold</b>" in bundle.get("text/html", "") for bundle in loaded.run(code, "shown").displays)
-    assert "HTML object" in loaded.run("%log Shown").stdout
+    again = loaded.run("%log Shown")
+    assert again.stdout.startswith("Shown · from ")
+    assert [bundle["text/html"] for bundle in again.displays] == ["<b>bold</b>"]
+    assert "HTML object" in again.displays[0]["text/plain"]
 
 
 def test_inferred_and_declared_dependencies_are_told(loaded: Kernel) -> None:

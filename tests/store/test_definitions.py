@@ -77,3 +77,43 @@ def test_another_steps_file_is_not_taken(place: Path):
 def test_names_are_checked(place: Path):
     with pytest.raises(StepNameError):
         Context(place).save_definition("a\u202eb", {})
+
+
+def test_many_at_once_are_each_written_or_left(place: Path):
+    names = [f"S{number}" for number in range(250)]
+    rows = {name: {"text": name} for name in names}
+    context = Context(place)
+    context.definitions()
+    context.save_definitions(rows)
+    assert Context(place).definitions() == {name: (data, True) for name, data in rows.items()}
+    assert not list((place / "tmp").iterdir())
+    before = {path: path.stat().st_ino for path in place.glob("definitions/*.json")}
+    context.save_definitions({**rows, "S7": {"text": "other"}})
+    after = {path: path.stat().st_ino for path in place.glob("definitions/*.json")}
+    assert [path.name[:3] for path in before if before[path] != after[path]] == ["s7-"]
+    assert context.definitions() == Context(place).definitions()
+    assert context.definitions()["S7"] == ({"text": "other"}, True)
+
+
+def test_what_is_known_of_a_file_holds_as_long_as_it_is_that_file(place: Path, stranger):
+    """Removed, damaged, replaced by a stranger's, or said anew from data that were changed in place: it is written."""
+    context = Context(place)
+    context.definitions()
+    data = {"text": "1", "params": [["n", 1]]}
+    for harm in (Path.unlink, lambda path: path.write_bytes(b"\0" * path.stat().st_size)):
+        context.save_definition("Load", data)
+        harm(file(place))
+        context.save_definition("Load", data)
+        assert Context(place).definitions() == {"Load": (data, True)}
+    with stranger():
+        Context(place).save_definition("Load", data)
+    assert Context(place).definitions() == {"Load": (data, False)}
+    context.save_definition("Load", data)
+    assert Context(place).definitions() == {"Load": (data, True)}
+    data["params"][0][1] = 2  # type: ignore[index]
+    context.save_definition("Load", data)
+    assert Context(place).definitions() == {"Load": (data, True)}
+    read, _ = context.definitions()["Load"]
+    read["text"] = "2"
+    context.save_definition("Load", read)
+    assert Context(place).definitions() == {"Load": ({**data, "text": "2"}, True)}

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from jo_notebook.core.eta import Going
 from jo_notebook.core.events import Event, EventKind
 from jo_notebook.core.plan import Plan
 from jo_notebook.views.live import Follower
@@ -19,6 +20,7 @@ from jo_notebook.views.state import GraphState
 class Source:
     current: Plan
     running: frozenset[str] = frozenset()
+    going: dict[str, Going] = field(default_factory=dict)
     queued: frozenset[str] = frozenset()
     asked: list[tuple[str, ...]] = field(default_factory=list)
     requests: list[dict[str, str]] = field(default_factory=list)

@@ -88,7 +88,9 @@ def test_an_empty_plan() -> None:
 
 
 def test_steps_text() -> None:
-    record = Record("Load", Fingerprint(), "v", when=1_700_000_000, seconds=4.2, size=1_234_567)
+    record = Record(
+        "Load", Fingerprint(), "v", when=1_700_000_000, seconds=4.2, size=1_234_567, cpu=8.1, memory=9_900_000
+    )
     plan = Plan(
         (
             Decision("Load", AVAILABLE, LOAD, held="disk", size=1_234_567),
@@ -96,9 +98,9 @@ def test_steps_text() -> None:
         )
     )
     assert steps_text(plan, {"Load": record}, zone=UTC).splitlines() == [
-        "step    state       time    size     when",
-        "Load    available   4.2 s   1.2 MB   2023-11-14 22:13   from disk, 1.2 MB",
-        "Clean   stale                                           helper drop_outliers() changed",
+        "step    state       time    CPU     memory   size     when",
+        "Load    available   4.2 s   8.1 s   9.9 MB   1.2 MB   2023-11-14 22:13   from disk, 1.2 MB",
+        "Clean   stale                                                            helper drop_outliers() changed",
     ]
 
 

@@ -6,7 +6,7 @@ import platform
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 from jo_notebook.core.version import version_of
 from jo_notebook.errors import ResultNotSaved, StoreError, UsageError, did_you_mean
@@ -96,6 +96,7 @@ def python_minor() -> str:
     return f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
+@cache
 def python_version() -> str:
     """The whole version, for people."""
     return platform.python_version()
