@@ -19,13 +19,14 @@ ROOT = str(Path(__file__).parents[2])
 class Cluster:
     """A scheduler on loopback; `worker` adds a worker."""
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, protocol: str = "tcp") -> None:
         self._home = tempfile.TemporaryDirectory(prefix="jo-cluster-", ignore_cleanup_errors=True)
         self.folder = Path(self._home.name)
         self.options = options
         self.workers: dict[str, subprocess.Popen[bytes]] = {}
         self._scheduler = self._start(
-            "dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0"
+            *("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--protocol", protocol),
+            *("--no-dashboard", "--dashboard-address", "127.0.0.1:0"),
         )
         self.address = self._first(self._scheduler, re.compile(rb"Scheduler at:\s+(\S+://127\.0\.0\.1:\d+)"))
 
