@@ -49,7 +49,7 @@ class Spool:
             if self._context is None:
                 self._folder = tempfile.mkdtemp(prefix="jo_spool_")
                 self._context = Context(f"{self._folder}/inputs.jo")
-            record = self._context.put_plain(Record(step, Fingerprint(), version), value)
+            record = self._context.put_plain(Record(step, Fingerprint.of(()), version), value)
             self._context.drop_memory(step)
         except (OSError, JoError):
             return None
