@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.cells import cells
+from benchmarks.clusters import clusters
 from benchmarks.large import large
 from benchmarks.measure import Figure, shown, table
 from benchmarks.parallel import parallel
@@ -21,7 +22,7 @@ from benchmarks.saving import saving
 from benchmarks.starting import starting
 from benchmarks.versions import versions
 
-GROUPS = ("starting", "cells", "running", "parallel", "planning", "saving", "large", "versions")
+GROUPS = ("starting", "cells", "running", "parallel", "clusters", "planning", "saving", "large", "versions")
 
 
 def main() -> int:
@@ -60,6 +61,8 @@ def _figures(home: Path, groups: list[str] | tuple[str, ...], *, quick: bool) ->
         yield from running(home, quick=quick)
     if "parallel" in groups:
         yield from parallel(home, quick=quick)
+    if "clusters" in groups:
+        yield from clusters(home, quick=quick)
     if "planning" in groups:
         yield from planning(quick=quick)
     if "saving" in groups:

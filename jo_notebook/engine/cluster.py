@@ -21,6 +21,8 @@ PATIENCE = 10
 BEGINNING = 60
 """Seconds in which a cluster of our own has to be there."""
 
+CLOSED = "The Dask cluster of this pipeline is closed: the next run opens it again."
+
 
 def open_cluster(address: str) -> Executor:
     """The cluster at this address; without one, a cluster of our own. Raises ExecutorRefused."""
@@ -42,6 +44,7 @@ class Theirs:
 
     def __init__(self, address: str) -> None:
         self._address = address
+        self._is_closed = False
         self._lock = threading.Lock()
         self._link = self._connected()
 
@@ -60,11 +63,14 @@ class Theirs:
     def close(self) -> None:
         """Tells what still runs there to end, and lets everything go."""
         with self._lock:
+            self._is_closed = True
             self._link.close()
 
     def _linked(self) -> Link:
         """The connection, made anew where the scheduler has been away."""
         with self._lock:
+            if self._is_closed:
+                raise ExecutorRefused(CLOSED)
             if not self._link.is_open:
                 self._link.close()
                 self._link = self._connected()
@@ -98,6 +104,7 @@ class Ours:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._is_closed = False
         self._now: _Local | None = None
         self._all: list[_Local] = []
         self._close = weakref.finalize(self, _close_all, self._all)
@@ -131,8 +138,8 @@ class Ours:
     def close(self) -> None:
         """Ends what still runs, and lets everything go."""
         with self._lock:
-            self._now = None
-            _close_all(self._all)
+            self._is_closed, self._now = True, None
+        _close_all(self._all)
 
     @property
     def pids(self) -> list[int]:
@@ -147,6 +154,8 @@ class Ours:
             return self._local().link.client
 
     def _local(self) -> _Local:
+        if self._is_closed:
+            raise ExecutorRefused(CLOSED)
         if self._now is None or not self._now.link.is_open:
             self._now = _Local()
             self._all.append(self._now)

@@ -107,6 +107,14 @@ class Link:
             f"ever. {how}What Dask has not to see to, a pool of the run limits: --pool {next(iter(resources))}=2."
         )
 
+    def is_lonely(self, step: str, resources: Mapping[str, float]) -> bool:
+        """Whether there is nobody to run a step now."""
+        try:
+            self.check(step, resources)
+            return not self.client.nthreads()
+        except ExecutorRefused:
+            return True
+
     def compare(self) -> None:
         """Raises ExecutorRefused where workers are not as this process is."""
         mine = self._code["jo_notebook_versions"]()
@@ -120,7 +128,7 @@ class Link:
 
     def workers(self) -> Mapping[str, Any]:
         """What is known of each worker, by its address."""
-        found: Mapping[str, Any] = self.client.scheduler_info().get("workers", {})
+        found: Mapping[str, Any] = self.client.scheduler_info(n_workers=-1).get("workers", {})
         return found
 
     def ticket(self, name: str) -> Any:
@@ -156,6 +164,7 @@ class Link:
             if self._forgetting is not None:
                 self._forgetting.cancel()
         for one in running:
+            one.revoke()
             one.end()
         with contextlib.suppress(Exception):
             if self.is_open:
@@ -238,10 +247,10 @@ class OnCluster:
         self.worker = ""
         self._link = link
         self._step = request.step
+        self._resources = request.resources
         self._handed = [i.step for i in request.inputs if i.handle is None and i.packed is None]
         self._ended = ended
         self._future: Any = None
-        self._parcel: Parcel | None = None
         self._rows: deque[dict[str, Any]] = deque()
         self._is_over = threading.Event()
         self._pid = 0
@@ -261,8 +270,8 @@ class OnCluster:
         """What it has told since the last time."""
         if not self.worker and not self._is_told and time.monotonic() - self._began > LONELY:
             self._is_told = True
-            if not self._link.client.nthreads():
-                text = f"[{self._step} waits: the Dask cluster at {self._link.where} has no worker]\n"
+            if self._link.is_lonely(self._step, self._resources):
+                text = f"[{self._step} waits: the Dask cluster at {self._link.where} has no worker for it]\n"
                 self._rows.append({"kind": "stderr", "text": text, "data": []})
         found = []
         with contextlib.suppress(IndexError):
@@ -273,7 +282,7 @@ class OnCluster:
     def reply(self) -> Reply:
         """What came of it. Raises WorkerLost, ExecutorRefused, NotSendable, KeyboardInterrupt."""
         try:
-            parcel = self._parcel = self._brought()
+            parcel = self._brought()
         finally:
             self._finish()
         if parcel.was_interrupted:
@@ -308,6 +317,8 @@ class OnCluster:
             end_tree(self._pid)
         elif self.worker:
             self._send_interrupt()
+        else:
+            threading.Thread(target=self.revoke, name="jo interrupt", daemon=True).start()
         self._let_go()
         self._finish()
 
@@ -390,10 +401,14 @@ class OnCluster:
         with contextlib.suppress(Exception):  # the worker is gone
             self._link.client.run(interrupt, self.ticket, workers=[self.worker], on_error="ignore")
 
+    def revoke(self) -> None:
+        """Takes the ticket away: what has not begun never will."""
+        with contextlib.suppress(Exception):  # the scheduler is gone
+            if not self.worker:
+                self._link.ticket(self.ticket).clear()
+
     def _call_off(self) -> None:
-        """Takes the ticket away: where it had not begun, it never will."""
-        with contextlib.suppress(Exception):
-            self._link.ticket(self.ticket).clear()
+        self.revoke()
         if not self.worker:
             self._is_left = True
             self._let_go()

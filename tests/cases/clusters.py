@@ -72,7 +72,12 @@ class Cluster:
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": ROOT, "JO_ONLY_THERE": "yes", **(env or {})},
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join([ROOT, os.environ.get("PYTHONPATH", "")]),
+                "JO_ONLY_THERE": "yes",
+                **(env or {}),
+            },
         )
 
     def _first(self, process: subprocess.Popen[bytes], pattern: re.Pattern[bytes]) -> str:

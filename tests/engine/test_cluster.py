@@ -17,6 +17,7 @@ import pytest
 
 from jo_notebook.core.events import Event
 from jo_notebook.engine import cluster as module
+from jo_notebook.engine import on_cluster
 from jo_notebook.errors import ExecutorRefused, NotSendable, StepFailed, StepTimeout, UsageError, WorkerLost
 from tests.cases.clusters import Cluster, until
 from tests.cases.making import Heard, Watched, notebook, step
@@ -461,3 +462,30 @@ def test_a_worker_of_several_threads(make: Made, cluster: Cluster) -> None:
             assert {word for entry in pipeline.log(name) for word in entry.text.split()} == {name}
         pipeline.add(step("D", "(os.getcwd(), os.environ.get('JO_LEFT'))"))
         assert pipeline.materialize("D") == (str(cluster.folder), None)
+
+
+def test_what_has_not_begun_never_does_when_the_pipeline_is_closed(
+    make: Made, cluster: Cluster, tmp_path: Path
+) -> None:
+    log = tmp_path / "begun"
+    body = f"with open({str(log)!r}, 'a') as f:\n    f.write('x\\n')\nfor n in range(100):\n    time.sleep(0.02)"
+    with only(cluster):
+        pipeline = make(None, A=body, B=body)
+        threading.Thread(target=lambda: (until(lambda: lines(log)), pipeline.executors.close())).start()
+        with pytest.raises((StepFailed, ExecutorRefused, KeyboardInterrupt)):
+            pipeline.materialize()
+        other = make(None, C="'next'")
+        assert other.materialize("C") == "next"
+        assert lines(log)[:1] == ["x"]
+
+
+def test_nobody_to_run_a_step_is_told(make: Made, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(on_cluster, "LONELY", 0.3)
+    pipeline = make(None, A="'late'")
+    pipeline.plan()
+    for pid in list(cluster.workers):
+        cluster.kill(pid)
+    until(lambda: not there(pipeline).client.nthreads())
+    threading.Timer(1.0, cluster.worker).start()
+    assert pipeline.materialize("A") == "late"
+    assert "has no worker for it" in "".join(entry.text for entry in pipeline.log("A"))

@@ -142,11 +142,12 @@ def test_an_edited_module_is_run_by_new_processes(
     module.write_text("def f():\n    return 'before'\n")
     pipeline = notebook(SETUP + "import jo_dask_local\n")
     pipeline.executor, pipeline.executors = "dask", shared.executors
-    pipeline.add(step("A", "jo_dask_local.f()"))
-    assert pipeline.materialize("A") == "before"
+    for n in range(places := len(ours(shared).pids)):
+        pipeline.add(step(f"A{n}", "time.sleep(0.5)\njo_dask_local.f()"))
+    assert list(pipeline.materialize().values()) == ["before"] * places
     old = ours(shared).pids
     module.write_text("def f():\n    return 'afterwards'\n")
-    assert pipeline.materialize("A") == "afterwards"
+    assert list(pipeline.materialize().values()) == ["afterwards"] * places
     until(lambda: not any(map(psutil.pid_exists, old)))
     sys.modules.pop("jo_dask_local")
 
@@ -192,3 +193,16 @@ def test_nothing_remains(tmp_path: Path, how: str) -> None:
             family = []
             assert (process.wait(30), process.stderr.read()) == (0, "")
         until(lambda: not any(map(psutil.pid_exists, pids)) and not any(one.is_running() for one in family))
+
+
+def test_a_cluster_that_is_closed_in_the_middle_ends_the_run(tmp_path: Path) -> None:
+    log = tmp_path / "begun"
+    body = f"with open({str(log)!r}, 'a') as f:\n    f.write('x\\n')\ntime.sleep(60)"
+    pipeline = notebook(SETUP)
+    pipeline.add(step("A", body))
+    pids = ours(pipeline).pids
+    threading.Thread(target=lambda: (until(log.exists), pipeline.executors.close())).start()
+    with pytest.raises(ExecutorRefused, match="is closed"):
+        pipeline.materialize(executor="dask")
+    assert log.read_text() == "x\n"
+    until(lambda: not any(map(psutil.pid_exists, pids)))
