@@ -21,6 +21,7 @@ from jo_notebook.engine.call import users_traceback
 from jo_notebook.engine.capture import is_in_a_step
 from jo_notebook.engine.executors import Executors, Wanted, check_wanted, places_of
 from jo_notebook.engine.home import Home
+from jo_notebook.engine.library_settings import packed_settings
 from jo_notebook.engine.outcome import Outcome, one_line
 from jo_notebook.engine.progress import Progress, Status
 from jo_notebook.engine.run import execute, is_in_order
@@ -320,6 +321,7 @@ class Running(Keeping):
         parts_now: Callable[[str], Sequence[fingerprint.Part]] = partial(self.today.parts_now, self.dag)
         if run.in_background:  # a cell may change what is looked at
             parts_now, known = steadily(parts_now), replace(known, parts=steadily(known.parts))
+        is_away = any(not isinstance(where(name), str) for name in run.plan.to_run)
         return Surroundings(
             graph=self.dag,
             known=known,
@@ -340,6 +342,7 @@ class Running(Keeping):
             checks=partial(checks_of, self.today.modules, self.today.namespace),
             show=self.show,
             around_elsewhere=self.around_elsewhere,
+            settings=packed_settings() if is_away else b"",
             sharing=self._sharing,
             beside=run.in_background or self._runs.has_background,
             in_background=run.in_background,

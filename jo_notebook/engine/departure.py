@@ -121,6 +121,7 @@ def _request(
         ignored=outside.ignored,
         modules=_packages(own),
         around=outside.around_elsewhere,
+        settings=outside.settings,
         resources={what: amount for what, amount in definition.resources if what not in outside.pools},
         is_alone=bool(definition.env) or outside.alone(name),
     )

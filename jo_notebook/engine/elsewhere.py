@@ -27,6 +27,7 @@ from jo_notebook.engine.attend import Attention, attending
 from jo_notebook.engine.call import call_step
 from jo_notebook.engine.capture import Recorder, recording, routed_output
 from jo_notebook.engine.files import Files
+from jo_notebook.engine.library_settings import apply_settings
 from jo_notebook.engine.measure import Measured, measuring
 from jo_notebook.engine.modules import Modules
 from jo_notebook.engine.packing import Sender, pack_error, packed_value, remember_lines, unpacked
@@ -301,6 +302,8 @@ def _as_there(request: Request) -> Iterator[None]:
         else:
             os.environ[name] = value
     _hear_interrupts()
+    if request.settings:
+        apply_settings(unpacked(request.settings))
     yield
 
 

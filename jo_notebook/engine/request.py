@@ -69,6 +69,7 @@ class Request:
     that needs no pickle is stored from there, with `log` and what comes after it. `told` are hidden inputs that were
     told before, `ignored` directories whose files are ours. `environ` is None where the other process keeps its own
     environment but for `variables` (None: unset). `lines` are texts of code that is in no file, for tracebacks.
+    `settings` are those of libraries, packed.
     `around` names a function that is entered around the call, `channel` is where news go meanwhile, `asker` the process
     that asks.
     `resources` are those that the executor has to see to; `is_alone` says that nothing may run beside it in a process.
@@ -90,6 +91,7 @@ class Request:
     environ: Mapping[str, str] | None = None
     variables: Mapping[str, str | None] = field(default_factory=dict)
     lines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    settings: bytes = b""
     around: str = ""
     channel: str = ""
     asker: str = ""

@@ -93,7 +93,8 @@ class Surroundings:
     is how many seconds a step on a thread has to stop when it is told to. `where` says of a step what runs it: inline,
     threads, or an executor that takes it out of this process; of each resource in `pools` the steps that run take no
     more than there is. Where a step goes elsewhere, `checks` tells what has to be there as it is here, `show` is given
-    what it displays, and `around_elsewhere` names what is entered around its call.
+    what it displays, `around_elsewhere` names what is entered around its call, and `settings` are those
+    of libraries, packed.
 
     `sharing` is what this run has in common with others of the same pipeline; `beside` says that some may go on at the
     same time, `in_background` that this one does not belong to the cell that is running: then what a step reads may be
@@ -121,6 +122,7 @@ class Surroundings:
     checks: Callable[[Sequence[Part], bool], Checks] = lambda parts, same_machine: Checks()
     show: Callable[[LogEntry], None] = lambda entry: None
     around_elsewhere: str = ""
+    settings: bytes = b""
     spool: Spool = field(default_factory=Spool)
     sharing: Sharing = field(default_factory=Sharing)
     beside: bool = False
