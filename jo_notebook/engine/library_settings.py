@@ -99,9 +99,7 @@ def _set_pandas_options(pandas: Any, settings: Settings) -> None:
 
 def _drawing(matplotlib: Any) -> Settings:
     ours, theirs = matplotlib.rcParams, matplotlib.rcParamsDefault
-    kept = (
-        key for key in theirs if not key.startswith(("backend", "interactive", "toolbar", "webagg", "figure.hooks"))
-    )
+    kept = (key for key in theirs if not key.startswith(OF_THE_SCREEN))
     return {key: dict.__getitem__(ours, key) for key in kept if dict.__getitem__(ours, key) != theirs[key]}
 
 
@@ -110,10 +108,16 @@ def _draw_so(matplotlib: Any, settings: Settings) -> None:
         matplotlib.rcParams[key] = matplotlib.rcParamsDefault[key] if value is AT_FIRST else value
 
 
+def _reckon_so(decimal: Any, settings: Settings) -> None:
+    for key, value in settings.items():
+        setattr(decimal.getcontext(), key, value)
+
+
 def _of(names: Iterable[str], settings: Settings) -> Settings:
     return {name: settings[name] for name in names if name in settings}
 
 
+OF_THE_SCREEN = ("backend", "interactive", "toolbar", "webagg", "figure.hooks")
 SKLEARN = {
     "assume_finite": False,
     "transform_output": "default",
@@ -130,7 +134,7 @@ LIBRARIES: dict[str, Library] = {
     ),
     "decimal": Library(
         lambda decimal: {"prec": decimal.getcontext().prec, "rounding": decimal.getcontext().rounding},
-        lambda decimal, new: [setattr(decimal.getcontext(), key, value) for key, value in new.items()],
+        _reckon_so,
         {"prec": 28, "rounding": "ROUND_HALF_EVEN"},
     ),
     "numpy": Library(
