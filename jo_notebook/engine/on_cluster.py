@@ -80,11 +80,13 @@ class Link:
             self.ticket(ticket).set()
             with self._lock:
                 self._running[ticket] = running
+            lying = [one for one in (asked, *handed) if not isinstance(one, bytes | Parcel)]
             running.begin(
                 self.client.submit(
                     self._code["jo_notebook_step"], ticket, self._topic, asked, *handed,
                     key=ticket, pure=False, retries=0, resources=dict(request.resources) or None,
-                )
+                ),
+                lying,
             )  # fmt: skip
         except (ExecutorRefused, NotSendable):
             raise
@@ -177,12 +179,15 @@ class Link:
 
     def _there(self, step: str, given: Input, get: Callable[[str], Any]) -> Any:
         """The value of an input: where it was made, or sent once."""
+        found = None
         with self._lock:
-            for known in (self._made, self._sent) if given.version else ():
+            for known in (self._sent, self._made) if given.version else ():
                 version, future = known.get(given.step, ("", None))
                 is_meant = version == given.version and (given.exact or known is self._sent)
-                if is_meant and future is not None and future.status == "finished":
-                    return future
+                if is_meant and future is not None:
+                    found = future
+        if found is not None and self.are_there([found]):
+            return found
         value = get(given.step)
         try:
             parcel = Parcel(Pieces.of(value))
@@ -194,6 +199,10 @@ class Link:
         with self._lock:
             self._sent[given.step] = (given.version, sent)
         return sent
+
+    def are_there(self, futures: list[Any]) -> bool:
+        """Whether somebody has each of these: Dask may wait for ever for what is lost."""
+        return all(future.status == "finished" for future in futures) and all(self.client.who_has(futures).values())
 
     def _along(self, what: bytes | Parcel) -> Any:
         """Something as it goes with a task: itself, or where it lies already."""
@@ -251,15 +260,16 @@ class OnCluster:
         self._handed = [i.step for i in request.inputs if i.handle is None and i.packed is None]
         self._ended = ended
         self._future: Any = None
+        self._lying: list[Any] = []
         self._rows: deque[dict[str, Any]] = deque()
         self._is_over = threading.Event()
         self._pid = 0
         self._began = time.monotonic()
-        self._is_lost = self._is_asked_to_stop = self._is_left = self._is_told = False
+        self._is_lost = self._is_asked_to_stop = self._is_left = self._is_told = self._is_without = False
 
-    def begin(self, future: Any) -> None:
-        """The scheduler has it."""
-        self._future = future
+    def begin(self, future: Any, lying: list[Any]) -> None:
+        """The scheduler has it, and what it is given lies there."""
+        self._future, self._lying = future, lying
         future.add_done_callback(lambda _: self._is_over.set())
 
     def wait(self, seconds: float) -> bool:
@@ -346,6 +356,11 @@ class OnCluster:
                 time.sleep(LISTENING)  # another worker may have taken it, and tells so
                 if not self.worker:
                     self.lose()
+            elif self._lying and not self._link.are_there(self._lying):
+                self.revoke()
+                if not self.worker:
+                    self._is_without = True
+                    self._let_go()
 
     # -- inside ----------------------------------------------------------------------------------------
 
@@ -360,7 +375,9 @@ class OnCluster:
         """What the task gave. Raises WorkerLost, ExecutorRefused and NotSendable."""
         from distributed import CancelledError, KilledWorker
 
-        if self._is_lost or self._is_left:
+        if self._is_without and self._handed:
+            return self._without_inputs()
+        if self._is_lost or self._is_left or self._is_without:
             raise self._loss()
         try:
             parcel: Parcel | str = self._future.result()
@@ -402,10 +419,10 @@ class OnCluster:
             self._link.client.run(interrupt, self.ticket, workers=[self.worker], on_error="ignore")
 
     def revoke(self) -> None:
-        """Takes the ticket away: what has not begun never will."""
+        """Takes the ticket away: what has not begun never will, and whoever has just begun is interrupted."""
         with contextlib.suppress(Exception):  # the scheduler is gone
-            if not self.worker:
-                self._link.ticket(self.ticket).clear()
+            self._link.ticket(self.ticket).clear()
+            self._link.client.run(interrupt, self.ticket, on_error="ignore")
 
     def _call_off(self) -> None:
         self.revoke()

@@ -39,11 +39,11 @@ def answer(ticket: str, topic: str, asked: bytes, *handed: Parcel | bytes) -> Pa
     except Exception as error:  # noqa: BLE001 - another release of ours may ask
         return Parcel(trouble=f"what it is asked cannot be read there ({type(error).__name__}: {error})")
     with _together.entered(request.is_alone):
-        if not _has_taken(worker, ticket):
-            return Parcel()
         host = _Host(worker, ticket, topic, parcels)
-        _calls[ticket] = host.breaking_off
+        _calls[ticket] = host.breaking_off  # first: who takes the ticket away tells this one, too
         try:
+            if not _has_taken(worker, ticket):
+                return Parcel()
             host.sender.send(begun=worker.address, pid=os.getpid())
             return Parcel(reply=run_request(request, host))
         except (KeyboardInterrupt, LeftBehind):

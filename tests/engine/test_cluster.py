@@ -419,9 +419,9 @@ def test_an_interrupt_ends_what_runs_and_drops_what_waits(make: Made, tmp_path: 
     with pytest.raises(KeyboardInterrupt):
         pipeline.materialize()
     assert time.monotonic() - began < 10
-    until(lambda: lines(log).count("stopped") == 2)
+    until(lambda: lines(log).count("stopped") >= 2)
     time.sleep(0.5)
-    assert lines(log).count("begun") == 2
+    assert lines(log).count("begun") == lines(log).count("stopped")
     assert len(heard.words("cancelled")) == 4
     pipeline.add(step("After", "'free'"))
     assert pipeline.materialize("After") == "free"
