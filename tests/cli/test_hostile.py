@@ -158,7 +158,10 @@ def test_interrupted_at_any_moment(tmp_path: Path, delay: float, number: int) ->
         time.sleep(delay)
         process.send_signal(number)
         out, err = process.communicate(timeout=40)
-    assert process.returncode in ((130, -number) if delay < 0.3 else (130,)), out + err
+    if delay < 0.3 and "jo_notebook" not in err:  # it had not come to our code yet
+        assert process.returncode in (130, -number, 1), out + err
+    else:
+        assert process.returncode in ((130, -number) if delay < 0.3 else (130,)), out + err
     if delay >= 0.3:
         assert "Traceback" not in err, err
     (tmp_path / "quick").touch()
