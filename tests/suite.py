@@ -14,13 +14,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 
-PARTS = (
-    ("tests/cases", "tests/browser"),
+PARTS = (  # the longest first
+    ("tests/engine", "tests/test_pipeline.py"),
     ("tests/cli", "tests/test_cli.py", "tests/test_cli_store.py"),
     ("tests/journeys",),
-    ("tests/interop", "tests/steps"),
     ("tests/torture",),
-    ("tests/engine", "tests/test_pipeline.py"),
+    ("tests/cases", "tests/browser"),
+    ("tests/interop", "tests/steps"),
     ("tests/store",),
     ("tests/core", "tests/views"),
 )
