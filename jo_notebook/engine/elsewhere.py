@@ -29,7 +29,7 @@ from jo_notebook.engine.capture import Recorder, recording, routed_output
 from jo_notebook.engine.files import Files
 from jo_notebook.engine.measure import Measured, measuring
 from jo_notebook.engine.modules import Modules
-from jo_notebook.engine.packing import Sender, pack_error, packed_value, remember_lines, unpacked
+from jo_notebook.engine.packing import Sender, pack_error, packed_value, put_together, remember_lines
 from jo_notebook.engine.request import Checks, Handle, Input, Reply, Request, this_process
 from jo_notebook.engine.stopping import in_time
 from jo_notebook.errors import JoError, StepTimeout, StoreError
@@ -88,14 +88,14 @@ def _answered(request: Request, host: Host) -> Reply:
     recorder = Recorder(echo=False, on_entry=host.sender.entry, on_progress=host.sender.progress)
     recorder.begin(request.record.tries)
     try:
-        function, params = unpacked(request.code)
+        function, params = put_together(request.step, request.code, "its code")
         if changed := _changed_data(function, request.checks.data):
             return Reply(differs=f"{changed} was changed while it was sent", is_stale=True)
         with _looking:
             differs, is_stale = _loaded_otherwise(request.checks)  # what the code imports is loaded now
         if differs:
             return Reply(differs=differs, is_stale=is_stale)
-        inputs = {given.parameter: _read(given, host) for given in request.inputs}
+        inputs = {given.parameter: _read(request.step, given, host) for given in request.inputs}
     except Unread as error:
         return Reply(unread=str(error))
     except Exception as error:  # noqa: BLE001 - what was sent may need something that is not here
@@ -199,9 +199,9 @@ def _context(place: str) -> Context:
     return Context(place)
 
 
-def _read(given: Input, host: Host) -> Any:
+def _read(step: str, given: Input, host: Host) -> Any:
     if given.packed is not None:
-        return unpacked(given.packed)
+        return put_together(step, given.packed, f"its input {given.parameter}")
     return _lying(given.handle) if given.handle is not None else host.handed.pop(0)(given)
 
 

@@ -15,6 +15,7 @@ from types import CodeType, FunctionType, MethodType, TracebackType
 from typing import Any
 
 from jo_notebook.core.record import LogEntry
+from jo_notebook.engine.by_value import reduced, with_home
 from jo_notebook.engine.call import traceback_text, users_traceback
 from jo_notebook.engine.request import Packed
 from jo_notebook.errors import NotSendable, RaisedElsewhere
@@ -50,7 +51,9 @@ def _pickler() -> Any:
         def reducer_override(self, obj: Any) -> Any:
             if type(obj) is MethodType and obj.__name__ == "get_ipython" and _is_a_shell(obj.__self__):
                 return _found, SHELL
-            return super().reducer_override(obj)
+            own = reduced(obj)
+            theirs = super().reducer_override(obj) if own is NotImplemented else own
+            return with_home(obj, theirs) if isinstance(obj, type) else theirs
 
     return Pickler
 
@@ -67,6 +70,17 @@ def _found(module: str, name: str) -> Any:
 def unpacked(data: bytes) -> Any:
     """The reverse of `packed`, which this process or one that it trusts has made."""
     return pickle.loads(data)
+
+
+def put_together(step: str, data: bytes, what: str) -> Any:
+    """The same for what a user's own code has a part in. Raises NotSendable, which says what failed."""
+    try:
+        return unpacked(data)
+    except Exception as error:
+        raise NotSendable(
+            f"{step} cannot run in another process: {what} was sent and cannot be put together again "
+            f"({type(error).__name__}: {error}). To run it in the kernel, say --executor inline on its line."
+        ) from error
 
 
 def packed_code(step: str, function: Callable[..., Any], params: Mapping[str, Any]) -> bytes:

@@ -17,7 +17,7 @@ from typing import Any
 
 from jo_notebook.engine.elsewhere import begin_process, end_tree, run_request
 from jo_notebook.engine.ending import once_more
-from jo_notebook.engine.packing import Receiver, unpacked
+from jo_notebook.engine.packing import Receiver, put_together
 from jo_notebook.engine.request import Reply, Request
 from jo_notebook.errors import ExecutorRefused, WorkerLost
 
@@ -177,7 +177,7 @@ class _Running:
 
     def value(self, reply: Reply) -> Any:
         assert reply.value is not None
-        return unpacked(reply.value)
+        return put_together(self._step, reply.value, "its result")
 
     def interrupt(self) -> None:
         self.news()  # it tells its number first
