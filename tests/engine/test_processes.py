@@ -198,6 +198,80 @@ def test_a_module_that_was_changed_by_hand_is_not_asked_elsewhere(
         sys.modules.pop("jo_test_patched_here", None)
 
 
+def test_what_a_step_changes_in_a_module_is_not_the_next_ones(
+    make: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "jo_test_changed_there.py").write_text(
+        "K = 1\nD = {}\nmemo = {}\ndef f():\n    memo[K] = K\n    return K, dict(D), len(memo)\n"
+    )
+    try:
+        bodies = {"A": "m.f()\nos.getpid()", "B": "A\nm.K = 7\nm.D['a'] = 1\nm.f()\nos.getpid()", "C": "B\nm.f()"}
+        pipeline = make("import jo_test_changed_there as m\n", tmp_path / "a.jo", **bodies)
+        results = pipeline.materialize("A", "B", "C", executor="processes")
+        assert results["C"] == (1, {}, 1), "it is stored as what the module's text makes"
+        assert results["A"] == results["B"], "a memo that fills is no change by the step"
+        assert pipeline.outcome.warnings == []
+    finally:
+        sys.modules.pop("jo_test_changed_there", None)
+
+
+@pytest.mark.parametrize("in_background", [False, True])
+def test_a_module_that_is_edited_while_a_step_runs_costs_nothing(
+    make: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_background: bool
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module, name = tmp_path / "jo_test_edited_meanwhile.py", "jo_test_edited_meanwhile"
+    module.write_text("def f():\n    return 'first'\n")
+
+    def edit() -> None:
+        until = time.monotonic() + 20
+        while not (tmp_path / "began").exists() and time.monotonic() < until:
+            time.sleep(0.02)
+        module.write_text("def f():\n    return 'second'\n")
+        os.utime(module, (time.time() + 5, time.time() + 5))
+
+    try:
+        body = "m.f()\nopen('began', 'w').close()\ntime.sleep(1)\nm.f()"
+        pipeline = make(f"import {name} as m\n", tmp_path / "a.jo", A=body, B=f"import {name} as late\nlate.f()")
+        editing = threading.Thread(target=edit)
+        editing.start()
+        if in_background:
+            run = pipeline.start("A")
+            assert run.wait(30)
+            assert run.result() == "first"
+        else:
+            assert pipeline.materialize("A", executor="processes") == "first"
+        editing.join()
+        pipeline.touch()
+        assert "A" in pipeline.plan().to_run, "it is the result of the text it started with"
+        assert pipeline.materialize("B", executor="processes") == "second"
+        assert pipeline.materialize("A", executor="processes") == "second"
+    finally:
+        sys.modules.pop(name, None)
+
+
+def test_a_module_of_that_name_from_another_place_is_loaded_anew_there(
+    make: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (1, 2):
+        (tmp_path / f"d{number}").mkdir()
+        (tmp_path / f"d{number}" / "jo_test_twice.py").write_text(f"K = {number}\n")
+    pipeline = make("", tmp_path / "a.jo", A="import jo_test_twice\njo_test_twice.K")
+    for number in (1, 2):
+        monkeypatch.syspath_prepend(str(tmp_path / f"d{number}"))
+        pipeline.touch()
+        assert pipeline.materialize("A", executor="processes") == number
+
+
+def test_a_directory_that_is_gone_is_told(make: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    pipeline = make("", tmp_path / "a.jo", A="1")
+    (tmp_path / "gone").rmdir()
+    assert "the working directory of this one is gone" in str(cause(pipeline, "A"))
+
+
 def test_the_environment_is_that_of_now(make: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline = make("", None)
     pipeline.add(replace(step("A", "os.environ.get('JO_TEST_NOW')"), env=("JO_TEST_NOW",)))
