@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
 import json
@@ -288,13 +289,20 @@ class Sender:
 
     def __init__(self, path: str) -> None:
         self._file: io.FileIO | None = None
-        if path:
-            self._file = io.FileIO(path, "a")
+        with contextlib.suppress(OSError):
+            self._file = io.FileIO(path, "a") if path else None
 
     def send(self, **news: Any) -> None:
-        """One line of news."""
-        if self._file is not None:
-            self._file.write(json.dumps(news).encode() + b"\n")
+        """One line of news; nothing more where the disk is full, which is no failure of the step that prints."""
+        if self._file is None:
+            return
+        line = json.dumps(news).encode() + b"\n"
+        try:
+            is_whole = self._file.write(line) == len(line)
+        except OSError:
+            is_whole = False
+        if not is_whole:
+            self.close()
 
     def entry(self, entry: LogEntry) -> None:
         """Something that was printed or displayed."""
@@ -306,8 +314,10 @@ class Sender:
 
     def close(self) -> None:
         """Nothing more is told."""
-        if self._file is not None:
-            self._file.close()
+        file, self._file = self._file, None
+        if file is not None:
+            with contextlib.suppress(OSError):  # the step may have closed it
+                file.close()
 
 
 class Receiver:

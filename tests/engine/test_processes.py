@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +20,7 @@ import pytest
 
 from jo_notebook.errors import ExecutorRefused, NotSendable, StepFailed, StepTimeout, UsageError, WorkerLost
 from tests.cases.making import Heard, Watched, notebook, step
+from tests.places import mounted
 
 SETUP = "import os, sys, time, signal, threading\nimport numpy as np\n"
 
@@ -421,6 +425,70 @@ def test_no_process_is_left(make: Made) -> None:
     while any(map(psutil.pid_exists, pids)) and time.monotonic() < until:
         time.sleep(0.05)
     assert not any(map(psutil.pid_exists, pids))
+
+
+STAYS = """
+import os, sys, resource
+from tests.cases.making import notebook, step
+pipeline = notebook("import atexit, os, sys, threading, time")
+pipeline.add(step("A", "threading.Thread(target=time.sleep, args=(300,)).start()\\nos.getpid()"))
+pipeline.add(step("B", "A\\natexit.register(time.sleep, 300)\\nos.getpid()"))
+print(pipeline.materialize("A", "B", executor="processes"), end=" ")
+print(pipeline.context["A"], pipeline.context["B"])
+"""
+
+
+def test_what_a_step_leaves_running_in_its_process_keeps_nobody(tmp_path: Path) -> None:
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    ended = subprocess.run([sys.executable, "-c", STAYS], env=env, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    pids = {int(word) for word in ended.stdout.split()[-2:]}
+    assert not any(map(psutil.pid_exists, pids))
+
+
+LIMITED = """
+import resource
+from jo_notebook.errors import ExecutorRefused
+from tests.cases.making import notebook, step
+pipeline = notebook()
+pipeline.add(step("A", "1"))
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (14, hard))
+try:
+    pipeline.materialize("A", executor="processes")
+except ExecutorRefused as error:
+    print(error)
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+print(pipeline.plan().to_run, pipeline.materialize("A", executor="processes"))
+"""
+
+
+def test_a_system_that_starts_no_more_processes(tmp_path: Path) -> None:
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    ended = subprocess.run([sys.executable, "-c", LIMITED], env=env, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    assert "No process can be started: [Errno 24] Too many open files" in ended.stdout
+    assert "fewer --jobs" in ended.stdout
+    assert ended.stdout.endswith("('A',) 1\n"), "nothing failed, and the next run has a process"
+
+
+def test_news_that_find_no_room_are_no_failure(make: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with mounted(tmp_path / "disk", "tmpfs", "-o", "size=1m") as disk:
+        monkeypatch.setattr(tempfile, "tempdir", str(disk))
+        with contextlib.suppress(OSError), open(disk / "full", "wb", 0) as file:
+            while True:
+                file.write(b"x" * 4096)
+        pipeline = make("", tmp_path / "a.jo", A="print('heard')\n1", B="print('heard')\nlambda: A")
+        pipeline.materialize("A", "B", executor="processes")
+        assert pipeline.context["A"] == 1
+        assert [entry.text for entry in pipeline.log("A")] == ["heard\n"], "it is with the result"
+        pipeline.executors.close()
+
+
+def test_an_answer_that_cannot_be_given_is_no_death(make: Made) -> None:
+    body = "class Odd:\n    def __reduce_ex__(self, protocol):\n        raise SystemExit(4)\nOdd()"
+    said = str(cause(make("", None, A=body), "A"))
+    assert said == "the process that was to run A could not: SystemExit: 4"
 
 
 # -- executors of others, and limits ------------------------------------------------------------------
