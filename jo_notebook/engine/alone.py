@@ -62,6 +62,7 @@ def _touches_what_is_here(text: str) -> bool:
     commands = {id(call.func) for node in nodes if (call := _command(node)) is not None}
     return any(
         isinstance(node, ast.Global)
+        or (isinstance(node, ast.Import) and any(alias.name == "__main__" for alias in node.names))
         or (isinstance(node, ast.Name) and node.id in ONLY_HERE and id(node) not in commands)
         or (isinstance(node, ast.Attribute) and node.attr in ONLY_HERE)
         for node in nodes

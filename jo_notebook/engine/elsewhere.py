@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -30,7 +30,7 @@ from jo_notebook.engine.files import Files
 from jo_notebook.engine.library_settings import apply_settings
 from jo_notebook.engine.measure import Measured, measuring
 from jo_notebook.engine.modules import Modules
-from jo_notebook.engine.packing import Sender, pack_error, packed_value, remember_lines, unpacked
+from jo_notebook.engine.packing import Sender, pack_error, packed_value, put_together, remember_lines
 from jo_notebook.engine.request import Checks, Handle, Input, Reply, Request, this_process
 from jo_notebook.engine.stopping import in_time
 from jo_notebook.errors import JoError, StepTimeout, StoreError
@@ -89,22 +89,26 @@ def _answered(request: Request, host: Host) -> Reply:
     recorder = Recorder(echo=False, on_entry=host.sender.entry, on_progress=host.sender.progress)
     recorder.begin(request.record.tries)
     try:
-        function, params = unpacked(request.code)
+        function, params = put_together(request.step, request.code, "its code")
         if changed := _changed_data(function, request.checks.data):
             return Reply(differs=f"{changed} was changed while it was sent", is_stale=True)
         with _looking:
             differs, is_stale = _loaded_otherwise(request.checks)  # what the code imports is loaded now
         if differs:
             return Reply(differs=differs, is_stale=is_stale)
-        inputs = {given.parameter: _read(given, host) for given in request.inputs}
+        loaded = frozenset(sys.modules)
+        inputs = {given.parameter: _read(request.step, given, host) for given in request.inputs}
     except Unread as error:
         return Reply(unread=str(error))
     except Exception as error:  # noqa: BLE001 - what was sent may need something that is not here
         return Reply(error=pack_error(error))
-    return _called(request, partial(call_step, function, {**inputs, **params}), recorder, host)
+    return _called(request, partial(call_step, function, {**inputs, **params}), recorder, host, loaded)
 
 
-def _called(request: Request, work: Callable[[], Any], recorder: Recorder, host: Host) -> Reply:
+def _called(
+    request: Request, work: Callable[[], Any], recorder: Recorder, host: Host, loaded: Collection[str]
+) -> Reply:
+    """Calls the step's code. Of the modules those in `loaded` were there, and looked at, before."""
     definition, pid = request.definition, os.getpid()
     attention, measured, began = Attention(), Measured(), time.perf_counter()
     try:
@@ -112,6 +116,7 @@ def _called(request: Request, work: Callable[[], Any], recorder: Recorder, host:
             _own_output(request),
             recording(recorder),
             _around(request, recorder),
+            _settling(request.checks),
             attending(
                 definition,
                 {},
@@ -137,9 +142,9 @@ def _called(request: Request, work: Callable[[], Any], recorder: Recorder, host:
         return Reply(error=pack_error(error), notes=tuple(attention.notes))
     seconds = time.perf_counter() - began
     with _looking:
-        differs, is_stale = _loaded_otherwise(request.checks)  # the step may have imported more
+        differs = _imported_otherwise(request.checks, loaded)
     if differs:
-        return Reply(differs=differs, is_stale=is_stale)
+        return Reply(differs=differs, is_stale=True)
     return _kept(request, value, attention, measured, seconds, recorder, host)
 
 
@@ -200,9 +205,9 @@ def _context(place: str) -> Context:
     return Context(place)
 
 
-def _read(given: Input, host: Host) -> Any:
+def _read(step: str, given: Input, host: Host) -> Any:
     if given.packed is not None:
-        return unpacked(given.packed)
+        return put_together(step, given.packed, f"its input {given.parameter}")
     return _lying(given.handle) if given.handle is not None else host.handed.pop(0)(given)
 
 
@@ -249,15 +254,46 @@ def what_differs(checks: Checks) -> tuple[str, bool]:
 
 
 def _loaded_otherwise(checks: Checks) -> tuple[str, bool]:
-    """A local module that is another one here, on disk or as it is loaded."""
-    modules = _modules.setdefault(checks.policy, Modules(checks.policy))
-    modules.look()
+    """A local module that is another one here, on disk or as it is loaded, or that a step has changed."""
+    modules = _known(checks)
+    is_near = not checks.python  # the same disk: it was edited just now, or another one of its name is loaded
     for name, theirs in checks.modules.items():
         if digest_of(modules.find(name).text) != theirs:
-            return f"its module {name} is not the one that is here", False
+            return f"its module {name} is not the one that is here", is_near
         if digest_of(modules.loaded(name).text) != theirs:
             return f"its module {name} was loaded before an edit", True
+    for name, piece in checks.pieces:
+        if modules.is_patched(name, piece):
+            return f"an earlier step has changed {name}.{piece} there", True
     return "", False
+
+
+def _imported_otherwise(checks: Checks, loaded: Collection[str]) -> str:
+    """A local module that the step itself has imported, and that is another one; what came before may be edited."""
+    modules = _known(checks)
+    for name, theirs in checks.modules.items():
+        if name not in loaded and digest_of(modules.loaded(name).text) != theirs:
+            return f"its module {name} was edited before it was imported"
+    return ""
+
+
+def _known(checks: Checks) -> Modules:
+    modules = _modules.setdefault(checks.policy, Modules(checks.policy))
+    modules.look()
+    return modules
+
+
+@contextmanager
+def _settling(checks: Checks) -> Iterator[None]:
+    """Around the call: what modules themselves make of what they hold (a memo) is no change by the step."""
+    with _looking:
+        around = _known(checks).settling(checks.pieces)
+        around.__enter__()
+    try:
+        yield
+    finally:
+        with _looking:
+            around.__exit__(None, None, None)
 
 
 def _changed_data(function: Any, versions: Mapping[str, str]) -> str:

@@ -8,12 +8,14 @@ import threading
 from collections.abc import Callable
 
 _calls: list[Callable[[], None]] = []
+_last: list[Callable[[], None]] = []
 
 
-def at_the_end(call: Callable[[], None]) -> None:
-    """Calls it when the interpreter ends; it may be called more than once."""
-    if call not in _calls:
-        _calls.append(call)
+def at_the_end(call: Callable[[], None], *, is_last: bool = False) -> None:
+    """Calls it when the interpreter ends, or after all others; it may be called more than once."""
+    calls = _last if is_last else _calls
+    if call not in calls:
+        calls.append(call)
     once_more()
 
 
@@ -24,5 +26,5 @@ def once_more() -> None:
 
 
 def _end() -> None:
-    for call in list(_calls):
+    for call in [*_calls, *_last]:
         call()

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from jo_notebook.engine.elsewhere import run_request
-from jo_notebook.engine.packing import Receiver, unpacked
+from jo_notebook.engine.packing import Receiver, put_together
 from jo_notebook.engine.request import Reply, Request
 from jo_notebook.errors import ExecutorRefused, WorkerLost
 
@@ -77,7 +77,7 @@ class _Running:
 
     def value(self, reply: Reply) -> Any:
         assert reply.value is not None
-        return unpacked(reply.value)
+        return put_together(self._step, reply.value, "its result")
 
     def interrupt(self) -> None:
         self._future.cancel()

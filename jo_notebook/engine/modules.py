@@ -148,6 +148,10 @@ class Modules:
                 if after is not None and now is not None and (after is held or held is None) and now != state:
                     after.settled[piece[1]] = (now, digest)
 
+    def is_patched(self, name: str, piece: str) -> bool:
+        """Whether what a loaded module holds under a name was changed since, by somebody else's code."""
+        return bool(self._seen_now((name, piece))[2])
+
     def _seen_now(self, piece: Name) -> tuple[Held | None, State | None, str]:
         """What is kept of a loaded module; the state of one of its names, if that may settle; its digest."""
         module, noted = self.live(piece[0]), self._looked_at(piece[0])

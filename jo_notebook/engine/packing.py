@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
 import json
@@ -15,6 +16,7 @@ from types import CodeType, FunctionType, MethodType, TracebackType
 from typing import Any
 
 from jo_notebook.core.record import LogEntry
+from jo_notebook.engine.by_value import reduced, with_home
 from jo_notebook.engine.call import traceback_text, users_traceback
 from jo_notebook.engine.request import Packed
 from jo_notebook.errors import NotSendable, RaisedElsewhere
@@ -50,7 +52,9 @@ def _pickler() -> Any:
         def reducer_override(self, obj: Any) -> Any:
             if type(obj) is MethodType and obj.__name__ == "get_ipython" and _is_a_shell(obj.__self__):
                 return _found, SHELL
-            return super().reducer_override(obj)
+            own = reduced(obj)
+            theirs = super().reducer_override(obj) if own is NotImplemented else own
+            return with_home(obj, theirs) if isinstance(obj, type) else theirs
 
     return Pickler
 
@@ -67,6 +71,17 @@ def _found(module: str, name: str) -> Any:
 def unpacked(data: bytes) -> Any:
     """The reverse of `packed`, which this process or one that it trusts has made."""
     return pickle.loads(data)
+
+
+def put_together(step: str, data: bytes, what: str) -> Any:
+    """The same for what a user's own code has a part in. Raises NotSendable, which says what failed."""
+    try:
+        return unpacked(data)
+    except Exception as error:
+        raise NotSendable(
+            f"{step} cannot run in another process: {what} was sent and cannot be put together again "
+            f"({type(error).__name__}: {error}). To run it in the kernel, say --executor inline on its line."
+        ) from error
 
 
 def packed_code(step: str, function: Callable[..., Any], params: Mapping[str, Any]) -> bytes:
@@ -274,13 +289,20 @@ class Sender:
 
     def __init__(self, path: str) -> None:
         self._file: io.FileIO | None = None
-        if path:
-            self._file = io.FileIO(path, "a")
+        with contextlib.suppress(OSError):
+            self._file = io.FileIO(path, "a") if path else None
 
     def send(self, **news: Any) -> None:
-        """One line of news."""
-        if self._file is not None:
-            self._file.write(json.dumps(news).encode() + b"\n")
+        """One line of news; nothing more where the disk is full, which is no failure of the step that prints."""
+        if self._file is None:
+            return
+        line = json.dumps(news).encode() + b"\n"
+        try:
+            is_whole = self._file.write(line) == len(line)
+        except OSError:
+            is_whole = False
+        if not is_whole:
+            self.close()
 
     def entry(self, entry: LogEntry) -> None:
         """Something that was printed or displayed."""
@@ -292,8 +314,10 @@ class Sender:
 
     def close(self) -> None:
         """Nothing more is told."""
-        if self._file is not None:
-            self._file.close()
+        file, self._file = self._file, None
+        if file is not None:
+            with contextlib.suppress(OSError):  # the step may have closed it
+                file.close()
 
 
 class Receiver:

@@ -9,18 +9,25 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+import time
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import BrokenExecutor, CancelledError, Future
 from dataclasses import replace
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jo_notebook.engine.elsewhere import begin_process, end_tree, run_request
-from jo_notebook.engine.ending import once_more
-from jo_notebook.engine.packing import Receiver, unpacked
+from jo_notebook.engine.ending import at_the_end, once_more
+from jo_notebook.engine.packing import Receiver, put_together
 from jo_notebook.engine.request import Reply, Request
 from jo_notebook.errors import ExecutorRefused, WorkerLost
 
+if TYPE_CHECKING:
+    import psutil
+
+LEAVING = 2.0
+"""Seconds that a process has to end by itself: a thread or an exit function of a step's may never do."""
 IDLE = 300
 """Seconds after which a process that has nothing to do ends."""
 EXIT_CODE = re.compile(r"\{([^}]*)\}")
@@ -36,16 +43,23 @@ class Processes:
     def __init__(self) -> None:
         self._idle: list[_Place] = []
         self._busy: set[_Place] = set()
+        self._leaving: list[_Place] = []
         self._lock = threading.Lock()
         self._folder = ""
         self._numbers = count()
         self._age = 0
+        self._asker = os.getpid()
+        _open.add(self)
+        at_the_end(_close_all, is_last=True)
 
     def start(self, request: Request, get: Callable[[str], Any]) -> _Running:
         """Begins a step in a process that is free, or in a new one. Raises ExecutorRefused."""
         with self._lock:
-            self._folder = self._folder or tempfile.mkdtemp(prefix="jo_run_")
-            place = self._idle.pop() if self._idle else _Place(self._age)
+            try:
+                self._folder = self._folder or tempfile.mkdtemp(prefix="jo_run_")
+                place = self._idle.pop() if self._idle else _Place(self._age)
+            except OSError as error:
+                raise _refused(error) from error
             self._busy.add(place)
             channel = os.path.join(self._folder, str(next(self._numbers)))
         try:
@@ -63,8 +77,7 @@ class Processes:
         with self._lock:
             self._age += 1
             old, self._idle = self._idle, []
-        for place in old:
-            place.close()
+        self._leave(old)
 
     def close(self) -> None:
         """Ends what still runs, and lets everything go."""
@@ -74,8 +87,21 @@ class Processes:
             folder, self._folder = self._folder, ""
         for place in busy:
             place.end()
+        with self._lock:
+            leaving, self._leaving = self._leaving, []
+        until = time.monotonic() + LEAVING
+        for place in leaving:
+            while place.is_there and time.monotonic() < until:
+                time.sleep(0.02)
+            if place.is_there:
+                place.end()
         if folder:
             shutil.rmtree(folder, ignore_errors=True)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this is the process that has started them, and not a copy of it."""
+        return self._asker == os.getpid()
 
     @property
     def pids(self) -> list[int]:
@@ -91,7 +117,23 @@ class Processes:
             if is_kept:
                 self._idle.append(place)
         if not is_kept:
+            self._leave([place])
+
+    def _leave(self, places: Iterable[_Place]) -> None:
+        with self._lock:
+            self._leaving = [place for place in self._leaving if place.is_there]
+            self._leaving.extend(places)
+        for place in places:
             place.close()
+
+
+_open: weakref.WeakSet[Processes] = weakref.WeakSet()
+
+
+def _close_all() -> None:
+    """The interpreter ends, which would wait for what a step has left in a process."""
+    for processes in [one for one in _open if one.is_ours]:
+        processes.close()
 
 
 class _Place:
@@ -103,6 +145,7 @@ class _Place:
         self.age = age
         self.pid = 0
         self.is_whole = True
+        self._process: psutil.Process | None = None
         self._pool = loky.ProcessPoolExecutor(
             max_workers=1, timeout=IDLE, initializer=begin_process, initargs=(os.getpid(),)
         )
@@ -110,11 +153,31 @@ class _Place:
     def start(self, request: Request, channel: str, ended: Callable[[_Place], None]) -> _Running:
         try:
             future = self._pool.submit(run_request, replace(request, channel=channel))
-        except RuntimeError as error:
-            raise ExecutorRefused(f"No process can be started: {error}") from error
+        except Exception as error:  # the system has no room for one more, or the interpreter ends
+            self.close()
+            raise _refused(error) from error
         if not self.pid:  # a new pool, which would wait for its step when the interpreter ends
             once_more()
         return _Running(self, future, channel, request.step, ended)
+
+    def told(self, pid: int) -> None:
+        """The number of its process, which is running now."""
+        import psutil
+
+        if pid != self.pid:
+            self.pid = pid
+            with contextlib.suppress(psutil.Error):
+                self._process = psutil.Process(pid)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether its process has not ended."""
+        import psutil
+
+        try:
+            return self._process is not None and self._process.status() != psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            return False
 
     def interrupt(self) -> None:
         if self.pid and hasattr(os, "kill"):
@@ -155,7 +218,7 @@ class _Running:
     def news(self) -> list[dict[str, Any]]:
         found = self._receiver.news()
         for row in found:
-            self._place.pid = row.get("pid", self._place.pid)
+            self._place.told(row.get("pid", self._place.pid))
         return [row for row in found if "pid" not in row]
 
     def reply(self) -> Reply:
@@ -167,7 +230,9 @@ class _Running:
         except BaseException as error:  # noqa: BLE001 - whatever the pool says of it
             self._place.is_whole = False
             how = _how(error)
-            text = f"the process that ran {self._step} died{f' ({how})' if how else ''}"
+            text = f"the process that ran {self._step} died ({how})"
+            if not isinstance(error, BrokenExecutor | CancelledError):
+                text = f"the process that was to run {self._step} could not: {how}: {error}"
             raise WorkerLost(text, how) from None
         finally:
             self._ended(self._place)
@@ -177,7 +242,7 @@ class _Running:
 
     def value(self, reply: Reply) -> Any:
         assert reply.value is not None
-        return unpacked(reply.value)
+        return put_together(self._step, reply.value, "its result")
 
     def interrupt(self) -> None:
         self.news()  # it tells its number first
@@ -186,6 +251,11 @@ class _Running:
     def end(self) -> None:
         self.news()
         self._place.end()
+
+
+def _refused(error: BaseException) -> ExecutorRefused:
+    why = error if isinstance(error, OSError | RuntimeError) else error.__context__ or error  # loky stumbles over it
+    return ExecutorRefused(f"No process can be started: {why}. Say fewer --jobs, or --executor threads.")
 
 
 def _how(error: BaseException) -> str:

@@ -48,12 +48,14 @@ class Input:
 class Checks:
     """What must be in another process as it is here: digests of local modules, versions of packages.
 
-    `policy` says what of a package's version counts, `data` are the data versions of what the code brings along,
-    `files` the digests of the files that the step reads, where those are not certainly the same.
+    `pieces` are the names of those modules that the step reaches, and that nobody must have changed since they were
+    loaded. `policy` says what of a package's version counts, `data` are the data versions of what the code brings
+    along, `files` the digests of the files that the step reads, where those are not certainly the same.
     """
 
     modules: Mapping[str, str] = field(default_factory=dict)
     packages: Mapping[str, str] = field(default_factory=dict)
+    pieces: tuple[tuple[str, str], ...] = ()
     policy: str = "exact"
     data: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)

@@ -17,6 +17,7 @@ from jo_notebook.core.version import version_of
 from jo_notebook.engine.modules import Modules
 from jo_notebook.engine.packing import lines_of, packed_code
 from jo_notebook.engine.request import Checks, Handle, Input, Request, this_process
+from jo_notebook.errors import NotSendable
 from jo_notebook.store.context import Context
 from jo_notebook.store.formats import runs_code
 
@@ -36,11 +37,14 @@ def only_here(parts: Sequence[Part]) -> str:
 
 def checks_of(modules: Modules, namespace: Mapping[str, Any], parts: Sequence[Part], same_machine: bool) -> Checks:
     """What must be in another process as it is in this one."""
-    local = {_module_of(part.name.partition(":")[0]) for part in parts if part.kind == "module"}
+    places = [part.name.partition(":") for part in parts if part.kind == "module"]
+    pieces = tuple(dict.fromkeys((_module_of(file), piece) for file, _, piece in places))
+    local = {module for module, _ in pieces}
     packages = {} if modules.packages == "ignore" else {p.name: p.text for p in parts if p.kind == "package"}
     data = {p.name: p.digest for p in parts if p.kind in ("constant", "global") and _is_plain(p, namespace)}
     return Checks(
         modules={name: digest_of(modules.loaded(name).text) for name in sorted(local)},
+        pieces=tuple(one for one in pieces if one[1]),
         packages={} if same_machine else {name: version for name, version in packages.items() if version[:1].isdigit()},
         policy=modules.packages,
         data=data,
@@ -102,7 +106,7 @@ def request_for(
         tuple(inputs),
         record,
         checks,
-        cwd=os.getcwd() if same_machine else "",
+        cwd=_here(definition.name) if same_machine else "",
         path=tuple(sys.path) if same_machine else (),
         environ=environ,
         variables=variables,
@@ -110,3 +114,13 @@ def request_for(
         asker=this_process(),
         **more,
     )
+
+
+def _here(step: str) -> str:
+    try:
+        return os.getcwd()
+    except OSError:
+        raise NotSendable(
+            f"{step} cannot run in another process: the working directory of this one is gone. "
+            "Go to one that is there (%cd, os.chdir), or say --executor inline on its line."
+        ) from None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +20,7 @@ import pytest
 
 from jo_notebook.errors import ExecutorRefused, NotSendable, StepFailed, StepTimeout, UsageError, WorkerLost
 from tests.cases.making import Heard, Watched, notebook, step
+from tests.places import mounted
 
 SETUP = "import os, sys, time, signal, threading\nimport numpy as np\n"
 
@@ -198,6 +202,80 @@ def test_a_module_that_was_changed_by_hand_is_not_asked_elsewhere(
         sys.modules.pop("jo_test_patched_here", None)
 
 
+def test_what_a_step_changes_in_a_module_is_not_the_next_ones(
+    make: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "jo_test_changed_there.py").write_text(
+        "K = 1\nD = {}\nmemo = {}\ndef f():\n    memo[K] = K\n    return K, dict(D), len(memo)\n"
+    )
+    try:
+        bodies = {"A": "m.f()\nos.getpid()", "B": "A\nm.K = 7\nm.D['a'] = 1\nm.f()\nos.getpid()", "C": "B\nm.f()"}
+        pipeline = make("import jo_test_changed_there as m\n", tmp_path / "a.jo", **bodies)
+        results = pipeline.materialize("A", "B", "C", executor="processes")
+        assert results["C"] == (1, {}, 1), "it is stored as what the module's text makes"
+        assert results["A"] == results["B"], "a memo that fills is no change by the step"
+        assert pipeline.outcome.warnings == []
+    finally:
+        sys.modules.pop("jo_test_changed_there", None)
+
+
+@pytest.mark.parametrize("in_background", [False, True])
+def test_a_module_that_is_edited_while_a_step_runs_costs_nothing(
+    make: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_background: bool
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module, name = tmp_path / "jo_test_edited_meanwhile.py", "jo_test_edited_meanwhile"
+    module.write_text("def f():\n    return 'first'\n")
+
+    def edit() -> None:
+        until = time.monotonic() + 20
+        while not (tmp_path / "began").exists() and time.monotonic() < until:
+            time.sleep(0.02)
+        module.write_text("def f():\n    return 'second'\n")
+        os.utime(module, (time.time() + 5, time.time() + 5))
+
+    try:
+        body = "m.f()\nopen('began', 'w').close()\ntime.sleep(1)\nm.f()"
+        pipeline = make(f"import {name} as m\n", tmp_path / "a.jo", A=body, B=f"import {name} as late\nlate.f()")
+        editing = threading.Thread(target=edit)
+        editing.start()
+        if in_background:
+            run = pipeline.start("A")
+            assert run.wait(30)
+            assert run.result() == "first"
+        else:
+            assert pipeline.materialize("A", executor="processes") == "first"
+        editing.join()
+        pipeline.touch()
+        assert "A" in pipeline.plan().to_run, "it is the result of the text it started with"
+        assert pipeline.materialize("B", executor="processes") == "second"
+        assert pipeline.materialize("A", executor="processes") == "second"
+    finally:
+        sys.modules.pop(name, None)
+
+
+def test_a_module_of_that_name_from_another_place_is_loaded_anew_there(
+    make: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (1, 2):
+        (tmp_path / f"d{number}").mkdir()
+        (tmp_path / f"d{number}" / "jo_test_twice.py").write_text(f"K = {number}\n")
+    pipeline = make("", tmp_path / "a.jo", A="import jo_test_twice\njo_test_twice.K")
+    for number in (1, 2):
+        monkeypatch.syspath_prepend(str(tmp_path / f"d{number}"))
+        pipeline.touch()
+        assert pipeline.materialize("A", executor="processes") == number
+
+
+def test_a_directory_that_is_gone_is_told(make: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    pipeline = make("", tmp_path / "a.jo", A="1")
+    (tmp_path / "gone").rmdir()
+    assert "the working directory of this one is gone" in str(cause(pipeline, "A"))
+
+
 def test_the_environment_is_that_of_now(make: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline = make("", None)
     pipeline.add(replace(step("A", "os.environ.get('JO_TEST_NOW')"), env=("JO_TEST_NOW",)))
@@ -347,6 +425,70 @@ def test_no_process_is_left(make: Made) -> None:
     while any(map(psutil.pid_exists, pids)) and time.monotonic() < until:
         time.sleep(0.05)
     assert not any(map(psutil.pid_exists, pids))
+
+
+STAYS = """
+import os, sys, resource
+from tests.cases.making import notebook, step
+pipeline = notebook("import atexit, os, sys, threading, time")
+pipeline.add(step("A", "threading.Thread(target=time.sleep, args=(300,)).start()\\nos.getpid()"))
+pipeline.add(step("B", "A\\natexit.register(time.sleep, 300)\\nos.getpid()"))
+print(pipeline.materialize("A", "B", executor="processes"), end=" ")
+print(pipeline.context["A"], pipeline.context["B"])
+"""
+
+
+def test_what_a_step_leaves_running_in_its_process_keeps_nobody(tmp_path: Path) -> None:
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    ended = subprocess.run([sys.executable, "-c", STAYS], env=env, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    pids = {int(word) for word in ended.stdout.split()[-2:]}
+    assert not any(map(psutil.pid_exists, pids))
+
+
+LIMITED = """
+import resource
+from jo_notebook.errors import ExecutorRefused
+from tests.cases.making import notebook, step
+pipeline = notebook()
+pipeline.add(step("A", "1"))
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (14, hard))
+try:
+    pipeline.materialize("A", executor="processes")
+except ExecutorRefused as error:
+    print(error)
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+print(pipeline.plan().to_run, pipeline.materialize("A", executor="processes"))
+"""
+
+
+def test_a_system_that_starts_no_more_processes(tmp_path: Path) -> None:
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    ended = subprocess.run([sys.executable, "-c", LIMITED], env=env, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    assert "No process can be started: [Errno 24] Too many open files" in ended.stdout
+    assert "fewer --jobs" in ended.stdout
+    assert ended.stdout.endswith("('A',) 1\n"), "nothing failed, and the next run has a process"
+
+
+def test_news_that_find_no_room_are_no_failure(make: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with mounted(tmp_path / "disk", "tmpfs", "-o", "size=1m") as disk:
+        monkeypatch.setattr(tempfile, "tempdir", str(disk))
+        with contextlib.suppress(OSError), open(disk / "full", "wb", 0) as file:
+            while True:
+                file.write(b"x" * 4096)
+        pipeline = make("", tmp_path / "a.jo", A="print('heard')\n1", B="print('heard')\nlambda: A")
+        pipeline.materialize("A", "B", executor="processes")
+        assert pipeline.context["A"] == 1
+        assert [entry.text for entry in pipeline.log("A")] == ["heard\n"], "it is with the result"
+        pipeline.executors.close()
+
+
+def test_an_answer_that_cannot_be_given_is_no_death(make: Made) -> None:
+    body = "class Odd:\n    def __reduce_ex__(self, protocol):\n        raise SystemExit(4)\nOdd()"
+    said = str(cause(make("", None, A=body), "A"))
+    assert said == "the process that was to run A could not: SystemExit: 4"
 
 
 # -- executors of others, and limits ------------------------------------------------------------------
