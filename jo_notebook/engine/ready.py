@@ -478,6 +478,9 @@ class ReadyQueue:
 
     def _leave(self, job: Job) -> None:
         self._forget(job)
+        if job.attempt is not None:
+            with self._lock_held():
+                self._turn.undo_changes(job.attempt)
         text = f"{job.name} does not stop: its thread was left behind, and what it makes is not kept"
         self._turn.emit(EventKind.WARNING, job.name, text)
         self._turn.emit(EventKind.CANCELLED, job.name)
