@@ -153,7 +153,7 @@ class Running(Keeping):
                 pools=pools,
             )
         executor = check_wanted(executor or self.executor)
-        jobs = check_jobs(places_of(executor, self.jobs if jobs is None else check_jobs(jobs)))
+        jobs = self._jobs_for(executor, jobs)
         how = How(executor, jobs, dict(pools or {}), force=force, only=only, fail_fast=fail_fast, echo=echo)
         if not self._run_lock.acquire(blocking=False):
             is_inside = self._runner == threading.get_ident() or is_in_a_step()
@@ -195,7 +195,7 @@ class Running(Keeping):
         step.
         """
         executor = check_wanted(executor or self.executor or PROCESSES)
-        jobs = check_jobs(places_of(executor, self.jobs if jobs is None else check_jobs(jobs)))
+        jobs = self._jobs_for(executor, jobs)
         how = How(executor, jobs, dict(pools or {}), force=force, only=only, fail_fast=fail_fast, echo=echo)
         if is_in_a_step():
             raise RunInProgress(IN_A_STEP)
@@ -239,6 +239,14 @@ class Running(Keeping):
         self._runs.close()
 
     # -- inside --------------------------------------------------------------------------------------
+
+    def _jobs_for(self, executor: Wanted, jobs: int | None) -> int:
+        """How many steps run at once; what is set for all runs is not for an executor with one place."""
+        if jobs is None:
+            jobs = 0 if executor == INLINE else self.jobs
+        else:
+            check_jobs(jobs)
+        return check_jobs(places_of(executor, jobs))
 
     def _prepared(self, run: Run, how: How) -> Surroundings:
         """Plans a run, with the graph and the names as they are now."""

@@ -210,19 +210,29 @@ class _Running:
         self._step = step
         self._ended = ended
         self._is_over = threading.Event()
+        self._lock = threading.Lock()
+        self._heard: list[dict[str, Any]] = []
+        self._has_place = True  # until the process may have another step
         future.add_done_callback(lambda _: self._is_over.set())
 
     def wait(self, seconds: float) -> bool:
         return self._is_over.wait(seconds)
 
     def news(self) -> list[dict[str, Any]]:
-        found = self._receiver.news()
-        for row in found:
-            self._place.told(row.get("pid", self._place.pid))
-        return [row for row in found if "pid" not in row]
+        with self._lock:
+            self._look()
+            found, self._heard = self._heard, []
+        return found
+
+    def _look(self) -> None:
+        """Reads what there is; whoever asks for news gets it, whoever else has looked meanwhile."""
+        for row in self._receiver.news():
+            if "pid" in row:
+                self._place.told(row["pid"])
+            else:
+                self._heard.append(row)
 
     def reply(self) -> Reply:
-        self.news()
         try:
             reply = self._future.result()
         except KeyboardInterrupt:
@@ -235,6 +245,9 @@ class _Running:
                 text = f"the process that was to run {self._step} could not: {how}: {error}"
             raise WorkerLost(text, how) from None
         finally:
+            with self._lock:
+                self._look()
+                self._has_place = False
             self._ended(self._place)
             with contextlib.suppress(OSError):
                 os.unlink(self._channel)
@@ -245,12 +258,16 @@ class _Running:
         return put_together(self._step, reply.value, "its result")
 
     def interrupt(self) -> None:
-        self.news()  # it tells its number first
-        self._place.interrupt()
+        with self._lock:
+            if self._has_place:
+                self._look()  # it tells its number first
+                self._place.interrupt()
 
     def end(self) -> None:
-        self.news()
-        self._place.end()
+        with self._lock:
+            if self._has_place:
+                self._look()
+                self._place.end()
 
 
 def _refused(error: BaseException) -> ExecutorRefused:

@@ -294,7 +294,8 @@ class ReadyQueue:
         """Waits for the next news, or until somebody's time is up."""
         now = time.monotonic()
         due = min((job.due for job in self._jobs if job.due is not None), default=now + LISTENING)
-        longest = SOON if self._alone and not self._running else HOMELY if self._serves_home() else LISTENING
+        is_homely = self._serves_home()  # in any case: what is waited for here may wait for this thread
+        longest = SOON if self._alone and not self._running else HOMELY if is_homely else LISTENING
         try:
             kind, what = self._news.get(timeout=min(max(due - now, 0.0), longest))
         except Empty:
@@ -478,6 +479,9 @@ class ReadyQueue:
 
     def _leave(self, job: Job) -> None:
         self._forget(job)
+        if job.attempt is not None:
+            with self._lock_held():
+                self._turn.undo_changes(job.attempt)
         text = f"{job.name} does not stop: its thread was left behind, and what it makes is not kept"
         self._turn.emit(EventKind.WARNING, job.name, text)
         self._turn.emit(EventKind.CANCELLED, job.name)

@@ -280,11 +280,13 @@ class Turn:
                 self._call(attempt, before, told)
                 break
             except KeyboardInterrupt:
-                if not self.lane.is_beside:
-                    self._tell_changed_inputs(attempt)
+                self._tell_changed_inputs(attempt)
                 self.emit(EventKind.CANCELLED, name, seconds=attempt.seconds)
                 raise
-            except (RunAlone, LeftBehind, ExecutorRefused):
+            except (RunAlone, LeftBehind):
+                self.undo_changes(attempt)  # it may not run again
+                raise
+            except ExecutorRefused:
                 raise
             except Moved as moved:
                 if has_moved:
@@ -407,6 +409,7 @@ class Turn:
             try:
                 self.lane.wait(pause)
             except KeyboardInterrupt:
+                self._tell_changed_inputs(attempt)
                 self.emit(EventKind.CANCELLED, name, seconds=attempt.seconds)
                 raise
         return True
@@ -507,20 +510,30 @@ class Turn:
 
     def _tell_changed_inputs(self, attempt: Attempt) -> None:
         """Tells on a step that changed what it was given; nobody else gets to see the change."""
-        context, name = self.outside.context, attempt.step
         if self.lane.was_beside():
             return  # looked at before the result was stored
-        for parameter, step in self._changed(attempt).items():
-            kept = "its stored result is as it was"
-            if self.inputs.is_in_memory_by_hand(step):
-                self.inputs.give_again(step, context[step])
-                kept = f"what it is now counts as {SAID}"
-            else:
-                context.drop_memory(step)
-                kept = kept if context.held(step) else f"{step} will run again"
+        name = attempt.step
+        for parameter, kept in self.undo_changes(attempt).items():
             self.emit(
                 EventKind.WARNING,
                 name,
                 f"{name} changed its input {parameter}; {kept}. Work on a copy, so that {name} gives the "
                 "same whenever it runs",
             )
+
+    def undo_changes(self, attempt: Attempt) -> dict[str, str]:
+        """Inputs that are no longer what they were are given to nobody else; what becomes of them, by parameter."""
+        context, undone = self.outside.context, {}
+        for parameter, step in self._changed(attempt).items():
+            at_hand = context.at_hand(step)
+            undone[parameter] = "its stored result is as it was"
+            if at_hand is not None and at_hand[0] is not attempt.inputs[parameter]:
+                continue  # another run has made it anew meanwhile
+            if self.inputs.is_in_memory_by_hand(step):
+                self.inputs.give_again(step, context[step])
+                undone[parameter] = f"what it is now counts as {SAID}"
+                continue
+            context.drop_memory(step)
+            if not context.held(step):
+                undone[parameter] = f"{step} will run again"
+        return undone

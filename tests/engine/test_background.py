@@ -644,3 +644,19 @@ def test_results_stay_where_they_are_while_a_run_makes_them(make: Callable[..., 
     assert run.result(20) == 1
     pipeline.move_to(tmp_path / "elsewhere.jo")
     assert str(pipeline.context.place).endswith("elsewhere.jo")
+
+
+@pytest.mark.parametrize("stuck", [False, True], ids=["stops", "left behind"])
+def test_what_a_cancelled_step_did_to_its_input_is_undone(stuck: bool, tmp_path: Path) -> None:
+    """Nobody is given the changed value, whether its thread ends or not, or it waits for its next try."""
+    pipeline = notebook("import time", tmp_path / "a.jo")
+    pipeline.grace = 0.5
+    pipeline.add(step("Load", "[3, 1, 2]"))
+    pipeline.add(step("Bad", f"Load.sort()\nprint('sorted')\nfor _ in range(900): time.sleep({3 if stuck else 0.01})"))
+    heard = Heard(pipeline)
+    run = pipeline.start("Bad", executor="threads")
+    soon(lambda: "output Bad" in heard.words("output"))
+    pipeline.cancel("Bad")
+    assert run.wait(20)
+    assert (run.outcome.cancelled, bool(run.outcome.left_behind)) == (["Bad"], stuck)
+    assert pipeline.context["Load"] == [3, 1, 2]

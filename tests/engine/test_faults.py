@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from jo_notebook.engine.stopping import interrupt_main
 from jo_notebook.errors import StepFailed
 from jo_notebook.verbs import outcome_text
 from jo_notebook.views.machine import run_data
@@ -171,3 +174,14 @@ def test_what_an_interrupted_step_did_to_its_input_is_undone() -> None:
         pipeline.materialize("Stopped")
     assert "Load" not in pipeline.context, "it was in memory only"
     assert pipeline.materialize("Load") == [3, 1, 2]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_a_try_did_to_its_input_is_undone_where_no_other_try_comes(jobs: int, tmp_path: Path) -> None:
+    pipeline = notebook("", tmp_path / "a.jo")
+    pipeline.add(step("Load", "[3, 1, 2]"))
+    pipeline.add(replace(step("Bad", "Load.sort()\n1 / 0"), retries=1, backoff=60.0))
+    pipeline.listen(lambda event: threading.Timer(0.3, interrupt_main).start() if event.kind == "retry" else None)
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.materialize("Bad", jobs=jobs)
+    assert pipeline.context["Load"] == [3, 1, 2]

@@ -18,6 +18,11 @@ from typing import Any
 import psutil
 import pytest
 
+from jo_notebook.core.fingerprint import Fingerprint
+from jo_notebook.core.record import Record
+from jo_notebook.engine.processes import Processes
+from jo_notebook.engine.request import Checks
+from jo_notebook.engine.shipping import request_for
 from jo_notebook.errors import ExecutorRefused, NotSendable, StepFailed, StepTimeout, UsageError, WorkerLost
 from tests.cases.making import Heard, Watched, notebook, step
 from tests.places import mounted
@@ -558,3 +563,68 @@ def test_a_pool_limits_how_many_run_at_once(make: Made, executor: str, tmp_path:
     most = max(sum(began <= at < ended for began, ended in spans) for at, _ in spans)
     assert most == 2
     assert min(began for began, _ in spans) < results["Free"][1], "what takes none of it does not wait"
+
+
+def test_who_comes_too_late_reaches_no_other_step(tmp_path: Path) -> None:
+    """A step that has just ended is told to end: its process has another one by then, which is none of its business."""
+    record = Record("A", Fingerprint.of([]), "", 0.0)
+
+    def count(to: int) -> int:
+        for number in range(to):
+            print(number)
+            time.sleep(0.01)
+        return to
+
+    processes = Processes()
+    try:
+        values = []
+        for late in (lambda: None, lambda: first.interrupt(), lambda: first.end()):
+            asked = request_for(step("A"), count, {"to": 100}, [], Checks(), record, same_machine=True)
+            running = processes.start(asked, lambda name: None)
+            while not running.news():
+                running.wait(0.01)
+            late()
+            assert running.wait(30)
+            reply = running.reply()
+            assert (reply.error, reply.record is not None) == (None, True)
+            values.append(running.value(reply))
+            first = running
+        assert values == [100, 100, 100]
+        assert len(processes.pids) == 1
+    finally:
+        processes.close()
+
+
+def test_what_was_printed_is_heard_whoever_looks_first() -> None:
+    """Telling a step to end looks for the number of its process, and takes no news away."""
+    record = Record("A", Fingerprint.of([]), "", 0.0)
+
+    def speak() -> None:
+        print("the last words")
+        time.sleep(60)
+
+    processes = Processes()
+    try:
+        asked = request_for(step("A"), speak, {}, [], Checks(), record, same_machine=True)
+        running = processes.start(asked, lambda name: None)
+        while not os.path.exists(running._channel) or b"last words" not in Path(running._channel).read_bytes():
+            running.wait(0.01)
+        running.end()
+        assert running.wait(30)
+        assert "".join(row["text"] for row in running.news()).startswith("the last words")
+        with pytest.raises(WorkerLost):
+            running.reply()
+    finally:
+        processes.close()
+
+
+def test_how_many_at_once_is_set_for_all_runs(make: Made, place: Path | None) -> None:
+    """An executor that has one place has one; who says both in one breath is told."""
+    pipeline = make("", place, A="1")
+    pipeline.jobs = 3
+    assert pipeline.materialize("A", executor="inline") == 1
+    assert pipeline.start("A", executor="inline", force=True).result(20) == 1
+    pipeline.executor = "inline"
+    assert pipeline.materialize("A", force=True) == 1
+    with pytest.raises(UsageError, match="leave --jobs 2 out"):
+        pipeline.materialize("A", jobs=2)

@@ -175,6 +175,16 @@ def test_what_needs_the_kernel_comes_to_the_main_thread(lab_kernel: Kernel, tmp_
     assert (tmp_path / "runs.txt").read_text().count("Magic MainThread") == 2
 
 
+def test_who_joins_what_needs_the_kernel_lends_it(lab_kernel: Kernel, tmp_path: Path) -> None:
+    """The cell has the main thread, and waits for a step that waits for the main thread."""
+    define(lab_kernel)
+    lab_kernel.run("%%step Magic\n" + body("Magic", "x = !echo shell\n%pwd\nx[0]"), "m")
+    said = lab_kernel.run("%materialize Magic --background\n%materialize Magic", "e", timeout=30)
+    assert "Magic is being run in the background; waiting for its result." in said.stdout
+    assert result(said) == "'shell'"
+    assert "Magic MainThread" in (tmp_path / "runs.txt").read_text()
+
+
 def test_a_restart_keeps_what_is_finished(lab_kernel: Kernel, tmp_path: Path) -> None:
     """And nothing of the old kernel remains."""
     define(lab_kernel)
