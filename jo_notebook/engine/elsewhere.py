@@ -30,7 +30,7 @@ from jo_notebook.engine.files import Files
 from jo_notebook.engine.library_settings import apply_settings
 from jo_notebook.engine.measure import Measured, measuring
 from jo_notebook.engine.modules import Modules
-from jo_notebook.engine.packing import Sender, pack_error, packed_value, put_together, remember_lines
+from jo_notebook.engine.packing import Sender, pack_error, packed_value, put_together, remember_lines, unpacked
 from jo_notebook.engine.request import Checks, Handle, Input, Reply, Request, this_process
 from jo_notebook.engine.stopping import in_time
 from jo_notebook.errors import JoError, StepTimeout, StoreError

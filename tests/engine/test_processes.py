@@ -577,18 +577,20 @@ def test_who_comes_too_late_reaches_no_other_step(tmp_path: Path) -> None:
 
     processes = Processes()
     try:
-        values = []
-        for late in (lambda: None, lambda: first.interrupt(), lambda: first.end()):
+        values: list[int] = []
+        before: list[Any] = []
+        for late in ("", "interrupt", "end"):
             asked = request_for(step("A"), count, {"to": 100}, [], Checks(), record, same_machine=True)
             running = processes.start(asked, lambda name: None)
             while not running.news():
                 running.wait(0.01)
-            late()
+            if late:
+                getattr(before[-1], late)()
             assert running.wait(30)
             reply = running.reply()
             assert (reply.error, reply.record is not None) == (None, True)
             values.append(running.value(reply))
-            first = running
+            before.append(running)
         assert values == [100, 100, 100]
         assert len(processes.pids) == 1
     finally:
