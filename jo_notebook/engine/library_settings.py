@@ -55,24 +55,19 @@ def packed_settings() -> bytes:
 
 
 def apply_settings(wanted: Mapping[str, Settings]) -> None:
-    """Here it is as `settings_now` said of there; what was set before and is not wanted any more is as at first."""
-    for name in {*wanted, *_set}:
-        with contextlib.suppress(Exception), _quietly():  # a library that is not here is told by the step's import
-            _apply(name, wanted.get(name, {}))
+    """From now on it is here as `settings_now` said of there, whatever a step before has left."""
+    for name in LIBRARIES:
+        if name in wanted or name in sys.modules:
+            with contextlib.suppress(Exception), _quietly():  # a library that is not here: the step's import tells
+                _apply(LIBRARIES[name], importlib.import_module(name), wanted.get(name, {}))
 
 
-def _apply(name: str, wanted: Settings) -> None:
-    library, before = LIBRARIES[name], _set.get(name, {})
-    module = importlib.import_module(name)
+def _apply(library: Library, module: Any, wanted: Settings) -> None:
     now = library.read(module)
-    back = {key: value for key, value in before.items() if key not in wanted}
-    _set[name] = {key: before.get(key, now.get(key, AT_FIRST)) for key in wanted}
-    if any(key not in now or now[key] != value for key, value in {**back, **wanted}.items()):
-        library.write(module, {**back, **wanted})
-
-
-_set: dict[str, Settings] = {}
-"""What was changed here, with what it was before."""
+    target = {key: library.defaults.get(key, AT_FIRST) for key in now if key not in wanted} | wanted
+    changed = {key: value for key, value in target.items() if key not in now or now[key] != value}
+    if changed:
+        library.write(module, changed)
 
 
 @contextlib.contextmanager

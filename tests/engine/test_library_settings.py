@@ -73,3 +73,14 @@ def test_a_step_finds_the_same_settings_wherever_it_runs(pipeline: Watched) -> N
         sys.setrecursionlimit(limit)
     assert seen(pipeline, "inline") == first
     assert seen(pipeline, "processes") == first, "in the process that had the others"
+
+
+def test_what_a_step_sets_there_is_not_the_next_ones(pipeline: Watched) -> None:
+    body = "decimal.getcontext().prec = 5\nnp.seterr(divide='raise')\npd.set_option('display.precision', 9)\n"
+    body += "sys.setrecursionlimit(2222)\nmatplotlib.rcParams['figure.dpi'] = 44\n"
+    body += "sklearn.set_config(transform_output='pandas')"
+    first = seen(pipeline, "inline")
+    pipeline.add(step("Sets", body))
+    assert pipeline.materialize("Sets", executor="processes", jobs=1) is None
+    assert pipeline.context.records["Sets"].executor == "processes"
+    assert seen(pipeline, "processes") == first

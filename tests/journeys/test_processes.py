@@ -102,6 +102,8 @@ def test_interrupt_ends_the_processes_of_a_step(lab_kernel: Kernel, tmp_path: Pa
     until = time.monotonic() + 30
     while not (tmp_path / "pids.txt").exists() and time.monotonic() < until:
         time.sleep(0.05)
+    while not list(tmp_path.rglob("results/*uick*/*")) and time.monotonic() < until:
+        time.sleep(0.05)
     _, child = map(int, (tmp_path / "pids.txt").read_text().split())
     began = time.monotonic()
     lab_kernel.interrupt()
