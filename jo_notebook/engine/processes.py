@@ -9,7 +9,7 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from itertools import count
@@ -109,7 +109,8 @@ class _Place:
 
     def start(self, request: Request, channel: str, ended: Callable[[_Place], None]) -> _Running:
         try:
-            future = self._pool.submit(run_request, replace(request, channel=channel))
+            with _deaf():
+                future = self._pool.submit(run_request, replace(request, channel=channel))
         except RuntimeError as error:
             raise ExecutorRefused(f"No process can be started: {error}") from error
         if not self.pid:  # a new pool, which would wait for its step when the interpreter ends
@@ -203,6 +204,22 @@ class _Running:
             if self._has_place:
                 self._look()
                 self._place.end()
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """Inside, a process that is started hears no interrupt until it says so: Python dies of one while it starts."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # loky starts it, too; some releases let interrupts in again when it has begun
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _how(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -435,18 +436,20 @@ def test_who_comes_too_late_reaches_no_other_step(tmp_path: Path) -> None:
 
     processes = Processes()
     try:
-        values = []
-        for late in (lambda: None, lambda: first.interrupt(), lambda: first.end()):
+        values: list[Any] = []
+        before: Any = None
+        for late in ("", "interrupt", "end"):
             asked = request_for(step("A"), count, {"to": 100}, [], Checks(), record, same_machine=True)
             running = processes.start(asked, lambda name: None)
             while not running.news():
                 running.wait(0.01)
-            late()
+            if late:
+                getattr(before, late)()
             assert running.wait(30)
             reply = running.reply()
             assert (reply.error, reply.record is not None) == (None, True)
             values.append(running.value(reply))
-            first = running
+            before = running
         assert values == [100, 100, 100]
         assert len(processes.pids) == 1
     finally:
@@ -486,3 +489,24 @@ def test_how_many_at_once_is_set_for_all_runs(make: Made, place: Path | None) ->
     assert pipeline.materialize("A", force=True) == 1
     with pytest.raises(UsageError, match="leave --jobs 2 out"):
         pipeline.materialize("A", jobs=2)
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="what is started hears interrupts at once")
+def test_an_interrupt_does_not_reach_a_process_that_starts(capfd: pytest.CaptureFixture[str]) -> None:
+    """A front end interrupts all of the kernel's group; a Python that has just begun would die of it."""
+    record = Record("A", Fingerprint.of([]), "", 0.0)
+    mine = psutil.Process()
+    before, running, processes = {child.pid for child in mine.children()}, [], Processes()
+    asked = request_for(step("A"), lambda: 5, {}, [], Checks(), record, same_machine=True)
+    starting = threading.Thread(target=lambda: running.append(processes.start(asked, lambda name: None)))
+    try:
+        starting.start()
+        while starting.is_alive() or not running[0].wait(0.001):
+            for child in mine.children():
+                if child.pid not in before and "tracker" not in " ".join(child.cmdline()):
+                    child.send_signal(signal.SIGINT)
+        assert running[0].value(running[0].reply()) == 5
+        assert "KeyboardInterrupt" not in capfd.readouterr().err
+    finally:
+        starting.join()
+        processes.close()
