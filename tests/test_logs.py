@@ -15,7 +15,7 @@ from jo_notebook.errors import StepFailed, UsageError
 from jo_notebook.pipeline import Pipeline
 from jo_notebook.store.context import Context
 from jo_notebook.store.logs import log_from_bytes, log_to_bytes
-from jo_notebook.verbs import find, perform
+from jo_notebook.verbs import ended_text, find, outcome_text, perform
 from jo_notebook.views.logs import log_header, log_rows, log_text
 from tests.cases.making import Watched, notebook, step
 
@@ -161,3 +161,15 @@ def test_figures_stay_pieces() -> None:
     rows = log_rows("A", None, (LogEntry("stdout", "a\n"), figure, LogEntry("stdout", "b\n")))
     assert rows == ["a", figure, "b"]
     assert log_text(rows) == "a\n<Figure>\nb"
+
+
+def test_what_no_encoding_fits_is_escaped(tmp_path: Path) -> None:
+    """A name of a file may hold half a character; a front end that is sent one shows nothing of the whole text."""
+    pipeline = notebook("", tmp_path / "a.jo")
+    pipeline.add(step("A", "print('seen \\ud800')\nraise ValueError('bad \\udcff')", "none"))
+    run = pipeline.start("A", echo=False, executor="threads")
+    assert run.wait(20)
+    said = say(pipeline, "A") + ended_text(pipeline, run) + outcome_text(pipeline)
+    assert "seen \\ud800" in said
+    assert "A failed: ValueError: bad \\udcff (" in said
+    said.encode()

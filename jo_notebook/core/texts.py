@@ -27,3 +27,8 @@ def tree_of(text: str) -> ast.Module:
     """The tree of a text, to be read and not to be changed. Raises what `ast.parse` raises."""
     with quietly():
         return ast.parse(text)
+
+
+def writable(text: str) -> str:
+    """The text with half characters escaped, as in names of files that no encoding fits: nobody can write them."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")

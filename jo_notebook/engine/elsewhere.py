@@ -409,6 +409,8 @@ def begin_process(asker: int) -> None:
     global _is_ours
     _is_ours = True
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # who started it keeps interrupts away until now
     if hasattr(os, "setpgid"):  # an interrupt of the kernel, or of a terminal, is for who coordinates: it tells whom
         with contextlib.suppress(OSError):
             os.setpgid(0, 0)

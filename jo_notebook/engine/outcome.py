@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from jo_notebook.core.texts import writable
 from jo_notebook.errors import JoError
 
 T = TypeVar("T")
@@ -62,6 +63,6 @@ def one_line(error: BaseException) -> str:
     except BaseException:  # noqa: BLE001 - an error's own text is the user's code, and may raise anything
         first = []
     if first and isinstance(error, JoError):
-        return first[0]
-    text = f"{type(error).__name__}: {first[0]}" if first else type(error).__name__
+        return writable(first[0])
+    text = f"{type(error).__name__}: {writable(first[0])}" if first else type(error).__name__
     return text if len(text) <= 300 else text[:299] + "…"

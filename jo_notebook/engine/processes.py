@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor, CancelledError, Future
 from dataclasses import replace
 from itertools import count
@@ -152,7 +152,8 @@ class _Place:
 
     def start(self, request: Request, channel: str, ended: Callable[[_Place], None]) -> _Running:
         try:
-            future = self._pool.submit(run_request, replace(request, channel=channel))
+            with _deaf():
+                future = self._pool.submit(run_request, replace(request, channel=channel))
         except Exception as error:  # the system has no room for one more, or the interpreter ends
             self.close()
             raise _refused(error) from error
@@ -273,6 +274,22 @@ class _Running:
 def _refused(error: BaseException) -> ExecutorRefused:
     why = error if isinstance(error, OSError | RuntimeError) else error.__context__ or error  # loky stumbles over it
     return ExecutorRefused(f"No process can be started: {why}. Say fewer --jobs, or --executor threads.")
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """Inside, a process that is started hears no interrupt until it says so: Python dies of one while it starts."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # loky starts it, too; some releases let interrupts in again when it has begun
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _how(error: BaseException) -> str:

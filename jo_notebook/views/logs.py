@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import tzinfo
 
 from jo_notebook.core.record import Failure, LogEntry, Record
+from jo_notebook.core.texts import writable
 from jo_notebook.views.words import day, duration, one_line
 
 Story = Record | Failure
@@ -25,13 +26,15 @@ def log_rows(
         if tries > 1 and entry.attempt != attempt:
             rows.append(f"--- try {entry.attempt} of {getattr(story, 'tries', tries)} ---")
         attempt = entry.attempt
-        rows.append(entry if entry.data else entry.text.removesuffix("\n"))
+        rows.append(entry if entry.data else writable(entry.text).removesuffix("\n"))
     return rows if entries else [*rows, f"{one_line(name)} has printed nothing."]
 
 
 def log_text(rows: Sequence[str | LogEntry]) -> str:
     """All of it as text."""
-    return "\n".join(row if isinstance(row, str) else row.text.removesuffix("\n") for row in rows).rstrip("\n")
+    return "\n".join(row if isinstance(row, str) else writable(row.text).removesuffix("\n") for row in rows).rstrip(
+        "\n"
+    )
 
 
 def log_header(story: Story, *, zone: tzinfo | None = None) -> str:

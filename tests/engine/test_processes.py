@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -630,3 +631,24 @@ def test_how_many_at_once_is_set_for_all_runs(make: Made, place: Path | None) ->
     assert pipeline.materialize("A", force=True) == 1
     with pytest.raises(UsageError, match="leave --jobs 2 out"):
         pipeline.materialize("A", jobs=2)
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="what is started hears interrupts at once")
+def test_an_interrupt_does_not_reach_a_process_that_starts(capfd: pytest.CaptureFixture[str]) -> None:
+    """A front end interrupts all of the kernel's group; a Python that has just begun would die of it."""
+    record = Record("A", Fingerprint.of([]), "", 0.0)
+    mine = psutil.Process()
+    before, running, processes = {child.pid for child in mine.children()}, [], Processes()
+    asked = request_for(step("A"), lambda: 5, {}, [], Checks(), record, same_machine=True)
+    starting = threading.Thread(target=lambda: running.append(processes.start(asked, lambda name: None)))
+    try:
+        starting.start()
+        while starting.is_alive() or not running[0].wait(0.001):
+            for child in mine.children():
+                if child.pid not in before and "tracker" not in " ".join(child.cmdline()):
+                    child.send_signal(signal.SIGINT)
+        assert running[0].value(running[0].reply()) == 5
+        assert "KeyboardInterrupt" not in capfd.readouterr().err
+    finally:
+        starting.join()
+        processes.close()
