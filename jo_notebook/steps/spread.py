@@ -117,6 +117,10 @@ class Spread:
         """What is remembered of a step's result."""
         return self._by_step[name].record(name)
 
+    def at_hand(self, name: str) -> tuple[Any, Record] | None:
+        """The value in memory, and the record of just that value."""
+        return self._by_step[name].at_hand(name)
+
     def held(self, name: str) -> str:
         """Where the value is."""
         return self._by_step[name].held(name)
