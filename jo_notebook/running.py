@@ -19,9 +19,9 @@ from jo_notebook.core.plan import Known, Plan
 from jo_notebook.core.record import LogEntry
 from jo_notebook.engine.call import users_traceback
 from jo_notebook.engine.capture import is_in_a_step
+from jo_notebook.engine.carried_settings import packed_settings
 from jo_notebook.engine.executors import Executors, Wanted, check_wanted, places_of
 from jo_notebook.engine.home import Home
-from jo_notebook.engine.library_settings import packed_settings
 from jo_notebook.engine.outcome import Outcome, one_line
 from jo_notebook.engine.progress import Progress, Status
 from jo_notebook.engine.run import execute, is_in_order

@@ -40,7 +40,7 @@ def reduced(obj: Any) -> Any:
 
 def _view(data: bytes | bytearray, form: str, shape: tuple[int, ...]) -> memoryview:
     view = memoryview(data)
-    return view if (form, shape) == (view.format, view.shape) else view.cast("B").cast(form, shape)  # type: ignore
+    return view if (form, shape) == (view.format, view.shape) else view.cast("B").cast(form, shape)  # type: ignore[call-overload]
 
 
 def _cached(function: Callable[..., Any], parameters: dict[str, Any]) -> Any:

@@ -26,8 +26,8 @@ from jo_notebook.core.version import version_of, witness_of
 from jo_notebook.engine.attend import Attention, attending
 from jo_notebook.engine.call import call_step
 from jo_notebook.engine.capture import Recorder, recording, routed_output
+from jo_notebook.engine.carried_settings import apply_settings
 from jo_notebook.engine.files import Files
-from jo_notebook.engine.library_settings import apply_settings
 from jo_notebook.engine.measure import Measured, measuring
 from jo_notebook.engine.modules import Modules
 from jo_notebook.engine.packing import Sender, pack_error, packed_value, put_together, remember_lines, unpacked

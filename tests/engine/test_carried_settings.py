@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jo_notebook.engine.library_settings import settings_now
+from jo_notebook.engine.carried_settings import settings_now
 from tests.cases.making import Watched, notebook, step
 
 SETUP = "import decimal, sys\nimport numpy as np\nimport pandas as pd\nimport matplotlib\nimport sklearn\n"
